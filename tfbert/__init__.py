@@ -1,0 +1,36 @@
+"""tfbert: fine-tune BERT with Keras 3 and TensorFlow. The public names, loaded when first used."""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "AdamWeightDecay": "optim.adam_weight_decay",
+    "InputError": "errors",
+    "TASKS": "tasks",
+    "build_model": "models.text_model",
+    "evaluate": "training.evaluation",
+    "layer_decay": "optim.multipliers",
+    "linear_warmup": "optim.schedules",
+    "load_config": "config",
+    "load_encoder": "models.presets",
+    "load_model": "models.saved_model",
+    "load_tokenizer": "models.presets",
+    "make_dataset": "data.dataset",
+    "make_strategy": "training.strategy",
+    "predict": "predict",
+    "run": "run",
+    "save_model": "models.saved_model",
+    "train": "training.loop",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name):
+    if name not in _HOME:
+        raise AttributeError(f"module 'tfbert' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(importlib.import_module(f"tfbert.{_HOME[name]}"), name)
+
+
+def __dir__():
+    return __all__

@@ -1,0 +1,147 @@
+"""The tf.data pipeline: any batch of a run, from its number alone."""
+
+import tensorflow as tf
+
+from tfbert.data.batching import fill_rows, pack_rows, pad_rows
+from tfbert.data.sampling import epoch_order
+from tfbert.data.sources import read_examples
+from tfbert.data.tokenized import tokenize_examples
+
+
+class ExampleDataset(tf.data.Dataset):
+    """One epoch after another of batches (features, labels, weights), for `model.fit` and for `tfbert.train`.
+
+    Iterating it gives an epoch, each time the next one. `shares` gives any stretch of the same batches, split over the
+    devices of a distribution strategy.
+
+    Attributes:
+        examples: TokenizedExamples.
+        batch_size: int. Examples of a batch, over all devices; the last one of an epoch may hold fewer.
+        steps_per_epoch: int.
+    """
+
+    def __init__(self, examples, batch_size, row_length, shuffle, seed, static_shapes=False):
+        """Wraps tokenised examples.
+
+        Args:
+            examples: TokenizedExamples.
+            batch_size: int.
+            row_length: int. The most pieces of a row.
+            shuffle: bool. A new order every epoch, or the order of the examples.
+            seed: int. Decides the order.
+            static_shapes: bool. Every batch has the same shape, a row a window, as XLA wants it; else windows share
+                rows.
+        """
+        self.examples, self.batch_size, self.seed = examples, batch_size, seed
+        self.steps_per_epoch = -(-examples.size // batch_size)
+        self._row_length, self._shuffle, self._static_shapes = row_length, shuffle, static_shapes
+        with tf.device("CPU"):
+            self._epoch = tf.Variable(-1, dtype=tf.int64, trainable=False)
+        self._batches = self._one_epoch_after_another()
+        super().__init__(self._batches._variant_tensor)
+
+    def _inputs(self):
+        return [self._batches]
+
+    @property
+    def element_spec(self):
+        return self._batches.element_spec
+
+    def with_shapes(self, static_shapes):
+        """Returns the same batches with static shapes, or without."""
+        return ExampleDataset(self.examples, self.batch_size, self._row_length, self._shuffle, self.seed, static_shapes)
+
+    def shares(self, first_step, last_step, parts=1, pipeline=0, pipelines=1):
+        """Returns the batches of the steps in [first_step, last_step), each cut into shares for devices and for parts.
+
+        Args:
+            first_step, last_step: int. Steps since the start of the run.
+            parts: int. Shares of a batch for each pipeline: its devices times the parts of gradient accumulation.
+            pipeline, pipelines: int. This host's number, and how many hosts there are.
+
+        Returns:
+            tf.data.Dataset of (features, labels, weights): for every step, `parts` shares, in order of the examples. A
+            share has ceil(batch_size / (parts * pipelines)) slots for examples; those without one have weight 0.
+        """
+        total = parts * pipelines
+
+        def share(number):
+            step, part = first_step + number // parts, number % parts
+            return self._share(step, part + pipeline * parts, total)
+
+        numbers = tf.data.Dataset.range((last_step - first_step) * parts)
+        return _mapped(numbers, share)
+
+    def _one_epoch_after_another(self):
+        epochs = tf.data.Dataset.from_tensors(0).map(lambda _: self._epoch.assign_add(1))
+        steps = epochs.flat_map(
+            lambda epoch: tf.data.Dataset.range(epoch * self.steps_per_epoch, (epoch + 1) * self.steps_per_epoch)
+        )
+        batches = _mapped(steps, lambda step: self._share(step, 0, 1))
+        return batches.apply(tf.data.experimental.assert_cardinality(self.steps_per_epoch))
+
+    def _share(self, step, share, shares):
+        """Returns share number `share` of the batch of a step: a pure function of the three."""
+        slots = -(-self.batch_size // shares)
+        epoch, step = step // self.steps_per_epoch, step % self.steps_per_epoch
+        places = tf.cast(share, tf.int64) * slots + tf.range(slots, dtype=tf.int64)
+        positions = step * self.batch_size + places
+        positions = positions[(places < self.batch_size) & (positions < self.examples.size)]
+        if self._shuffle:
+            indices = epoch_order(positions, epoch, self.examples.size, self.seed)
+        else:
+            indices = positions
+        windows, first_lengths = self.examples.windows(indices)
+        lengths = tf.cast(windows.row_lengths(), tf.int32)
+        if self._static_shapes:
+            placement = pad_rows(lengths, self._row_length, slots)
+        else:
+            placement = pack_rows(lengths, self._row_length)
+        features = fill_rows(windows, first_lengths, placement, slots, slots)
+        spare = slots - tf.size(indices)
+        weights = tf.ensure_shape(tf.pad(tf.ones([tf.size(indices)]), [[0, spare]]), [slots])
+        labels = self.examples.labels_of(indices)
+        labels = tf.pad(labels, [[0, spare]] + [[0, 0]] * (labels.shape.rank - 1))
+        return features, tf.ensure_shape(labels, [slots, *labels.shape[1:]]), weights
+
+
+def _mapped(numbers, function):
+    options = tf.data.Options()
+    options.deterministic = True
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    mapped = numbers.map(function, num_parallel_calls=tf.data.AUTOTUNE)
+    return mapped.prefetch(tf.data.AUTOTUNE).with_options(options)
+
+
+def make_dataset(
+    location,
+    tokenizer,
+    task,
+    batch_size=32,
+    max_seq_length=128,
+    seed=0,
+    shuffle=True,
+    text_column="text",
+    text_pair_column=None,
+    label_column="label",
+    quoting="auto",
+    split="train",
+    limit=None,
+):
+    """Returns an ExampleDataset of a data location: what `model.fit` and `tfbert.train` take.
+
+    Args:
+        location: str, or iterable of dicts with `text`, `text_pair` (for pairs), `label` and `where`.
+        tokenizer: BertTokenizer.
+        task: one of `TASKS`; it turns labels into numbers.
+        batch_size: int. Examples of a step, over all devices.
+        max_seq_length: int. Pieces of a sequence, special ones included.
+        seed: int. Decides the order of the examples.
+        shuffle: bool. A new order of all examples each epoch.
+        text_column, text_pair_column, label_column, quoting, split, limit: see `read_examples`.
+    """
+    examples = location
+    if isinstance(location, str):
+        examples = read_examples(location, text_column, text_pair_column, label_column, None, quoting, split, limit)
+    examples = tokenize_examples(examples, tokenizer, max_seq_length, task.encode_label)
+    return ExampleDataset(examples, batch_size, max_seq_length, shuffle, seed)

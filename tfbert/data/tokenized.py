@@ -1,0 +1,120 @@
+"""Examples tokenised once: in memory while they are few, in a temporary file when they are many."""
+
+import itertools
+import os
+import tempfile
+
+import numpy as np
+import tensorflow as tf
+
+from tfbert.data.windows import head_windows
+
+_CHUNK = 1024
+_MEMORY_BYTES = 64 * 2**20
+
+
+class TokenizedExamples:
+    """Windows and labels of a data set, any of which can be had by number inside the TensorFlow graph.
+
+    Attributes:
+        size: int. Number of examples.
+        labels: np.ndarray [size, ...], or None.
+        window_lengths: np.int32 [windows]. Pieces of each window.
+        cut_share: float. Share of the examples that lost pieces to the longest window.
+    """
+
+    def __init__(self, windows, labels):
+        """Stores windows as they come.
+
+        Args:
+            windows: iterable of (pieces int32 [total], lengths int32 [n], first_lengths int32 [n], cut bool [n]), one
+                window an example.
+            labels: callable returning np.ndarray [size, ...] or None; called when `windows` is exhausted.
+        """
+        chunks, lengths, first_lengths, cut = [], [], [], 0
+        self._file, held = None, 0
+        for pieces, chunk_lengths, chunk_first_lengths, chunk_cut in windows:
+            cut += chunk_cut.sum()
+            lengths.append(chunk_lengths)
+            first_lengths.append(chunk_first_lengths)
+            chunks.append(pieces)
+            held += pieces.nbytes
+            if held > _MEMORY_BYTES:
+                self._file = self._file or tempfile.TemporaryFile()
+                self._file.write(np.concatenate(chunks).tobytes())
+                chunks, held = [], 0
+        if self._file:
+            self._file.write(np.concatenate(chunks or [np.zeros(0, np.int32)]).tobytes())
+            self._file.flush()
+        self.window_lengths = np.concatenate(lengths)
+        self.size = len(self.window_lengths)
+        self.cut_share = cut / self.size
+        self.labels = labels()
+        with tf.device("CPU"):
+            self._pieces = None if self._file else tf.constant(np.concatenate(chunks))
+            self._starts = tf.constant(np.concatenate([[0], np.cumsum(self.window_lengths[:-1], dtype=np.int64)]))
+            self._lengths = tf.constant(self.window_lengths.astype(np.int64))
+            self._first_lengths = tf.constant(np.concatenate(first_lengths))
+            self._labels = None if self.labels is None else tf.constant(self.labels)
+
+    def windows(self, indices):
+        """Returns the windows of some examples: int64 [n] -> (RaggedTensor int32 [n, (pieces)], int32 [n])."""
+        starts, lengths = tf.gather(self._starts, indices), tf.gather(self._lengths, indices)
+        if self._file:
+            pieces = tf.ensure_shape(tf.numpy_function(self._read, [starts, lengths], tf.int32), [None])
+        else:
+            pieces = tf.gather(self._pieces, tf.ragged.range(starts, starts + lengths).values)
+        return tf.RaggedTensor.from_row_lengths(pieces, lengths, validate=False), tf.gather(
+            self._first_lengths, indices
+        )
+
+    def labels_of(self, indices):
+        """Returns the labels of some examples: int64 [n] -> [n, ...]; zeros where there are none."""
+        return tf.zeros_like(indices) if self._labels is None else tf.gather(self._labels, indices)
+
+    def _read(self, starts, lengths):
+        size = np.dtype(np.int32).itemsize
+        reads = (
+            os.pread(self._file.fileno(), n * size, start * size) for start, n in zip(starts.tolist(), lengths.tolist())
+        )
+        return np.frombuffer(b"".join(reads), np.int32)
+
+
+def tokenize_examples(examples, tokenizer, max_seq_length, encode_label=None):
+    """Tokenises examples as they are read, on several cores, and stores their windows.
+
+    Args:
+        examples: iterable of dict, as `sources.read_examples` yields them; all single texts, or all pairs.
+        tokenizer: BertTokenizer.
+        max_seq_length: int. The longest window.
+        encode_label: callable (label, where) -> number or np.ndarray; None: no labels.
+
+    Returns:
+        TokenizedExamples.
+    """
+    labels = []
+    examples = iter(examples)
+    example = next(examples)
+    pairs = "text_pair" in example
+    examples = itertools.chain([example], examples)
+
+    def texts():
+        while chunk := list(itertools.islice(examples, _CHUNK)):
+            if encode_label:
+                labels.append(np.stack([encode_label(row["label"], row["where"]) for row in chunk]))
+            yield tuple([_utf8(row[side]) for row in chunk] for side in (("text", "text_pair") if pairs else ("text",)))
+
+    def to_windows(first, second=None):
+        sides = (tokenizer(first), None if second is None else tokenizer(second))
+        windows, first_lengths, cut = head_windows(*sides, max_seq_length, tokenizer.cls_id, tokenizer.sep_id)
+        return windows.flat_values, tf.cast(windows.row_lengths(), tf.int32), first_lengths, cut
+
+    signature = (tf.TensorSpec([None], tf.string),) * (2 if pairs else 1)
+    chunks = tf.data.Dataset.from_generator(texts, output_signature=signature)
+    chunks = chunks.map(to_windows, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
+    return TokenizedExamples(chunks.as_numpy_iterator(), lambda: np.concatenate(labels) if labels else None)
+
+
+def _utf8(text):
+    """Returns UTF-8 bytes; lone surrogates, which JSON can hold, are dropped as BERT drops them."""
+    return text.encode("utf-8", "ignore")

@@ -1,0 +1,9 @@
+"""The one error that speaks to the user of the program rather than to its programmer."""
+
+
+class InputError(ValueError):
+    """Something the user gave cannot be used: a setting, a file, a row, a label, a model folder.
+
+    The message is one or two sentences: what was received, what is allowed, how to mend it.
+    `tfbert.run` prints it without a traceback and exits with status 1.
+    """

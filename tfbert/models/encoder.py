@@ -1,0 +1,127 @@
+"""BERT over rows of packed windows, with every layer's output."""
+
+import keras
+from keras import ops
+
+from tfbert.models.dropout import dropout, site_seed
+
+ACTIVATIONS = {
+    "gelu": lambda x: keras.activations.gelu(x, approximate=False),
+    "gelu_new": lambda x: keras.activations.gelu(x, approximate=True),
+    "relu": keras.activations.relu,
+}
+_MASKED = -1e9
+
+
+class BertEncoder(keras.Model):
+    """A keras-hub BertBackbone, run over the rows of a batch (`tfbert.data.batching`).
+
+    The backbone owns the weights; the computation is written out here, because rows hold several windows: positions
+    restart in each, attention stays inside each, and every layer's output is kept.
+
+    Call it with the batch's features (a dict; `token_ids`, `segment_ids`, `positions`, `window_ids`, int32 [R, S]).
+    Returns a list of num_layers + 1 float tensors [R, S, hidden]: the embeddings' output, then each layer's.
+
+    Attributes:
+        backbone: keras_hub.models.BertBackbone.
+        activation: str, a key of ACTIVATIONS. "gelu" is the exact one (erf), as Hugging Face names it; "gelu_new" the
+            tanh approximation of google-research/bert and keras-hub.
+        layer_norm_epsilon: float.
+        dropout_rate: float. For the embeddings, the attention probabilities and both outputs of a layer.
+
+    Source: Devlin et al. 2018 (1810.04805), google-research/bert `modeling.py`.
+    """
+
+    def __init__(self, backbone, activation="gelu", layer_norm_epsilon=1e-12, dropout_rate=None, **kwargs):
+        super().__init__(**kwargs)
+        self.backbone = backbone
+        self.activation = activation
+        self.layer_norm_epsilon = layer_norm_epsilon
+        self.dropout_rate = backbone.dropout if dropout_rate is None else dropout_rate
+        self.num_layers, self.num_heads = backbone.num_layers, backbone.num_heads
+        self.hidden_dim = backbone.hidden_dim
+        self._seeds = keras.random.SeedGenerator(0)
+        self.built = True
+
+    def call(self, features, training=False, seed=None):
+        """Computes every layer's output.
+
+        Args:
+            features: dict of int32 [R, S] tensors.
+            training: bool. Whether to drop out.
+            seed: int32 [2]. Decides the dropout masks; None: the next of the encoder's own generator.
+        """
+        seed = self.dropout_seed(training, seed)
+        rows, length = ops.shape(features["token_ids"])
+        same_window = ops.equal(features["window_ids"][:, :, None], features["window_ids"][:, None, :])
+        bias = ops.where(same_window, 0.0, _MASKED)[:, None]
+        x = self._embed(features, seed)
+        outputs = [x]
+        for layer in range(self.num_layers):
+            x = self._layer(layer, x, bias, (rows, length), seed)
+            outputs.append(x)
+        return [ops.reshape(x, (rows, length, self.hidden_dim)) for x in outputs]
+
+    def dropout_seed(self, training, seed=None):
+        """Returns the seed for a call: None outside training, else the one given, else a new one."""
+        if not training:
+            return None
+        return ops.cast(self._seeds.next(), "int32") if seed is None else seed
+
+    def pool(self, vectors):
+        """Applies BERT's pooler, dense + tanh, to [CLS] vectors: float [W, hidden] -> float [W, hidden]."""
+        return ops.tanh(self._dense(vectors, self.backbone.pooled_dense))
+
+    def _embed(self, features, seed):
+        """Sums word, position and segment embeddings, normalised: -> float [R * S, hidden]."""
+        backbone = self.backbone
+        x = self._lookup(backbone.token_embedding.embeddings, features["token_ids"])
+        x += self._lookup(backbone.position_embedding.position_embeddings, features["positions"])
+        x += self._lookup(backbone.segment_embedding.embeddings, features["segment_ids"])
+        return dropout(self._norm(x, backbone.embeddings_layer_norm), self.dropout_rate, site_seed(seed, 0))
+
+    def _layer(self, layer, x, bias, shape, seed):
+        """One transformer layer, normalised after each half: float [R * S, hidden] -> the same."""
+        block = self.backbone.transformer_layers[layer]
+        seeds = [site_seed(seed, 1 + 3 * layer + place) for place in range(3)]
+        y = self._attention(block._self_attention_layer, x, bias, shape, seeds[0])
+        x = self._norm(x + dropout(y, self.dropout_rate, seeds[1]), block._self_attention_layer_norm)
+        y = ACTIVATIONS[self.activation](self._dense(x, block._feedforward_intermediate_dense))
+        y = self._dense(y, block._feedforward_output_dense)
+        return self._norm(x + dropout(y, self.dropout_rate, seeds[2]), block._feedforward_layer_norm)
+
+    def _attention(self, attention, x, bias, shape, seed):
+        """softmax(q k' / sqrt(d) + bias) v over the heads of each row."""
+        rows, length = shape
+        heads, hidden = self.num_heads, self.hidden_dim
+        parts = [attention.query_dense, attention.key_dense, attention.value_dense]
+        # One product for the three; unstack's gradient is a concatenation, indexing's would be three padded copies.
+        kernel = ops.concatenate([self._cast(part.kernel, (hidden, hidden)) for part in parts], axis=1)
+        offset = ops.concatenate([self._cast(part.bias, (hidden,)) for part in parts], axis=0)
+        qkv = ops.reshape(ops.matmul(x, kernel) + offset, (rows, length, 3, heads, hidden // heads))
+        q, k, v = ops.unstack(ops.transpose(qkv, (2, 0, 3, 1, 4)), 3, axis=0)
+        scores = ops.matmul(q * (hidden // heads) ** -0.5, ops.swapaxes(k, -1, -2))
+        probabilities = ops.softmax(ops.cast(scores, "float32") + bias)
+        probabilities = dropout(ops.cast(probabilities, self.compute_dtype), self.dropout_rate, seed)
+        y = ops.transpose(ops.matmul(probabilities, v), (0, 2, 1, 3))
+        y = ops.reshape(y, (-1, hidden))
+        output = attention.output_dense
+        return ops.matmul(y, self._cast(output.kernel, (hidden, hidden))) + self._cast(output.bias, (hidden,))
+
+    def _norm(self, x, layer):
+        """Layer normalisation in float32 (Ba et al. 2016)."""
+        x = ops.cast(x, "float32")
+        centred = x - ops.mean(x, axis=-1, keepdims=True)
+        variance = ops.mean(ops.square(centred), axis=-1, keepdims=True)
+        x = centred * ops.rsqrt(variance + self.layer_norm_epsilon)
+        return ops.cast(x * ops.cast(layer.gamma, "float32") + ops.cast(layer.beta, "float32"), self.compute_dtype)
+
+    def _dense(self, x, layer):
+        return ops.matmul(x, self._cast(layer.kernel)) + self._cast(layer.bias)
+
+    def _lookup(self, table, ids):
+        return self._cast(ops.take(table, ops.reshape(ids, (-1,)), axis=0))
+
+    def _cast(self, value, shape=None):
+        value = ops.cast(value, self.compute_dtype)
+        return value if shape is None else ops.reshape(value, shape)

@@ -1,0 +1,229 @@
+"""Where pre-trained weights come from: each way of naming a BERT -> a BertEncoder and its BertTokenizer."""
+
+import dataclasses
+import os
+import re
+
+import tensorflow as tf
+
+from tfbert.data.tokenizer import BertTokenizer, read_vocabulary
+from tfbert.errors import InputError
+from tfbert.models.encoder import ACTIVATIONS, BertEncoder
+from tfbert.models.minilm import fetch_minilm
+from tfbert.models.tensors import CheckpointReader, SafetensorsReader, first_line, load_tensors, read_json
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """A pre-trained BERT that was found but not loaded yet.
+
+    Attributes:
+        name: str. As the user gave it.
+        vocabulary: list of str.
+        lowercase: bool.
+        build: callable (dropout, dtype) -> BertEncoder with the weights.
+    """
+
+    name: str
+    vocabulary: list
+    lowercase: bool
+    build: object
+
+    def tokenizer(self, lowercase=None):
+        """Returns the BertTokenizer; `lowercase` overrides the preset's."""
+        return BertTokenizer(self.vocabulary, self.lowercase if lowercase is None else lowercase)
+
+    def encoder(self, dropout=None, dtype="float32", lowercase=None):
+        """Returns the BertEncoder, its tokenizer beside it as `encoder.tokenizer`."""
+        encoder = self.build(dropout, dtype)
+        encoder.tokenizer = self.tokenizer(lowercase)
+        return encoder
+
+
+def find_preset(name, cache_dir=None):
+    """Finds a pre-trained BERT by name.
+
+    Args:
+        name: str. `minilm`; a folder (Hugging Face's layout, which is also that of models saved by tfbert; Google's
+            TF1 layout; a Keras preset's); `hf://ORG/NAME`; else the name or handle of a Keras preset.
+        cache_dir: str. Where `minilm` is kept.
+
+    Returns:
+        Preset.
+
+    Raises:
+        InputError: it cannot be had; a file is missing or damaged.
+    """
+    if name == "minilm":
+        return _from_hugging_face(name, fetch_minilm(cache_dir))
+    if name.startswith("hf://"):
+        return _from_folder(name, _download_hugging_face(name))
+    if tf.io.gfile.isdir(name):
+        return _from_folder(name, name)
+    if (
+        tf.io.gfile.exists(name)
+        or name.startswith((".", "/", "~"))
+        or ("://" in name and not name.startswith("kaggle://"))
+    ):
+        raise InputError(
+            f"--preset={name}: no such folder; it must hold a model in Hugging Face's, Google's TF1 or Keras' layout."
+        )
+    return _from_keras(name)
+
+
+def load_encoder(preset, dropout=None, dtype="float32", lowercase=None, cache_dir=None):
+    """Returns the pre-trained BertEncoder that `preset` names (see `find_preset`), a Keras model.
+
+    Args:
+        preset: str.
+        dropout: float or None. Dropout rate; None: the preset's own.
+        dtype: str or keras.DTypePolicy. "float32" or "mixed_bfloat16".
+        lowercase: bool or None. Overrides how the tokenizer treats case.
+        cache_dir: str or None. Where fetched weights are kept.
+    """
+    return find_preset(preset, cache_dir).encoder(dropout, dtype, lowercase)
+
+
+def load_tokenizer(preset, lowercase=None, cache_dir=None):
+    """Returns the BertTokenizer of a pre-trained BERT, without loading its weights."""
+    return find_preset(preset, cache_dir).tokenizer(lowercase)
+
+
+def _from_folder(name, folder):
+    for file, read in _LAYOUTS.items():
+        if tf.io.gfile.exists(os.path.join(folder, file)):
+            return read(name, folder)
+    raise InputError(
+        f"--preset={name}: not a model folder; it holds neither {' nor '.join(_LAYOUTS)} "
+        "(Hugging Face's, Google's TF1 and Keras' layouts have one of them)."
+    )
+
+
+def _from_hugging_face(name, folder):
+    config = read_json(folder, "config.json")
+    if "registered_name" in config or "class_name" in config:
+        return _from_keras(name, folder)
+    if config.get("model_type", "bert") != "bert":
+        raise InputError(f"--preset={name} is a model of the type {config['model_type']!r}; tfbert runs BERT.")
+    vocabulary, lowercase = _hugging_face_vocabulary(folder)
+
+    def build(dropout, dtype):
+        encoder = _new_encoder(_dimensions(config, folder), dropout, dtype)
+        load_tensors(encoder, SafetensorsReader(folder), folder)
+        return encoder
+
+    return Preset(name, vocabulary, lowercase, build)
+
+
+def _hugging_face_vocabulary(folder):
+    settings = {}
+    if tf.io.gfile.exists(os.path.join(folder, "tokenizer_config.json")):
+        settings = read_json(folder, "tokenizer_config.json")
+    if tf.io.gfile.exists(os.path.join(folder, "vocab.txt")):
+        vocabulary = read_vocabulary(os.path.join(folder, "vocab.txt"))
+        return vocabulary, settings.get("do_lower_case", _looks_lowercase(vocabulary))
+    if not tf.io.gfile.exists(os.path.join(folder, "tokenizer.json")):
+        raise InputError(f"{folder} has neither vocab.txt nor tokenizer.json; one of them must give the vocabulary.")
+    tokenizer = read_json(folder, "tokenizer.json")
+    pieces = tokenizer["model"]["vocab"]
+    lowercase = (tokenizer.get("normalizer") or {}).get("lowercase", _looks_lowercase(pieces))
+    return sorted(pieces, key=pieces.get), settings.get("do_lower_case", lowercase)
+
+
+def _download_hugging_face(name):
+    try:
+        from huggingface_hub import snapshot_download
+
+        return snapshot_download(
+            name.removeprefix("hf://"),
+            ignore_patterns=["*.bin", "*.msgpack", "*.onnx", "*.ot", "tf_model.h5", "onnx/*", "openvino/*"],
+        )
+    except Exception as error:  # the hub's client raises its own, its HTTP library's and the system's
+        raise InputError(
+            f"--preset={name} cannot be had from the Hugging Face hub: {first_line(error)} "
+            "Check the name and the network, or give a folder that holds the model."
+        ) from None
+
+
+def _from_google(name, folder):
+    config = read_json(folder, "bert_config.json")
+    # google-research/bert's modeling.py computes what its configuration calls "gelu" by the tanh approximation.
+    config["hidden_act"] = {"gelu": "gelu_new"}.get(config.get("hidden_act"), config.get("hidden_act"))
+    path = os.path.join(folder, "vocab.txt")
+    if not tf.io.gfile.exists(path):
+        raise InputError(f"{path}: no such file; it must hold the vocabulary.")
+    vocabulary = read_vocabulary(path)
+
+    def build(dropout, dtype):
+        encoder = _new_encoder(_dimensions(config, folder), dropout, dtype)
+        load_tensors(encoder, CheckpointReader(folder), folder)
+        return encoder
+
+    return Preset(name, vocabulary, _looks_lowercase(vocabulary), build)
+
+
+def _from_keras(name, folder=None):
+    import keras_hub
+
+    source = folder or name
+    try:
+        tokenizer = keras_hub.models.BertTokenizer.from_preset(source)
+    except Exception as error:  # keras-hub and its downloaders raise many kinds
+        known = ", ".join(sorted(keras_hub.models.BertBackbone.presets))
+        raise InputError(
+            f"--preset={name} cannot be had as a Keras preset: {first_line(error)} Give a folder, hf://ORG/NAME, "
+            f"minilm, or one of keras-hub's: {known}."
+        ) from None
+
+    def build(dropout, dtype):
+        try:
+            backbone = keras_hub.models.BertBackbone.from_preset(source, dtype=dtype)
+        except Exception as error:
+            raise InputError(f"--preset={name} is incomplete: {first_line(error)}") from None
+        # keras-hub's BertBackbone computes gelu by the tanh approximation, as google-research/bert does.
+        return BertEncoder(backbone, activation="gelu_new", dropout_rate=dropout, dtype=dtype)
+
+    return Preset(name, list(tokenizer.vocabulary), tokenizer.lowercase, build)
+
+
+# The file by which a layout is known -> its reader. Hugging Face and Keras both have config.json.
+_LAYOUTS = {"bert_config.json": _from_google, "config.json": _from_hugging_face}
+
+_DIMENSIONS = {
+    "vocabulary_size": "vocab_size",
+    "num_layers": "num_hidden_layers",
+    "num_heads": "num_attention_heads",
+    "hidden_dim": "hidden_size",
+    "intermediate_dim": "intermediate_size",
+    "max_sequence_length": "max_position_embeddings",
+    "num_segments": "type_vocab_size",
+    "dropout": "hidden_dropout_prob",
+}
+
+
+def _dimensions(config, folder):
+    missing = [key for key in _DIMENSIONS.values() if key not in config]
+    if missing:
+        raise InputError(f"The configuration in {folder} lacks {', '.join(missing)}.")
+    if config.get("hidden_act") not in ACTIVATIONS:
+        raise InputError(
+            f"The configuration in {folder} has hidden_act={config.get('hidden_act')!r}; "
+            f"known: {', '.join(ACTIVATIONS)}."
+        )
+    return config
+
+
+def _new_encoder(config, dropout, dtype):
+    import keras_hub
+
+    backbone = keras_hub.models.BertBackbone(
+        **{ours: config[theirs] for ours, theirs in _DIMENSIONS.items()}, dtype=dtype
+    )
+    return BertEncoder(
+        backbone, config["hidden_act"], config.get("layer_norm_eps", 1e-12), dropout_rate=dropout, dtype=dtype
+    )
+
+
+def _looks_lowercase(vocabulary):
+    """Says whether a vocabulary is that of an uncased model: it has no piece of capital letters, special ones aside."""
+    return not any(re.fullmatch(r"[A-Z][A-Za-z]*", piece) for piece in vocabulary)

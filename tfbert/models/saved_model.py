@@ -1,0 +1,138 @@
+"""A model folder: Hugging Face's layout, which transformers and keras-hub read too, with what tfbert adds."""
+
+import json
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from tfbert.errors import InputError
+from tfbert.models.presets import find_preset
+from tfbert.models.tensors import SafetensorsReader, encoder_tensors, load_tensors, read_json
+from tfbert.models.text_model import build_model
+from tfbert.tasks import TASKS
+
+_PROBLEM = {
+    "classification": "single_label_classification",
+    "multilabel": "multi_label_classification",
+    "regression": "regression",
+}
+
+
+def save_model(model, folder):
+    """Writes all that prediction needs: weights, configuration, vocabulary, labels, lengths.
+
+    The folder is first written under another name beside it, then renamed, so that it is whole whenever it is there.
+
+    Args:
+        model: TextModel.
+        folder: str. Local, or with a scheme that `tf.io.gfile` knows; replaced if it exists.
+    """
+    from safetensors.numpy import save
+
+    scratch = folder.rstrip("/") + ".partial"
+    if tf.io.gfile.exists(scratch):
+        tf.io.gfile.rmtree(scratch)
+    tf.io.gfile.makedirs(scratch)
+    _write(scratch, "config.json", json.dumps(_hugging_face_config(model), indent=2))
+    _write(
+        scratch,
+        "tokenizer_config.json",
+        json.dumps(
+            {
+                "tokenizer_class": "BertTokenizer",
+                "do_lower_case": model.tokenizer.lowercase,
+                "model_max_length": model.max_seq_length,
+            },
+            indent=2,
+        ),
+    )
+    _write(scratch, "vocab.txt", "".join(piece + "\n" for piece in model.tokenizer.vocabulary))
+    _write(
+        scratch,
+        "tfbert.json",
+        json.dumps(
+            {
+                "task": model.task.name,
+                "labels": model.task.labels,
+                "pooling": model.pooling,
+                "max_seq_length": model.max_seq_length,
+                "text_columns": model.text_columns,
+            },
+            indent=2,
+            ensure_ascii=False,
+        ),
+    )
+    _write(scratch, "model.safetensors", save(_tensors(model), metadata={"format": "pt"}))
+    if tf.io.gfile.exists(folder):
+        tf.io.gfile.rmtree(folder)
+    tf.io.gfile.rename(scratch, folder)
+
+
+def load_model(folder, dropout=None, dtype="float32"):
+    """Returns the TextModel of a folder that `save_model` wrote, with labels, tokenizer and lengths.
+
+    Args:
+        folder: str.
+        dropout: float or None. None: the rate it was trained with.
+        dtype: str or keras.DTypePolicy. "float32" or "mixed_bfloat16".
+
+    Raises:
+        InputError: it is no such folder, or it is damaged.
+    """
+    if not tf.io.gfile.exists(os.path.join(folder, "tfbert.json")):
+        raise InputError(f"{folder} is no model saved by tfbert: it has no tfbert.json. Train one with --mode=train.")
+    about = read_json(folder, "tfbert.json")
+    encoder = find_preset(folder).encoder(dropout, dtype)
+    task = TASKS[about["task"]](about["labels"])
+    model = build_model(encoder, task, None, about["pooling"], about["max_seq_length"], about["text_columns"])
+    _load_head(model, SafetensorsReader(folder))
+    return model
+
+
+def load_weights(model, folder):
+    """Puts the weights of a folder that `save_model` wrote into a model of the same kind."""
+    reader = SafetensorsReader(folder)
+    load_tensors(model.encoder, reader, folder)
+    _load_head(model, reader)
+
+
+def _load_head(model, reader):
+    model.head.kernel.assign(reader.tensor("classifier.weight").T)
+    model.head.bias.assign(reader.tensor("classifier.bias"))
+
+
+def _tensors(model):
+    return encoder_tensors(model.encoder) | {
+        "classifier.weight": np.ascontiguousarray(model.head.kernel.numpy().T),
+        "classifier.bias": model.head.bias.numpy(),
+    }
+
+
+def _hugging_face_config(model):
+    encoder, labels = model.encoder, model.task.labels or ["LABEL_0"]
+    backbone = encoder.backbone
+    return {
+        "architectures": ["BertForSequenceClassification"],
+        "model_type": "bert",
+        "vocab_size": backbone.vocabulary_size,
+        "hidden_size": backbone.hidden_dim,
+        "num_hidden_layers": backbone.num_layers,
+        "num_attention_heads": backbone.num_heads,
+        "intermediate_size": backbone.intermediate_dim,
+        "max_position_embeddings": backbone.max_sequence_length,
+        "type_vocab_size": backbone.num_segments,
+        "hidden_act": encoder.activation,
+        "layer_norm_eps": encoder.layer_norm_epsilon,
+        "hidden_dropout_prob": encoder.dropout_rate,
+        "attention_probs_dropout_prob": encoder.dropout_rate,
+        "problem_type": _PROBLEM[model.task.name],
+        "id2label": {str(number): str(label) for number, label in enumerate(labels)},
+        "label2id": {str(label): number for number, label in enumerate(labels)},
+        "pad_token_id": model.tokenizer.pad_id,
+    }
+
+
+def _write(folder, name, content):
+    with tf.io.gfile.GFile(os.path.join(folder, name), "wb" if isinstance(content, bytes) else "w") as file:
+        file.write(content)

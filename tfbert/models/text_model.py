@@ -1,0 +1,79 @@
+"""Encoder, pooling and head as one Keras model, for one task."""
+
+import keras
+
+from tfbert.errors import InputError
+from tfbert.models.heads import Head
+from tfbert.models.pooling import POOLINGS, pool_windows
+
+
+class TextModel(keras.Model):
+    """Predicts a task's outputs from a batch: features -> float32 [M, outputs] (logits, or the values of a regression).
+
+    Attributes:
+        encoder: BertEncoder.
+        task: one of TASKS.
+        tokenizer: BertTokenizer.
+        pooling: str.
+        max_seq_length: int. The longest sequence the model was made for.
+        text_columns: tuple of str. Where its training data had the text, and the second text of a pair.
+    """
+
+    def __init__(self, encoder, task, tokenizer, pooling, max_seq_length, text_columns, init_seed, **kwargs):
+        super().__init__(**kwargs)
+        self.encoder, self.task, self.tokenizer = encoder, task, tokenizer
+        self.pooling, self.max_seq_length, self.text_columns = pooling, max_seq_length, tuple(text_columns)
+        self.head = Head(
+            task.outputs, encoder.hidden_dim, encoder.dropout_rate, init_seed, name="head", dtype=encoder.dtype_policy
+        )
+        self.built = True
+
+    def call(self, features, training=False, seed=None):
+        """Computes the outputs; `seed` (int32 [2]) decides the dropout masks, None: the encoder's own generator."""
+        seed = self.encoder.dropout_seed(training, seed)
+        layers = self.encoder(features, training=training, seed=seed)
+        return self.head(pool_windows(self.pooling, self.encoder, layers, features), seed=seed)
+
+    def compile(self, optimizer="rmsprop", loss=None, weighted_metrics=None, **kwargs):
+        """Configures `fit`: as `keras.Model.compile`, with the task's loss and accuracy where none are given."""
+        loss = loss or _WeightedMeanLoss(self.task)
+        weighted_metrics = self.task.keras_metrics() if weighted_metrics is None else weighted_metrics
+        super().compile(optimizer=optimizer, loss=loss, weighted_metrics=weighted_metrics, **kwargs)
+
+
+class _WeightedMeanLoss(keras.losses.Loss):
+    """The mean of the task's losses over the examples that have a weight."""
+
+    def __init__(self, task):
+        super().__init__(name=task.name, reduction="mean_with_sample_weight")
+        self._task = task
+
+    def call(self, y_true, y_pred):
+        return self._task.loss(y_true, y_pred)
+
+
+def build_model(
+    encoder, task, tokenizer=None, pooling="pooler", max_seq_length=128, text_columns=("text",), init_seed=0
+):
+    """Returns a TextModel: the encoder with a new head for the task.
+
+    Args:
+        encoder: BertEncoder, from `load_encoder`.
+        task: one of TASKS.
+        tokenizer: BertTokenizer; None: the one that `load_encoder` read beside the weights.
+        pooling: str, a key of POOLINGS.
+        max_seq_length: int. Pieces of a sequence, special ones included.
+        text_columns: (text,) or (text, second text). Columns of the training data, kept for prediction.
+        init_seed: int. Seed of the head's weights.
+
+    Raises:
+        InputError: an unknown pooling, or a length beyond the encoder's positions.
+    """
+    if pooling not in POOLINGS:
+        raise InputError(f"pooling must be one of {', '.join(POOLINGS)}. Received: {pooling!r}.")
+    positions = encoder.backbone.max_sequence_length
+    if max_seq_length > positions:
+        raise InputError(
+            f"max_seq_length must be at most {positions}, the positions this encoder has. Received: {max_seq_length}."
+        )
+    return TextModel(encoder, task, tokenizer or encoder.tokenizer, pooling, max_seq_length, text_columns, init_seed)

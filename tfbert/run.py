@@ -1,0 +1,60 @@
+"""`python -m tfbert.run --flags`: flags -> Config -> one mode."""
+
+import os
+import sys
+import types
+
+from absl import app, logging
+
+from tfbert.config import check_complete, config_from_flags, define_flags
+from tfbert.errors import InputError
+
+
+def run(config):
+    """Does what the settings say.
+
+    Args:
+        config: Config, from `tfbert.load_config`.
+
+    Returns:
+        dict. The results of the mode: the scores, or where the predictions are.
+
+    Raises:
+        InputError: something the user gave cannot be used.
+    """
+    check_complete(config)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    from tfbert.modes import MODES  # here, so that a wrong flag answers before TensorFlow is loaded
+
+    return MODES[config.training.mode](config)
+
+
+def main(arguments):
+    """Runs the command line; returns the exit status."""
+    logging.set_verbosity(logging.WARNING)
+    try:
+        if arguments[1:]:
+            raise InputError(f"Every setting is a flag, --name=value. Received: {' '.join(arguments[1:])}.")
+        run(config_from_flags())
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted; the same command goes on from the last checkpoint.", file=sys.stderr)
+        return 130
+    return 0
+
+
+class _CallableModule(types.ModuleType):
+    """Lets `tfbert.run(config)` work also after `import tfbert.run` made the name stand for this module."""
+
+    def __call__(self, config):
+        return run(config)
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)
+else:
+    sys.modules[__name__].__class__ = _CallableModule

@@ -1,0 +1,64 @@
+"""One of N classes for each text or pair."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from tfbert.errors import InputError
+from tfbert.tasks import metrics
+from tfbert.tasks.labels import LabelSet, plain_label, sorted_labels
+
+
+class Classification:
+    """Chooses one of the labels: softmax and cross-entropy.
+
+    Attributes:
+        labels: list of str or int. The classes, by number. For two, the second is the positive one of F1,
+            ROC-AUC and average precision.
+        outputs: int. Width of the head.
+    """
+
+    name = "classification"
+    default_metric = "accuracy"
+    metric_names = ("accuracy", "f1", "f1_macro", "f1_micro", "mcc", "roc_auc", "average_precision")
+
+    def __init__(self, labels):
+        self.labels = list(labels)
+        self.outputs = len(self.labels)
+        self._set = LabelSet(self.labels)
+        if self.outputs < 2:
+            raise InputError(f"Classification needs two classes at least. Received: {self.labels!r}.")
+
+    @classmethod
+    def from_examples(cls, examples):
+        """Returns the task whose labels are those of the examples (dicts with `label` and `where`)."""
+        return cls(sorted_labels(plain_label(example["label"], example["where"]) for example in examples))
+
+    def encode_label(self, label, where):
+        """Returns a label's number: int32."""
+        return np.int32(self._set.index(label, where))
+
+    def loss(self, labels, logits):
+        """Returns each example's cross-entropy: int [M], float [M, classes] -> float [M]."""
+        return ops.sparse_categorical_crossentropy(ops.cast(labels, "int32"), logits, from_logits=True)
+
+    def keras_metrics(self):
+        """Returns metrics for `fit`."""
+        return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+
+    def metrics(self, labels, logits):
+        """Returns the scores of a whole data set: int [N], float [N, classes] -> dict."""
+        return metrics.classification_metrics(labels, metrics.softmax(logits))
+
+    def predictions(self, logits):
+        """Returns what to tell a reader: float [N, classes] -> list of {"label", "probabilities"}."""
+        probabilities = metrics.softmax(logits)
+        best = probabilities.argmax(axis=-1)
+        return [
+            {"label": self.labels[number], "probabilities": _named(self.labels, row)}
+            for number, row in zip(best, probabilities)
+        ]
+
+
+def _named(labels, row):
+    return {str(label): round(float(value), 6) for label, value in zip(labels, row)}

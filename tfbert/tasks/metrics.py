@@ -1,0 +1,103 @@
+"""Scores over all examples of a data set, by scikit-learn and SciPy (imported where used: they are slow to load).
+
+A score that the data leave undefined (ROC-AUC of a single class, correlation of a constant) is left out.
+"""
+
+import warnings
+
+import numpy as np
+
+
+def softmax(logits):
+    """Returns probabilities in float64: [N, classes] -> [N, classes]."""
+    from scipy.special import softmax
+
+    return softmax(np.asarray(logits, np.float64), axis=-1)
+
+
+def sigmoid(logits):
+    """Returns probabilities in float64, element by element."""
+    from scipy.special import expit
+
+    return expit(np.asarray(logits, np.float64))
+
+
+def classification_metrics(labels, probabilities):
+    """Returns accuracy, F1, MCC, ROC-AUC and average precision.
+
+    For two classes `f1`, `roc_auc` and `average_precision` are those of the second class; for more, `f1` is the
+    macro mean, ROC-AUC the macro mean of one against the rest, average precision the macro mean.
+
+    Args:
+        labels: int [N].
+        probabilities: float [N, classes].
+    """
+    from sklearn import metrics
+
+    classes = probabilities.shape[1]
+    guesses = probabilities.argmax(axis=-1)
+    everyone = list(range(classes))
+    f1_macro = metrics.f1_score(labels, guesses, labels=everyone, average="macro", zero_division=0)
+    scores = {
+        "accuracy": metrics.accuracy_score(labels, guesses),
+        "f1": metrics.f1_score(labels, guesses, zero_division=0) if classes == 2 else f1_macro,
+        "f1_macro": f1_macro,
+        "f1_micro": metrics.f1_score(labels, guesses, labels=everyone, average="micro", zero_division=0),
+        "mcc": metrics.matthews_corrcoef(labels, guesses),
+    }
+    if len(np.unique(labels)) == classes:
+        of_class = probabilities[:, 1] if classes == 2 else probabilities
+        one_hot = labels if classes == 2 else np.eye(classes)[labels]
+        scores["roc_auc"] = metrics.roc_auc_score(labels, of_class, multi_class="ovr")
+        scores["average_precision"] = metrics.average_precision_score(one_hot, of_class)
+    return _plain(scores)
+
+
+def multilabel_metrics(labels, probabilities, threshold):
+    """Returns exact-match accuracy, F1 (micro, macro over the labels), ROC-AUC and average precision (macro).
+
+    ROC-AUC and average precision are means over the labels that occur, but not everywhere.
+
+    Args:
+        labels: 0 or 1, [N, labels].
+        probabilities: float [N, labels].
+        threshold: float. A label is predicted from this probability on.
+    """
+    from sklearn import metrics
+
+    guesses = (probabilities >= threshold).astype(np.uint8)
+    scores = {
+        "accuracy": metrics.accuracy_score(labels, guesses),
+        "f1_micro": metrics.f1_score(labels, guesses, average="micro", zero_division=0),
+        "f1_macro": metrics.f1_score(labels, guesses, average="macro", zero_division=0),
+    }
+    both = (labels.min(axis=0) == 0) & (labels.max(axis=0) == 1)
+    if both.any():
+        scores["roc_auc"] = metrics.roc_auc_score(labels[:, both], probabilities[:, both], average="macro")
+        scores["average_precision"] = metrics.average_precision_score(labels[:, both], probabilities[:, both])
+    return _plain(scores)
+
+
+def regression_metrics(labels, values):
+    """Returns Pearson's and Spearman's correlation, their mean (GLUE's score for STS-B), and the mean squared error."""
+    from scipy import stats
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.ConstantInputWarning)
+        pearson, spearman = (
+            (stats.pearsonr(labels, values)[0], stats.spearmanr(labels, values)[0])
+            if len(labels) > 1
+            else (np.nan, np.nan)
+        )
+    error = np.mean(np.square(np.asarray(labels, np.float64) - values))
+    scores = {
+        "pearson": pearson,
+        "spearman": spearman,
+        "pearson_spearman": (pearson + spearman) / 2,
+        "mean_squared_error": error,
+    }
+    return _plain(scores)
+
+
+def _plain(scores):
+    return {name: float(value) for name, value in scores.items() if np.isfinite(value)}

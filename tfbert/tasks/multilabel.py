@@ -1,0 +1,80 @@
+"""Any number of labels for each text or pair."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from tfbert.data.sources import describe
+from tfbert.errors import InputError
+from tfbert.tasks import metrics
+from tfbert.tasks.labels import LabelSet, plain_label, sorted_labels
+
+
+class Multilabel:
+    """Says of each label whether it holds: a sigmoid and binary cross-entropy each, the mean over the labels.
+
+    Attributes:
+        labels: list of str or int. By number.
+        outputs: int. Width of the head.
+    """
+
+    name = "multilabel"
+    default_metric = "f1_micro"
+    metric_names = ("accuracy", "f1_micro", "f1_macro", "roc_auc", "average_precision")
+    threshold = 0.5
+
+    def __init__(self, labels):
+        self.labels = list(labels)
+        self.outputs = len(self.labels)
+        self._set = LabelSet(self.labels)
+        if not self.labels:
+            raise InputError("Multi-label classification needs one label at least, and no row has one.")
+
+    @classmethod
+    def from_examples(cls, examples):
+        """Returns the task whose labels are those of the examples (dicts with `label` and `where`)."""
+        return cls(
+            sorted_labels(
+                plain_label(label, example["where"])
+                for example in examples
+                for label in _listed(example["label"], example["where"])
+            )
+        )
+
+    def encode_label(self, label, where):
+        """Returns a row's labels as zeros and ones: list, or text with commas -> uint8 [labels]."""
+        row = np.zeros(self.outputs, np.uint8)
+        row[[self._set.index(name, where) for name in _listed(label, where)]] = 1
+        return row
+
+    def loss(self, labels, logits):
+        """Returns each example's loss: [M, labels], float [M, labels] -> float [M]."""
+        return ops.mean(ops.binary_crossentropy(ops.cast(labels, logits.dtype), logits, from_logits=True), axis=-1)
+
+    def keras_metrics(self):
+        """Returns metrics for `fit`."""
+        return [keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0)]
+
+    def metrics(self, labels, logits):
+        """Returns the scores of a whole data set: [N, labels], float [N, labels] -> dict."""
+        return metrics.multilabel_metrics(labels, metrics.sigmoid(logits), self.threshold)
+
+    def predictions(self, logits):
+        """Returns what to tell a reader: float [N, labels] -> list of {"label": [...], "probabilities"}."""
+        return [
+            {
+                "label": [label for label, value in zip(self.labels, row) if value >= self.threshold],
+                "probabilities": {str(label): round(float(value), 6) for label, value in zip(self.labels, row)},
+            }
+            for row in metrics.sigmoid(logits)
+        ]
+
+
+def _listed(label, where):
+    if isinstance(label, str):
+        return [part.strip() for part in label.split(",") if part.strip()]
+    if isinstance(label, (list, tuple)):
+        return label
+    if isinstance(label, int) and not isinstance(label, bool):
+        return [label]
+    raise InputError(f"{describe(where)}: the labels {label!r} are no list; give a list, or a text with commas.")

@@ -1,0 +1,58 @@
+"""A number for each text or pair."""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from tfbert.data.sources import describe
+from tfbert.errors import InputError
+from tfbert.tasks import metrics
+
+
+class Regression:
+    """Predicts a number: squared error.
+
+    Attributes:
+        labels: empty list, as there are no classes.
+        outputs: 1, the width of the head.
+    """
+
+    name = "regression"
+    default_metric = "pearson"
+    metric_names = ("pearson", "spearman", "pearson_spearman", "mean_squared_error")
+
+    def __init__(self, labels=()):
+        self.labels, self.outputs = list(labels), 1
+
+    @classmethod
+    def from_examples(cls, examples):
+        """Returns the task; there is nothing to learn from the examples."""
+        return cls()
+
+    def encode_label(self, label, where):
+        """Returns the label as a number: float32."""
+        try:
+            value = float(label)
+        except (TypeError, ValueError):
+            value = math.nan
+        if not math.isfinite(value):
+            raise InputError(f"{describe(where)}: the label {label!r} is no number; regression needs one in every row.")
+        return np.float32(value)
+
+    def loss(self, labels, logits):
+        """Returns each example's squared error: float [M], float [M, 1] -> float [M]."""
+        return ops.square(logits[:, 0] - ops.cast(labels, logits.dtype))
+
+    def keras_metrics(self):
+        """Returns metrics for `fit`."""
+        return [keras.metrics.MeanAbsoluteError(name="mean_absolute_error")]
+
+    def metrics(self, labels, logits):
+        """Returns the scores of a whole data set: float [N], float [N, 1] -> dict."""
+        return metrics.regression_metrics(labels, logits[:, 0])
+
+    def predictions(self, logits):
+        """Returns what to tell a reader: float [N, 1] -> list of {"label": number}."""
+        return [{"label": round(float(value), 6)} for value in logits[:, 0]]

@@ -1,0 +1,102 @@
+"""The model's outputs for every example of a data set, on any number of devices, in order."""
+
+import numpy as np
+import tensorflow as tf
+
+
+class Evaluator:
+    """Runs a model over datasets; the function is traced once and serves them all.
+
+    Args of the constructor:
+        model: TextModel.
+        strategy: tf.distribute.Strategy; None: the default one.
+        xla: bool. Compile the forward pass; batches then have static shapes.
+        steps_per_loop: int. Batches in one call of TensorFlow.
+    """
+
+    def __init__(self, model, strategy=None, xla=False, steps_per_loop=32):
+        self.model, self._xla, self._steps_per_loop = model, xla, steps_per_loop
+        self.strategy = strategy or tf.distribute.get_strategy()
+        self._forward = tf.function(self._outputs, jit_compile=True) if xla else self._outputs
+        self._run = tf.function(self._run_steps)
+
+    def outputs(self, dataset, on_loop=None):
+        """Returns the model's outputs, np.float32 [examples, outputs], in the order of the examples.
+
+        Args:
+            dataset: ExampleDataset, not shuffled.
+            on_loop: callable (examples done) called after each loop.
+        """
+        dataset = dataset.with_shapes(static_shapes=self._xla)
+        replicas = self.strategy.num_replicas_in_sync
+
+        def of_pipeline(context):
+            pipelines = context.num_input_pipelines
+            return dataset.shares(
+                0, dataset.steps_per_epoch, replicas // pipelines, context.input_pipeline_id, pipelines
+            )
+
+        batches = iter(self.strategy.distribute_datasets_from_function(of_pipeline))
+        found, done = [], 0
+        for first in range(0, dataset.steps_per_epoch, self._steps_per_loop):
+            steps = min(self._steps_per_loop, dataset.steps_per_epoch - first)
+            outputs, weights = self._run(batches, tf.constant(steps))
+            found.append(outputs.numpy()[weights.numpy() > 0])
+            done += len(found[-1])
+            if on_loop:
+                on_loop(done)
+        return np.concatenate(found)
+
+    def evaluate(self, dataset):
+        """Returns the scores of a labelled data set: dict with `loss` and the task's metrics."""
+        return scores(self.model.task, dataset.examples.labels, self.outputs(dataset))
+
+    def _run_steps(self, batches, steps):
+        outputs = tf.TensorArray(tf.float32, steps, infer_shape=False, element_shape=[None, self.model.task.outputs])
+        weights = tf.TensorArray(tf.float32, steps, infer_shape=False, element_shape=[None])
+        for i in tf.range(steps):
+            features, _, weight = next(batches)
+            found = self.strategy.run(self._forward, (features,))
+            outputs = outputs.write(i, self._gather(found))
+            weights = weights.write(i, self._gather(weight))
+        return outputs.concat(), weights.concat()
+
+    def _gather(self, value):
+        return self.strategy.gather(value, axis=0) if self.strategy.num_replicas_in_sync > 1 else value
+
+    @tf.autograph.experimental.do_not_convert
+    def _outputs(self, features):
+        return self.model(features, training=False)
+
+
+def scores(task, labels, outputs):
+    """Returns `loss`, the mean over the examples, and the task's metrics: dict of float.
+
+    Args:
+        task: one of TASKS.
+        labels: np.ndarray [N, ...].
+        outputs: np.ndarray [N, outputs].
+    """
+    losses = tf.cast(task.loss(tf.constant(labels), tf.constant(outputs, tf.float32)), tf.float64)
+    return {"loss": float(tf.reduce_mean(losses)), **task.metrics(labels, outputs)}
+
+
+_LOWER_IS_BETTER = ("loss", "mean_squared_error")
+
+
+def is_better(metric, score, best):
+    """Says whether a score (None: undefined) beats the best so far (None: there is none)."""
+    if score is None or best is None:
+        return best is None
+    return score < best if metric in _LOWER_IS_BETTER else score > best
+
+
+def evaluate(model, dataset, strategy=None):
+    """Returns the scores of a labelled data set: dict with `loss` and the task's metrics.
+
+    Args:
+        model: TextModel.
+        dataset: ExampleDataset, not shuffled.
+        strategy: tf.distribute.Strategy; None: the default one.
+    """
+    return Evaluator(model, strategy).evaluate(dataset)

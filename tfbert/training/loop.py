@@ -1,0 +1,187 @@
+"""The training loop: one step on every device, N steps a call."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfbert.errors import InputError
+
+
+class TrainingLoop:
+    """Runs optimiser steps under a distribution strategy, several in one call of TensorFlow.
+
+    The loss of a step is the weighted mean over its whole batch: the sum of weighted losses over the sum of weights,
+    over all replicas and all parts of gradient accumulation. So neither the devices nor the parts change it.
+    """
+
+    def __init__(self, model, optimizer, strategy=None, accumulation=1, xla=False, data_seed=0):
+        """Prepares the step; it is traced at the first call.
+
+        Args:
+            model: TextModel, created under `strategy.scope()`.
+            optimizer: a Keras optimizer that sums gradients over replicas, created under the same scope.
+            strategy: tf.distribute.Strategy; None: the default one.
+            accumulation: int. Parts in which a batch goes through the model.
+            xla: bool. Compile the forward and backward pass; wants batches of static shapes.
+            data_seed: int. Decides the dropout masks, with the step and the replica.
+        """
+        self.model, self.optimizer, self._accumulation = model, optimizer, accumulation
+        self.strategy = strategy or tf.distribute.get_strategy()
+        self._variables = model.trainable_variables
+        self._data_seed = data_seed
+        self._gradients = tf.function(self._loss_and_gradients, jit_compile=True) if xla else self._loss_and_gradients
+        with self.strategy.scope():
+            optimizer.build(self._variables)
+            self._sums = [_per_replica_zeros(v) for v in self._variables] if accumulation > 1 else []
+            self._weight, self._loss = (_per_replica_zeros(tf.zeros([])) for _ in range(2))
+        self._run = tf.function(self._run_steps)
+
+    @property
+    def step(self):
+        """The number of optimiser steps done, an int."""
+        return int(self.optimizer.iterations.numpy())
+
+    def batches(self, dataset, last_step):
+        """Returns an iterator over the shares of the batches from the present step on, up to `last_step`."""
+        local = self.strategy.num_replicas_in_sync
+
+        def of_pipeline(context):
+            pipelines = context.num_input_pipelines
+            parts = self._accumulation * local // pipelines
+            return dataset.shares(self.step, last_step, parts, context.input_pipeline_id, pipelines)
+
+        return iter(self.strategy.distribute_datasets_from_function(of_pipeline))
+
+    def advance(self, batches, steps):
+        """Runs some steps; returns the loss of each, np.float32 [steps]."""
+        return self._run(batches, tf.constant(steps)).numpy()
+
+    def _run_steps(self, batches, steps):
+        losses = tf.TensorArray(tf.float32, steps)
+        for i in tf.range(steps):
+            if self._accumulation == 1:
+                loss = self.strategy.run(self._whole_step, (next(batches),))
+            else:
+                for part in tf.range(self._accumulation):
+                    self.strategy.run(self._part_of_step, (next(batches), part))
+                loss = self.strategy.run(self._end_of_step)
+            losses = losses.write(i, self.strategy.reduce(tf.distribute.ReduceOp.SUM, loss, axis=None))
+        return losses.stack()
+
+    @tf.autograph.experimental.do_not_convert
+    def _whole_step(self, batch):
+        weight = _sum_over_replicas(tf.reduce_sum(batch[2]))
+        loss, gradients = self._gradients(*batch, weight, self._seed(0))
+        self.optimizer.apply(gradients, self._variables)
+        return loss
+
+    @tf.autograph.experimental.do_not_convert
+    def _part_of_step(self, batch, part):
+        loss, gradients = self._gradients(*batch, tf.ones([]), self._seed(part))
+        for total, gradient in zip(self._sums, gradients):
+            total.assign_add(gradient)
+        self._weight.assign_add(tf.reduce_sum(batch[2]))
+        self._loss.assign_add(loss)
+
+    @tf.autograph.experimental.do_not_convert
+    def _end_of_step(self):
+        weight = _sum_over_replicas(self._weight.read_value())
+        self.optimizer.apply([total.read_value() / weight for total in self._sums], self._variables)
+        loss = self._loss.read_value() / weight
+        for variable in (*self._sums, self._weight, self._loss):
+            variable.assign(tf.zeros_like(variable.read_value()))
+        return loss
+
+    def _loss_and_gradients(self, features, labels, weights, weight, seed):
+        """Returns the share's part of the step's loss, sum(weights * losses) / weight, and its gradients."""
+        with tf.GradientTape() as tape:
+            outputs = self.model(features, training=True, seed=seed)
+            loss = tf.reduce_sum(weights * self.model.task.loss(labels, outputs)) / weight
+        return loss, [tf.convert_to_tensor(g) for g in tape.gradient(loss, [v.value for v in self._variables])]
+
+    def _seed(self, part):
+        """Returns the dropout seed of one part of this step on this replica: int32 [2]."""
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        step = tf.cast(self.optimizer.iterations.value, tf.int32)
+        number = (step * self._accumulation + part) * self.strategy.num_replicas_in_sync + replica
+        return tf.stack([tf.constant(self._data_seed, tf.int32), number])
+
+
+def _per_replica_zeros(like):
+    return tf.Variable(
+        tf.zeros(like.shape),
+        trainable=False,
+        synchronization=tf.VariableSynchronization.ON_READ,
+        aggregation=tf.VariableAggregation.SUM,
+    )
+
+
+def _sum_over_replicas(value):
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+
+def train(
+    model,
+    dataset,
+    optimizer,
+    strategy=None,
+    epochs=1,
+    steps=None,
+    accumulation=1,
+    steps_per_loop=1,
+    xla=False,
+    data_seed=0,
+    events=(),
+    on_loop=None,
+):
+    """Trains a model on a dataset, on the devices of a strategy.
+
+    Args:
+        model: TextModel, created under `strategy.scope()`.
+        dataset: ExampleDataset.
+        optimizer: AdamWeightDecay; it goes on from the step it has reached.
+        strategy: tf.distribute.Strategy; None: the default one.
+        epochs: float. Passes over the data.
+        steps: int. Steps in all; overrides `epochs`.
+        accumulation: int. Parts in which a batch goes through the model.
+        steps_per_loop: int. Steps between two looks of the host.
+        xla: bool. Compile the forward and backward pass.
+        data_seed: int. Decides the dropout masks.
+        events: list of (every, function). After each `every` steps and at the end, `function(step)` is called.
+        on_loop: callable (step, losses) called after each loop, before the events.
+
+    Returns:
+        np.float32 [steps]. The loss of each step that was run.
+
+    Raises:
+        InputError: the loss is not finite; the message names the step.
+    """
+    loop = TrainingLoop(model, optimizer, strategy, accumulation, xla, data_seed)
+    total = steps or total_steps(dataset.steps_per_epoch, epochs)
+    batches = loop.batches(dataset.with_shapes(static_shapes=xla), total)
+    step, history = loop.step, []
+    while step < total:
+        stop = min([total, step + steps_per_loop] + [(step // every + 1) * every for every, _ in events])
+        losses = loop.advance(batches, stop - step)
+        _check_finite(losses, step)
+        step = stop
+        history.append(losses)
+        if on_loop:
+            on_loop(step, losses)
+        for every, function in events:
+            if step % every == 0 or step == total:
+                function(step)
+    return np.concatenate(history) if history else np.zeros(0, np.float32)
+
+
+def total_steps(steps_per_epoch, epochs):
+    """Returns the steps of a run of so many epochs, the last one begun counting whole: int."""
+    return int(np.ceil(round(steps_per_epoch * epochs, 6)))
+
+
+def _check_finite(losses, step):
+    bad = np.flatnonzero(~np.isfinite(losses))
+    if bad.size:
+        raise InputError(
+            f"The loss is {losses[bad[0]]} at step {step + 1 + bad[0]}: training stopped; what was saved before "
+            "is kept. Lower --learning_rate, raise --warmup_proportion, or check the labels."
+        )

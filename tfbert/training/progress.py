@@ -1,0 +1,82 @@
+"""What a run says while it runs: a progress bar, metrics.jsonl, TensorBoard."""
+
+import json
+import os
+
+import tensorflow as tf
+from tqdm import tqdm
+
+
+class RunLog:
+    """The records of one run.
+
+    `metrics.jsonl` holds only what the settings and the data decide, no times: the same run writes the same file.
+
+    Attributes:
+        pending: list of float. Losses since the last line.
+    """
+
+    def __init__(self, output_dir, total_steps, batch_size, first_step=0, pending=()):
+        """Opens the records.
+
+        Args:
+            output_dir: str.
+            total_steps: int. Steps of the whole run.
+            batch_size: int. For the examples a second.
+            first_step: int. Where a resumed run goes on; later lines of an earlier try are dropped.
+            pending: list of float. What `pending` was when the checkpoint was saved.
+        """
+        self._path = os.path.join(output_dir, "metrics.jsonl")
+        self._lines = _lines_until(self._path, first_step)
+        self._batch_size = batch_size
+        self._summary = tf.summary.create_file_writer(output_dir)
+        self.pending, self._bar = (
+            list(pending),
+            tqdm(total=total_steps, initial=first_step, unit="step", mininterval=1.0),
+        )
+
+    def steps(self, step, losses):
+        """Takes the losses of the steps just done; moves the bar."""
+        self.pending.extend(losses.tolist())
+        self._bar.update(len(losses))
+        rate = self._bar.format_dict["rate"]
+        speed = {"examples/s": f"{rate * self._batch_size:.1f}"} if rate else {}
+        self._bar.set_postfix({"loss": f"{losses[-1]:.4f}", **speed}, refresh=False)
+
+    def log(self, step, learning_rate):
+        """Writes a line with the mean loss since the last one."""
+        if self.pending:
+            loss = sum(self.pending) / len(self.pending)
+            self._write(step, {"split": "train", "loss": loss, "learning_rate": learning_rate})
+            self.pending = []
+
+    def evaluation(self, step, split, scores):
+        """Writes a line with the scores of an evaluation, and says them."""
+        self._write(step, {"split": split, **scores})
+        self.say(f"step {step}: {split} " + "  ".join(f"{name} {value:.4f}" for name, value in scores.items()))
+
+    def say(self, text):
+        """Prints a line above the bar."""
+        tqdm.write(text)
+
+    def close(self):
+        """Ends the bar and the event file."""
+        self._bar.close()
+        self._summary.close()
+
+    def _write(self, step, values):
+        self._lines.append(json.dumps({"step": step, **values}))
+        with tf.io.gfile.GFile(self._path, "w") as file:
+            file.write("".join(line + "\n" for line in self._lines))
+        with self._summary.as_default(step=step):
+            for name, value in values.items():
+                if name != "split":
+                    tf.summary.scalar(f"{values['split']}/{name}", value)
+        self._summary.flush()
+
+
+def _lines_until(path, step):
+    if not tf.io.gfile.exists(path):
+        return []
+    with tf.io.gfile.GFile(path) as file:
+        return [line for line in file.read().splitlines() if json.loads(line)["step"] <= step]
