@@ -86,11 +86,11 @@ class ExampleDataset(tf.data.Dataset):
         epoch, step = step // self.steps_per_epoch, step % self.steps_per_epoch
         places = tf.cast(share, tf.int64) * slots + tf.range(slots, dtype=tf.int64)
         positions = step * self.batch_size + places
-        positions = positions[(places < self.batch_size) & (positions < self.examples.size)]
-        if self._shuffle:
-            indices = epoch_order(positions, epoch, self.examples.size, self.seed)
-        else:
-            indices = positions
+        filled = (places < self.batch_size) & (positions < self.examples.size)
+        indices = tf.where(filled, positions, 0)
+        if self._shuffle:  # all slots at once: the cipher refuses an empty list
+            indices = epoch_order(indices, epoch, self.examples.size, self.seed)
+        indices = indices[filled]
         windows, first_lengths = self.examples.windows(indices)
         lengths = tf.cast(windows.row_lengths(), tf.int32)
         if self._static_shapes:

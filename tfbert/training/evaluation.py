@@ -25,7 +25,7 @@ class Evaluator:
 
         Args:
             dataset: ExampleDataset, not shuffled.
-            on_loop: callable (examples done) called after each loop.
+            on_loop: callable (examples just done) called after each loop.
         """
         dataset = dataset.with_shapes(static_shapes=self._xla)
         replicas = self.strategy.num_replicas_in_sync
@@ -37,14 +37,13 @@ class Evaluator:
             )
 
         batches = iter(self.strategy.distribute_datasets_from_function(of_pipeline))
-        found, done = [], 0
+        found = []
         for first in range(0, dataset.steps_per_epoch, self._steps_per_loop):
             steps = min(self._steps_per_loop, dataset.steps_per_epoch - first)
             outputs, weights = self._run(batches, tf.constant(steps))
             found.append(outputs.numpy()[weights.numpy() > 0])
-            done += len(found[-1])
             if on_loop:
-                on_loop(done)
+                on_loop(len(found[-1]))
         return np.concatenate(found)
 
     def evaluate(self, dataset):

@@ -18,10 +18,12 @@ def make_strategy(name="auto", virtual_devices=1):
     """
     if virtual_devices > 1:
         _split_cpu(virtual_devices)
-    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
+    devices = gpus or [device.name for device in tf.config.list_logical_devices("CPU")]
     if name == "one_device" or (name == "auto" and len(devices) == 1):
         return tf.distribute.get_strategy()
-    return tf.distribute.MirroredStrategy([device.name for device in devices])
+    # Virtual CPU devices share memory: adding up in one place is all that a reduction needs.
+    return tf.distribute.MirroredStrategy(devices, None if gpus else tf.distribute.ReductionToOneDevice())
 
 
 def _split_cpu(count):

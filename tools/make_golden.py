@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""Makes the numbers in tests/golden/ with torch and Hugging Face transformers, which know nothing of tfbert.
+
+In an environment of its own (torch==2.13.0 transformers==5.23.0 safetensors), from the root of the checkout:
+
+    python tools/make_golden.py tokens
+    python tools/make_golden.py layers --model MINILM     # the folder that tfbert keeps in ~/.cache/tfbert/minilm-*
+    python tools/make_golden.py curve --model MINILM
+    python tools/make_golden.py adamw
+"""
+
+import argparse
+import hashlib
+import json
+import pathlib
+import sys
+
+import numpy as np
+
+ROOT = pathlib.Path(__file__).parents[1]
+GOLDEN = ROOT / "tests" / "golden"
+sys.path.insert(0, str(ROOT))
+
+from tests.reference.shared_texts import SHARED, text_files, texts_of  # noqa: E402
+
+VOCABULARIES = ("uncased", "cased", "chinese")
+# Texts that break tokenisers: blank, over-long words in one to four bytes a character, zero bytes, odd spaces, accents.
+HARD = [
+    "", " ", "\t\n", "a", "A" * 100, "a" * 101, "я" * 100, "я" * 101, "ก" * 60, "𝒳" * 100, "𝒳" * 101, "x" * 99 + "é" * 2,
+    "don't!!", "a" * 60 + "-" + "b" * 60, "zero\x00byte", "soft\u00adhyphen", "zero\u200bwidth", "\ufeffbom", "\ufffd",
+    "non\u00a0breaking\u3000wide", "line\u2028separator\u2029end", "café naïve CAFÉ", "e\u0301\u0323", "ÅNGSTRÖM İstanbul",
+    "ß ﬁ ½ … ，。「」", "中文字符 mixed中文and English", "一" * 150, "日本語のテキスト カタカナ", "한국어 텍스트", "👍🏽👨‍👩‍👧 ok 🙂",
+    "http://example.com/?a=b&c=%20#d", "@user #tag $5.00 50% a^b~c`d|e", "\u0130\u0131\u017f", "\u1e9e\u03a3\u03c2",
+    "tab\tsep\rret", "unaffable unwanted,running", "x\u0300" * 120, "a\u0085b", "\u00b2\u00b3\u00b9",
+]  # fmt: skip
+
+
+def tokens(arguments):
+    """Ids of every text in ../shared/data as one digest per 1,000 texts, and the ids of the hard texts in full."""
+    from transformers import BertTokenizer
+
+    golden = {}
+    for vocabulary in VOCABULARIES:
+        path = SHARED / "data" / "vocab" / f"bert-base-{vocabulary}-vocab.txt"
+        for lowercase in (True, False):
+            tokenizer = BertTokenizer(vocab=str(path), do_lower_case=lowercase)
+            digests = {}
+            for file in text_files():
+                texts = texts_of(file)
+                parts = [texts[i : i + 1000] for i in range(0, len(texts), 1000)]
+                digests[file] = [digest(tokenizer(part, add_special_tokens=False)["input_ids"]) for part in parts]
+            hard = tokenizer(HARD, add_special_tokens=False)["input_ids"]
+            golden[f"{vocabulary}-{'lower' if lowercase else 'as-is'}"] = {"files": digests, "hard": hard}
+            print(vocabulary, lowercase, sum(map(len, digests.values())), "digests")
+    write_json("tokens.json", {"hard_texts": HARD, "ids": golden})
+
+
+def digest(ids):
+    """Returns a short digest of a list of lists of ids; the test has the same function."""
+    return hashlib.sha256(json.dumps(ids, separators=(",", ":")).encode()).hexdigest()[:16]
+
+
+def layers(arguments):
+    """Every layer's output and the pooled output of minilm for 64 texts of mixed length; every 48th hidden unit."""
+    import torch
+    from transformers import BertModel, BertTokenizer
+
+    tokenizer = BertTokenizer.from_pretrained(arguments.model)
+    model = BertModel.from_pretrained(arguments.model).eval()
+    texts = mixed_texts()
+    outputs = {"texts": np.array(texts)}
+    found, pooled = [], []
+    with torch.no_grad():
+        for text in texts:  # one by one: nothing is padded
+            result = model(**tokenizer(text, return_tensors="pt", truncation=True, max_length=128), output_hidden_states=True)
+            found.append(torch.cat(result.hidden_states)[:, :, ::48].numpy())
+            pooled.append(result.pooler_output[0].numpy())
+    outputs["lengths"] = np.array([layers.shape[1] for layers in found])
+    outputs["layers"] = np.concatenate(found, axis=1)
+    outputs["pooled"] = np.stack(pooled)
+    np.savez_compressed(GOLDEN / "minilm_layers.npz", **outputs)
+    print(outputs["layers"].shape, outputs["pooled"].shape)
+
+
+def mixed_texts():
+    """Returns 64 real texts, from one word to longer than 128 pieces."""
+    texts = []
+    for file, count in (("sst2/dev.jsonl", 24), ("trec/test.jsonl", 16), ("imdb/dev.jsonl", 12), ("goemotions/dev.jsonl", 11)):
+        texts += texts_of(file)[:count]
+    return [*texts, "Yes"]
+
+
+def curve(arguments):
+    """The loss of 50 steps of fine-tuning minilm on the first MRPC rows in their order, without dropout."""
+    import torch
+    from transformers import BertForSequenceClassification, BertTokenizer, get_linear_schedule_with_warmup
+
+    tokenizer = BertTokenizer.from_pretrained(arguments.model)
+    model = BertForSequenceClassification.from_pretrained(
+        arguments.model, num_labels=2, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
+    )
+    head = np.random.default_rng(0).normal(0, 0.02, (384, 2)).astype(np.float32)
+    with torch.no_grad():
+        model.classifier.weight.copy_(torch.tensor(head.T))
+        model.classifier.bias.zero_()
+    steps, batch = 50, 8
+    with open(SHARED / "data" / "mrpc" / "train.jsonl", encoding="utf-8") as lines:
+        rows = [json.loads(next(lines)) for _ in range(steps * batch)]
+    decayed = [p for name, p in model.named_parameters() if not ("bias" in name or "LayerNorm" in name)]
+    kept = [p for name, p in model.named_parameters() if "bias" in name or "LayerNorm" in name]
+    groups = [{"params": decayed, "weight_decay": 0.01}, {"params": kept, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=1e-4, eps=1e-6)
+    schedule = get_linear_schedule_with_warmup(optimizer, 5, steps)
+    losses = []
+    model.train()
+    for step in range(steps):
+        part = rows[step * batch : (step + 1) * batch]
+        inputs = tokenizer([r["text_a"] for r in part], [r["text_b"] for r in part], return_tensors="pt", padding=True,
+                           truncation=True, max_length=128)
+        loss = model(**inputs, labels=torch.tensor([r["label"] for r in part])).loss
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+    write_json("mrpc_curve.json", {"steps": steps, "batch_size": batch, "learning_rate": 1e-4, "warmup_steps": 5,
+                                   "losses": losses})
+    print(losses[:3], losses[-3:])
+
+
+def adamw(arguments):
+    """20 steps of torch.optim.AdamW on given gradients: three groups, a schedule, clipping, repeated tokens."""
+    import torch
+
+    values, slices, grads = adamw_inputs()
+    variables = {name: torch.nn.Parameter(torch.tensor(value)) for name, value in values.items()}
+    rates = {"embeddings": 0.1, "kernel": 0.05, "bias": 0.2}
+    groups = [{"params": [variables[name]], "lr": rate, "weight_decay": 0.0 if name == "bias" else 0.01, "peak": rate}
+              for name, rate in rates.items()]
+    optimizer = torch.optim.AdamW(groups, eps=1e-6)
+    steps = []
+    for step in range(20):
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * (20 - step) / 20
+        dense = torch.zeros_like(variables["embeddings"])
+        dense.index_add_(0, torch.tensor(slices[step]), torch.tensor(grads["embeddings"][step]))
+        variables["embeddings"].grad = dense
+        for name in ("kernel", "bias"):
+            variables[name].grad = torch.tensor(grads[name][step])
+        torch.nn.utils.clip_grad_norm_(list(variables.values()), 1.0)
+        optimizer.step()
+        steps.append({name: v.detach().numpy().copy() for name, v in variables.items()})
+    np.savez_compressed(GOLDEN / "adamw.npz", **{name: np.stack([s[name] for s in steps]) for name in values})
+    print({name: steps[-1][name].ravel()[:2] for name in values})
+
+
+def adamw_inputs():
+    """Returns (start values, token of each slice, gradients) of 20 steps; the test draws the same ones."""
+    rng = np.random.default_rng(7)
+    values = {"embeddings": rng.normal(size=(11, 4)), "kernel": rng.normal(size=(4, 3)), "bias": rng.normal(size=3)}
+    values = {name: value.astype(np.float32) for name, value in values.items()}
+    slices = rng.integers(0, 6, size=(20, 9))  # 9 slices over 6 tokens: some repeat
+    shapes = {"embeddings": (20, 9, 4), "kernel": (20, 4, 3), "bias": (20, 3)}
+    grads = {name: (rng.normal(size=shape) * 0.5).astype(np.float32) for name, shape in shapes.items()}
+    return values, slices, grads
+
+
+def write_json(name, content):
+    """Writes a golden file."""
+    (GOLDEN / name).write_text(json.dumps(content, ensure_ascii=True, indent=0) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("tokens", "layers", "curve", "adamw"))
+    parser.add_argument("--model", help="folder of minilm in Hugging Face's layout")
+    chosen = parser.parse_args()
+    {"tokens": tokens, "layers": layers, "curve": curve, "adamw": adamw}[chosen.what](chosen)
