@@ -131,7 +131,6 @@ def _read_table(path, columns, delimiter, quoted, header=None):
         invalid.append(row)
         return "error"
 
-    wanted = list(columns.values())
     read = pyarrow.csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False, column_names=header)
     parse = pyarrow.csv.ParseOptions(
         delimiter=delimiter, quote_char='"' if quoted else False, newlines_in_values=quoted, invalid_row_handler=stop_at
@@ -140,13 +139,13 @@ def _read_table(path, columns, delimiter, quoted, header=None):
     try:
         with _open(path) as file:
             names = pyarrow.csv.open_csv(file, read, parse).schema.names
-        present = [name for name in wanted if name in names]
+        present = [name for name in columns.values() if name in names]
         convert = pyarrow.csv.ConvertOptions(
             column_types={name: pyarrow.string() for name in present},
             include_columns=present or names[:1],
             strings_can_be_null=False,
         )
-        if len(present) < len(wanted):  # `_example` names the missing one beside all that are there
+        if _lacks_any(columns, names):  # `_example` names the missing one beside all that are there
             yield line + 1, dict.fromkeys(names, "")
             return
         with _open(path) as file:
@@ -158,6 +157,11 @@ def _read_table(path, columns, delimiter, quoted, header=None):
         raise _table_error(path, error, invalid, quoted) from None
     except (OSError, EOFError) as error:
         raise InputError(f"{path} cannot be read: {error}") from None
+
+
+def _lacks_any(columns, names):
+    """Says whether a column that must be there, any but the id, is missing."""
+    return any(name not in names for role, name in columns.items() if role != "id")
 
 
 def _table_error(path, error, invalid, quoted):
@@ -231,7 +235,7 @@ def _read_parquet(path, columns, quoting):
     try:
         with _open(path) as file, pyarrow.parquet.ParquetFile(file) as table:
             names = [name for name in columns.values() if name in table.schema_arrow.names]
-            if any(name not in names for role, name in columns.items() if role != "id"):
+            if _lacks_any(columns, names):
                 names = table.schema_arrow.names
             line = 0
             for batch in table.iter_batches(batch_size=4096, columns=names):
