@@ -7,6 +7,7 @@ import weakref
 import tensorflow as tf
 from tqdm import tqdm
 
+from tfbert.callable_module import make_callable
 from tfbert.data.dataset import ExampleDataset
 from tfbert.data.tokenized import tokenize_examples
 from tfbert.training.evaluation import Evaluator
@@ -68,3 +69,6 @@ def _predict(evaluator, examples, batch_size, on_loop=None):
     tokenized = tokenize_examples(examples, model.tokenizer, model.max_seq_length)
     dataset = ExampleDataset(tokenized, batch_size, model.max_seq_length, shuffle=False, seed=0)
     return model.task.predictions(evaluator.outputs(dataset, on_loop))
+
+
+make_callable(__name__)

@@ -2,10 +2,10 @@
 
 import os
 import sys
-import types
 
 from absl import app, logging
 
+from tfbert.callable_module import make_callable
 from tfbert.config import check_complete, config_from_flags, define_flags
 from tfbert.errors import InputError
 
@@ -46,15 +46,8 @@ def main(arguments):
     return 0
 
 
-class _CallableModule(types.ModuleType):
-    """Lets `tfbert.run(config)` work also after `import tfbert.run` made the name stand for this module."""
-
-    def __call__(self, config):
-        return run(config)
-
-
 if __name__ == "__main__":
     define_flags()
     app.run(main)
 else:
-    sys.modules[__name__].__class__ = _CallableModule
+    make_callable(__name__)

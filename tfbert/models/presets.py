@@ -105,11 +105,13 @@ def _from_hugging_face(name, folder):
         return _from_keras(name, folder)
     if config.get("model_type", "bert") != "bert":
         raise InputError(f"--preset={name} is a model of the type {config['model_type']!r}; tfbert runs BERT.")
+    _check_config(config, folder)
     vocabulary, lowercase = _hugging_face_vocabulary(folder)
 
     def build(dropout, dtype):
-        encoder = _new_encoder(_dimensions(config, folder), dropout, dtype)
-        load_tensors(encoder, SafetensorsReader(folder), folder)
+        reader = SafetensorsReader(folder)
+        encoder = _new_encoder(config, dropout, dtype)
+        load_tensors(encoder, reader, folder)
         return encoder
 
     return Preset(name, vocabulary, lowercase, build)
@@ -149,14 +151,16 @@ def _from_google(name, folder):
     config = read_json(folder, "bert_config.json")
     # google-research/bert's modeling.py computes what its configuration calls "gelu" by the tanh approximation.
     config["hidden_act"] = {"gelu": "gelu_new"}.get(config.get("hidden_act"), config.get("hidden_act"))
+    _check_config(config, folder)
     path = os.path.join(folder, "vocab.txt")
     if not tf.io.gfile.exists(path):
         raise InputError(f"{path}: no such file; it must hold the vocabulary.")
     vocabulary = read_vocabulary(path)
 
     def build(dropout, dtype):
-        encoder = _new_encoder(_dimensions(config, folder), dropout, dtype)
-        load_tensors(encoder, CheckpointReader(folder), folder)
+        reader = CheckpointReader(folder)
+        encoder = _new_encoder(config, dropout, dtype)
+        load_tensors(encoder, reader, folder)
         return encoder
 
     return Preset(name, vocabulary, _looks_lowercase(vocabulary), build)
@@ -201,7 +205,7 @@ _DIMENSIONS = {
 }
 
 
-def _dimensions(config, folder):
+def _check_config(config, folder):
     missing = [key for key in _DIMENSIONS.values() if key not in config]
     if missing:
         raise InputError(f"The configuration in {folder} lacks {', '.join(missing)}.")
@@ -210,7 +214,6 @@ def _dimensions(config, folder):
             f"The configuration in {folder} has hidden_act={config.get('hidden_act')!r}; "
             f"known: {', '.join(ACTIVATIONS)}."
         )
-    return config
 
 
 def _new_encoder(config, dropout, dtype):

@@ -157,7 +157,7 @@ class CheckpointReader:
             if self._reader.has_tensor(prefix + name):
                 try:
                     return self._reader.get_tensor(prefix + name)
-                except (tf.errors.OpError, ValueError) as error:
+                except (tf.errors.OpError, ValueError, IndexError) as error:
                     raise InputError(f"{self._prefix} is damaged at {prefix + name}: {first_line(error)}") from None
         return None
 

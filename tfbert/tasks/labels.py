@@ -41,7 +41,8 @@ def plain_label(label, where):
 
 def sorted_labels(labels):
     """Returns distinct labels in order: by value if every one reads as a whole number, else by name."""
+    distinct = set(labels)
     try:
-        return sorted(set(labels), key=int)
+        return sorted(distinct, key=int)
     except ValueError:
-        return sorted(set(labels), key=str)
+        return sorted(distinct, key=str)

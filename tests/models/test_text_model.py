@@ -1,0 +1,122 @@
+"""Pooling, head and saved folders."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.conftest import random_texts, rows_of
+from tfbert import InputError, TASKS, build_model, load_encoder, load_model, predict, save_model
+from tfbert.data.dataset import ExampleDataset
+from tfbert.data.tokenized import tokenize_examples
+from tfbert.models.pooling import POOLINGS, pool_windows
+
+
+def batch_of(tokenizer, static_shapes, count=7, batch_size=9):
+    examples = tokenize_examples(rows_of(random_texts(count)), tokenizer, 24)
+    return next(iter(ExampleDataset(examples, batch_size, 24, False, 0, static_shapes)))[0]
+
+
+@pytest.mark.parametrize("static_shapes", [False, True])
+@pytest.mark.parametrize("name", POOLINGS)
+def test_poolings_equal_their_formulas_and_padding_never_leaks(tiny, name, static_shapes):
+    encoder = load_encoder(tiny)
+    features = batch_of(encoder.tokenizer, static_shapes)
+    window_ids, start = features["window_ids"].numpy(), features["window_start"].numpy()
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(*window_ids.shape, 32)).astype(np.float32)
+    x[window_ids == 0] = 1e30
+    found = pool_windows(name, encoder, [tf.constant(x)], features).numpy()
+    w, b = (v.numpy() for v in (encoder.backbone.pooled_dense.kernel, encoder.backbone.pooled_dense.bias))
+    for slot in range(7):
+        row, column = divmod(start[slot], window_ids.shape[1])
+        tokens = x[row][window_ids[row] == window_ids[row, column]].astype(np.float64)
+        expected = {
+            "cls": tokens[0], "mean": tokens.mean(axis=0), "max": tokens.max(axis=0), "pooler": np.tanh(tokens[0] @ w + b)
+        }[name]  # fmt: skip
+        np.testing.assert_allclose(found[slot], expected, atol=1e-5)
+    assert np.isfinite(found[:7]).all() and found.shape == (9, 32)
+
+
+def test_head_is_seeded_and_small(tiny):
+    kernels = [build_model(load_encoder(tiny), TASKS["classification"](["a", "b"]), max_seq_length=16, init_seed=seed)
+               .head.kernel.numpy() for seed in (0, 0, 1)]  # fmt: skip
+    np.testing.assert_array_equal(kernels[0], kernels[1])
+    assert np.abs(kernels[0] - kernels[2]).max() > 0
+    assert np.abs(kernels[0]).max() <= 0.04 and 0.01 < kernels[0].std() < 0.03
+
+
+def test_refusals(tiny):
+    encoder, task = load_encoder(tiny), TASKS["regression"]()
+    with pytest.raises(InputError, match="max_seq_length must be at most 64"):
+        build_model(encoder, task, max_seq_length=65)
+    with pytest.raises(InputError, match="pooling must be one of pooler, cls"):
+        build_model(encoder, task, pooling="sum", max_seq_length=16)
+
+
+@pytest.mark.parametrize("task", [("classification", ["nein", "ja", "中"]), ("multilabel", [1, 2, 3]), ("regression", [])])
+def test_a_saved_folder_is_enough(tiny, tmp_path, task):
+    model = build_model(load_encoder(tiny, lowercase=False), TASKS[task[0]](task[1]), pooling="mean", max_seq_length=20,
+                        text_columns=("a", "b"), init_seed=5)  # fmt: skip
+    model.head.bias.assign(np.arange(model.task.outputs))
+    save_model(model, str(tmp_path / "model"))
+    loaded = load_model(str(tmp_path / "model"))
+    assert (loaded.task.name, loaded.task.labels) == (model.task.name, model.task.labels)
+    assert (loaded.pooling, loaded.max_seq_length, loaded.text_columns) == ("mean", 20, ("a", "b"))
+    assert not loaded.tokenizer.lowercase
+    texts = random_texts(9)
+    assert predict(loaded, texts) == predict(model, texts)
+    encoder = load_encoder(str(tmp_path / "model"))
+    for a, b in zip(encoder.weights, model.encoder.weights):
+        if "seed" not in a.path:
+            np.testing.assert_array_equal(a.numpy(), b.numpy())
+    assert not (tmp_path / "model.partial").exists()
+
+
+def test_a_saved_folder_is_hugging_faces_layout(tiny_model, tmp_path):
+    """keras-hub reads it with its own converter; the names and labels are those transformers expects."""
+    import keras_hub
+
+    save_model(tiny_model, str(tmp_path / "model"))
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    assert config["id2label"] == {"0": "no", "1": "yes"}
+    assert config["architectures"] == ["BertForSequenceClassification"]
+    backbone = keras_hub.models.BertBackbone.from_preset(str(tmp_path / "model"))
+    for a, b in zip(backbone.trainable_variables, tiny_model.encoder.backbone.trainable_variables):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+def test_damaged_saved_folders(tiny, tiny_model, tmp_path):
+    with pytest.raises(InputError, match="has no tfbert.json"):
+        load_model(tiny)
+    save_model(tiny_model, str(tmp_path / "model"))
+    from safetensors.numpy import load_file, save_file
+
+    path = tmp_path / "model" / "model.safetensors"
+    tensors = load_file(path)
+    tensors.pop("classifier.weight")
+    save_file(tensors, path)
+    with pytest.raises(InputError, match="no tensor classifier.weight"):
+        load_model(str(tmp_path / "model"))
+
+
+def test_works_in_plain_keras(tiny, tmp_path):
+    """compile, fit, evaluate, with a last short batch: the loss and accuracy are those of the examples alone."""
+    from tfbert import AdamWeightDecay, linear_warmup
+
+    model = build_model(load_encoder(tiny, dropout=0.0), TASKS["classification"](["no", "yes"]), max_seq_length=24)
+    texts = random_texts(37)
+    rows = rows_of(texts, labels=["yes" if "printer" in text else "no" for text in texts])
+    examples = tokenize_examples(rows, model.tokenizer, 24, model.task.encode_label)
+    train, dev = (ExampleDataset(examples, 8, 24, shuffle, 0) for shuffle in (True, False))
+    model.compile(optimizer=AdamWeightDecay(linear_warmup(3e-3, 100, 10)))
+    before = model.evaluate(dev, verbose=0, return_dict=True)
+    from tfbert.training.evaluation import evaluate
+
+    scores = evaluate(model, dev)
+    assert abs(before["accuracy"] - scores["accuracy"]) < 1e-6
+    history = model.fit(train, epochs=12, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0] / 2 and history["accuracy"][-1] > 0.9
+    assert pathlib.Path(tmp_path).exists()

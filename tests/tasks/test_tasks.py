@@ -1,0 +1,173 @@
+"""Losses and scores against formulas in NumPy; labels and their errors. One check runs over every task."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.special import expit, log_softmax, logsumexp
+
+from tfbert import TASKS, InputError
+from tfbert.training.evaluation import is_better, scores
+
+WHERE = ("train.tsv", 7)
+RNG = np.random.default_rng(0)
+EXAMPLES = {
+    "classification": (TASKS["classification"](["x", "y", "z"]), RNG.integers(0, 3, 40).astype(np.int32)),
+    "multilabel": (TASKS["multilabel"](["x", "y", "z"]), RNG.integers(0, 2, (40, 3)).astype(np.uint8)),
+    "regression": (TASKS["regression"](), RNG.normal(size=40).astype(np.float32)),
+}
+LOGITS = {name: RNG.normal(size=(40, task.outputs)).astype(np.float32) * 3 for name, (task, _) in EXAMPLES.items()}
+
+FORMULAS = {
+    "classification": lambda y, x: -log_softmax(x, axis=-1)[np.arange(len(y)), y],
+    "multilabel": lambda y, x: (logsumexp([np.zeros_like(x), x], axis=0) - y * x).mean(axis=-1),
+    "regression": lambda y, x: (x[:, 0] - y) ** 2,
+}
+
+
+def test_every_task_is_tested():
+    assert set(EXAMPLES) == set(TASKS)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_loss_equals_its_formula(name):
+    task, labels = EXAMPLES[name]
+    expected = FORMULAS[name](labels, LOGITS[name].astype(np.float64))
+    np.testing.assert_allclose(task.loss(tf.constant(labels), tf.constant(LOGITS[name])), expected, atol=1e-5)
+    assert abs(scores(task, labels, LOGITS[name])["loss"] - expected.mean()) < 1e-6
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_scores_have_the_names_they_should(name):
+    task, labels = EXAMPLES[name]
+    assert set(task.metrics(labels, LOGITS[name])) == set(task.metric_names)
+    assert task.default_metric in task.metric_names
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_predictions_agree_with_scores(name):
+    task, labels = EXAMPLES[name]
+    predictions = task.predictions(LOGITS[name])
+    guesses = np.stack([task.encode_label(row["label"], WHERE) for row in predictions])
+    if name == "classification":
+        assert (guesses == labels).mean() == task.metrics(labels, LOGITS[name])["accuracy"]
+        assert all(abs(sum(row["probabilities"].values()) - 1) < 1e-5 for row in predictions)
+        assert all(max(row["probabilities"], key=row["probabilities"].get) == row["label"] for row in predictions)
+    elif name == "multilabel":
+        assert (guesses == labels).all(axis=1).mean() == task.metrics(labels, LOGITS[name])["accuracy"]
+        np.testing.assert_allclose([list(r["probabilities"].values()) for r in predictions], expit(LOGITS[name]), atol=1e-6)
+    else:
+        np.testing.assert_allclose(guesses, LOGITS[name][:, 0], atol=1e-6)
+
+
+def counts(labels, guesses, of):
+    return [np.sum((labels == of) & (guesses == of)), np.sum((labels != of) & (guesses == of)),
+            np.sum((labels == of) & (guesses != of))]  # fmt: skip
+
+
+def f1(tp, fp, fn):
+    return 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else 0.0
+
+
+def test_classification_scores_by_hand():
+    task, labels = EXAMPLES["classification"]
+    guesses = LOGITS["classification"].argmax(axis=1)
+    found = task.metrics(labels, LOGITS["classification"])
+    assert found["accuracy"] == (guesses == labels).mean()
+    each = [f1(*counts(labels, guesses, of)) for of in range(3)]
+    assert abs(found["f1_macro"] - np.mean(each)) < 1e-12 and found["f1"] == found["f1_macro"]
+    confusion = np.array([[np.sum((labels == a) & (guesses == b)) for b in range(3)] for a in range(3)])
+    c, s, t, p = np.trace(confusion), confusion.sum(), confusion.sum(axis=1), confusion.sum(axis=0)
+    mcc = (c * s - t @ p) / np.sqrt((s**2 - p @ p) * (s**2 - t @ t))
+    assert abs(found["mcc"] - mcc) < 1e-12
+
+
+def test_binary_scores_are_those_of_the_second_class():
+    task = TASKS["classification"](["neg", "pos"])
+    labels = np.array([0, 0, 1, 1, 1, 0], np.int32)
+    positive = np.array([-1.0, 2.0, 3.0, -2.0, 1.0, -3.0], np.float32)
+    found = task.metrics(labels, np.stack([np.zeros(6), positive], axis=1))
+    assert abs(found["f1"] - f1(2, 1, 1)) < 1e-12
+    pairs = [(a > b) + 0.5 * (a == b) for a in positive[labels == 1] for b in positive[labels == 0]]
+    assert abs(found["roc_auc"] - np.mean(pairs)) < 1e-12
+    order = labels[np.argsort(-positive)]
+    precision = np.cumsum(order) / np.arange(1, 7)
+    assert abs(found["average_precision"] - precision[order == 1].mean()) < 1e-12
+
+
+def test_regression_scores_by_hand():
+    task, labels = EXAMPLES["regression"]
+    values = LOGITS["regression"][:, 0].astype(np.float64)
+    found = task.metrics(labels, LOGITS["regression"])
+    assert abs(found["pearson"] - np.corrcoef(labels, values)[0, 1]) < 1e-6
+    ranks = [np.argsort(np.argsort(x)) for x in (labels, values)]
+    assert abs(found["spearman"] - np.corrcoef(*ranks)[0, 1]) < 1e-9
+    assert abs(found["pearson_spearman"] - (found["pearson"] + found["spearman"]) / 2) < 1e-12
+
+
+def test_multilabel_scores_by_hand():
+    task, labels = EXAMPLES["multilabel"]
+    guesses = (LOGITS["multilabel"] >= 0).astype(int)
+    found = task.metrics(labels, LOGITS["multilabel"])
+    assert abs(found["f1_micro"] - f1(*counts(labels, guesses, 1))) < 1e-12
+    assert abs(found["f1_macro"] - np.mean([f1(*counts(labels[:, i], guesses[:, i], 1)) for i in range(3)])) < 1e-12
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_undefined_scores_are_left_out(name):
+    task, labels = EXAMPLES[name]
+    found = scores(task, labels[:1], LOGITS[name][:1])
+    assert all(np.isfinite(value) for value in found.values()) and "loss" in found
+    assert "roc_auc" not in found and "pearson" not in found
+
+
+def learn(name, labels):
+    return TASKS[name].from_examples({"label": label, "where": ("f", i)} for i, label in enumerate(labels))
+
+
+def test_labels_keep_their_type_and_order():
+    assert learn("classification", [10, 9, 10, 2]).labels == [2, 9, 10]
+    assert learn("classification", ["10", "9", "2"]).labels == ["2", "9", "10"]
+    assert learn("classification", ["b", "a", "B", "中"]).labels == ["B", "a", "b", "中"]
+    assert learn("classification", [True, False]).labels == ["false", "true"]
+    assert learn("classification", [1.0, 0.0]).labels == [0, 1]
+    assert learn("multilabel", [["b"], [], ["a", "b"]]).labels == ["a", "b"]
+    assert learn("multilabel", ["3, 1", "", "2"]).labels == ["1", "2", "3"]
+    assert learn("regression", [1, 2]).labels == []
+
+
+def test_labels_are_found_whatever_the_file_made_of_them():
+    task = learn("classification", [0, 1])
+    assert task.encode_label("1", WHERE) == task.encode_label(1, WHERE) == task.encode_label(1.0, WHERE) == 1
+    assert learn("multilabel", [[1], [2]]).encode_label("1,2", WHERE).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "name,label,message",
+    [
+        ("classification", "maybe", r"train.tsv, line 7: the label 'maybe' is not among those of the training data: 'no', 'yes'"),
+        ("classification", 2.5, "the label 2.5 is no class"),
+        ("classification", ["no"], "is no class"),
+        ("classification", "", "is no class"),
+        ("multilabel", ["no", "perhaps"], "'perhaps' is not among"),
+        ("multilabel", {"no": 1}, "are no list"),
+        ("regression", "five", "line 7: the label 'five' is no number"),
+        ("regression", "nan", "is no number"),
+        ("regression", None, "is no number"),
+    ],
+)  # fmt: skip
+def test_bad_labels(name, label, message):
+    with pytest.raises(InputError, match=message):
+        TASKS[name](["no", "yes"]).encode_label(label, WHERE)
+
+
+def test_too_few_classes():
+    with pytest.raises(InputError, match="two classes at least"):
+        learn("classification", ["a", "a"])
+    with pytest.raises(InputError, match="no row has one"):
+        learn("multilabel", [[], []])
+
+
+def test_which_score_is_better():
+    assert is_better("accuracy", 0.9, 0.8) and not is_better("accuracy", 0.8, 0.8)
+    assert is_better("loss", 0.1, 0.2) and not is_better("mean_squared_error", 0.3, 0.2)
+    assert is_better("mcc", 0.0, None) and is_better("mcc", None, None) and not is_better("mcc", None, 0.1)
