@@ -56,8 +56,10 @@ def write_tiny(folder, hidden=32, layers=2, heads=4, activation="gelu", prefix="
         "type_vocab_size": 2, "hidden_act": activation, "layer_norm_eps": 1e-12, "hidden_dropout_prob": 0.1,
         "attention_probs_dropout_prob": 0.1,
     }  # fmt: skip
-    shapes = {f"embeddings.{kind}_embeddings.weight": (rows, hidden)
-              for kind, rows in (("word", len(vocabulary)), ("position", 64), ("token_type", 2))}
+    shapes = {
+        f"embeddings.{kind}_embeddings.weight": (rows, hidden)
+        for kind, rows in (("word", len(vocabulary)), ("position", 64), ("token_type", 2))
+    }
     shapes |= {"embeddings.LayerNorm.weight": (hidden,), "embeddings.LayerNorm.bias": (hidden,)}
     for layer in range(layers):
         for name, outputs, inputs in (
@@ -88,11 +90,21 @@ def write_tiny(folder, hidden=32, layers=2, heads=4, activation="gelu", prefix="
 
 
 def tiny_vocabulary():
-    """Returns special pieces, letters, digits, some punctuation and Chinese, and the words of the sample set's start."""
+    """Returns special pieces, letters, digits, a few words, some punctuation and Chinese."""
     letters = [chr(code) for code in range(ord("a"), ord("z") + 1)] + list("0123456789")
     words = ["the", "is", "not", "my", "please", "printer", "account", "down", "urgent", "thanks", "can", "you", "we"]
-    return ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *("##" + letter for letter in letters), *words,
-            *".,!?'-:", *"中文很好"]
+    return [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *letters,
+        *("##" + letter for letter in letters),
+        *words,
+        *".,!?'-:",
+        *"中文很好",
+    ]
 
 
 @pytest.fixture

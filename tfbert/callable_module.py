@@ -12,7 +12,7 @@ class _CallableModule(types.ModuleType):
 def make_callable(name):
     """Makes the module of that name call its function of the same name.
 
-    Once `tfbert.predict` has been imported as a module, Python lets the attribute `predict` of the package stand for the
-    module; calling it must still predict.
+    Once `tfbert.predict` has been imported as a module, Python lets the attribute `predict` of the package stand for
+    the module; calling it must still predict.
     """
     sys.modules[name].__class__ = _CallableModule

@@ -5,6 +5,7 @@ Precedence, lowest first: default, YAML file, keyword of `load_config`, flag.
 
 import dataclasses
 import difflib
+import sys
 import types
 import typing
 
@@ -225,21 +226,21 @@ def parse(name, value):
 
 def define_flags():
     """Defines one absl flag a setting, and --config; call once, before absl parses the command line."""
-    flags.DEFINE_string("config", None, "YAML file of settings; flags win over it.", module_name="tfbert.run")
+    flags.DEFINE_string("config", None, "YAML file of settings; flags win over it.", module_name=sys.argv[0])
     for name, field in FIELDS.items():
         kind, _ = _kind(field)
         text = f"{field.metadata['help']}. Allowed: {_allowed(field)}."
         if kind is bool:
-            flags.DEFINE_boolean(name, field.default, text, module_name="tfbert.run")
+            flags.DEFINE_boolean(name, field.default, text, module_name=sys.argv[0])
         elif kind is tuple:
-            flags.DEFINE_multi_string(name, list(field.default), text, module_name="tfbert.run")
+            flags.DEFINE_multi_string(name, list(field.default), text, module_name=sys.argv[0])
         else:
             flags.DEFINE(
                 _FlagParser(name),
                 name,
                 field.default,
                 text,
-                module_name="tfbert.run",
+                module_name=sys.argv[0],
                 serializer=flags.ArgumentSerializer(),
             )
 

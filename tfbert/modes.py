@@ -65,7 +65,7 @@ def train_mode(config):
     tf.io.gfile.makedirs(os.path.join(output_dir, "checkpoints"))
     write_whole(os.path.join(output_dir, "config.yaml"), config.to_yaml().encode())
     write_whole(os.path.join(output_dir, "labels.json"), json.dumps(task.labels, ensure_ascii=False).encode())
-    _announce(config, model, datasets, strategy, steps)
+    _announce(config, model, optimizer, datasets, strategy, steps)
     run = _Run(config, model, optimizer, strategy, datasets, metric, steps)
     results = run.train()
     write_whole(os.path.join(output_dir, "eval_results.json"), json.dumps(results, indent=2).encode())
@@ -261,7 +261,7 @@ def _optimizer(settings, model, steps):
     )
 
 
-def _announce(config, model, datasets, strategy, steps):
+def _announce(config, model, optimizer, datasets, strategy, steps):
     sizes = ", ".join(f"{dataset.examples.size} {split}" for split, dataset in datasets.items())
     cut = datasets["train"].examples.cut_share
     print(f"Examples: {sizes}; {cut:.1%} of the training texts are cut to {config.data.max_seq_length} pieces.")
@@ -271,8 +271,7 @@ def _announce(config, model, datasets, strategy, steps):
         f"Devices: {strategy.num_replicas_in_sync} × {device_kind()}; {steps} steps of "
         f"{config.training.train_batch_size} examples."
     )
-    multipliers = parse_multipliers(config.optimizer.lr_multipliers)
-    print(describe_groups(model.trainable_variables, multipliers, config.optimizer.weight_decay))
+    print(describe_groups(model.trainable_variables, optimizer.lr_multipliers, optimizer.decay))
 
 
 def _refuse_finished(output_dir, overwrite):

@@ -25,7 +25,9 @@ def dataset_of(count, batch_size=8, shuffle=True, seed=3, static_shapes=False, p
 def windows_of(batch):
     """Returns (label, pieces, segments) of every example of a batch, read back from its rows."""
     features, labels, weights = (
-        {name: value.numpy() for name, value in batch[0].items()}, batch[1].numpy(), batch[2].numpy()
+        {name: value.numpy() for name, value in batch[0].items()},
+        batch[1].numpy(),
+        batch[2].numpy(),
     )
     length = features["token_ids"].shape[1]
     found = []
@@ -39,7 +41,9 @@ def windows_of(batch):
         assert number > 0 and at[0] == column and np.array_equal(at, np.arange(at[0], at[0] + len(at)))
         assert np.array_equal(features["positions"][row, at], np.arange(len(at)))
         assert weights[example] == 1
-        found.append((labels[example], features["token_ids"][row, at].tolist(), features["segment_ids"][row, at].tolist()))
+        found.append(
+            (labels[example], features["token_ids"][row, at].tolist(), features["segment_ids"][row, at].tolist())
+        )
     assert (features["window_ids"] > 0).sum() == sum(len(pieces) for _, pieces, _ in found)
     assert (features["token_ids"][features["window_ids"] == 0] == 0).all()
     assert len(found) == (weights > 0).sum()
@@ -93,9 +97,7 @@ def test_static_shapes_are_the_same_for_every_batch():
 def test_shares_are_the_batch_in_parts(shares, pipelines):
     dataset = dataset_of(29)
     whole = [[example for example in windows_of(batch)] for batch in dataset.shares(0, 8)]
-    streams = [
-        iter(dataset.shares(0, 8, shares // pipelines, pipeline, pipelines)) for pipeline in range(pipelines)
-    ]
+    streams = [iter(dataset.shares(0, 8, shares // pipelines, pipeline, pipelines)) for pipeline in range(pipelines)]
     for step in range(8):
         parts = [windows_of(next(stream)) for stream in streams for _ in range(shares // pipelines)]
         assert [example for part in parts for example in part] == whole[step]
@@ -137,10 +139,13 @@ def test_epoch_order_mixes_a_sorted_file():
     The cipher's default of 4 rounds fails here.
     """
     size, batch = 1000, 50
-    orders = np.stack([
-        epoch_order(tf.range(size, dtype=tf.int64), tf.constant(epoch, tf.int64), size, seed).numpy()
-        for seed in range(4) for epoch in range(8)
-    ])
+    orders = np.stack(
+        [
+            epoch_order(tf.range(size, dtype=tf.int64), tf.constant(epoch, tf.int64), size, seed).numpy()
+            for seed in range(4)
+            for epoch in range(8)
+        ]
+    )
     in_batches = (orders < size // 2).reshape(len(orders), -1, batch).sum(axis=-1)
     expected = batch / 4 * (size - batch) / (size - 1)  # variance of draws without replacement
     assert 0.8 < in_batches.var(axis=-1).mean() / expected < 1.2

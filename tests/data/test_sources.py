@@ -27,7 +27,9 @@ ROWS = [
 
 def read(location, **kwargs):
     options = {"label_column": "label", "id_column": "id"} | kwargs
-    return [{key: value for key, value in row.items() if key != "where"} for row in read_examples(str(location), **options)]
+    return [
+        {key: value for key, value in row.items() if key != "where"} for row in read_examples(str(location), **options)
+    ]
 
 
 def write_tsv(path, rows=ROWS):
@@ -63,7 +65,13 @@ def write_tfrecord(path):
     return path
 
 
-WRITERS = {"tsv": write_tsv, "csv": write_csv, "jsonl": write_jsonl, "parquet": write_parquet, "tfrecord": write_tfrecord}
+WRITERS = {
+    "tsv": write_tsv,
+    "csv": write_csv,
+    "jsonl": write_jsonl,
+    "parquet": write_parquet,
+    "tfrecord": write_tfrecord,
+}
 
 
 @pytest.mark.parametrize("ending", WRITERS)

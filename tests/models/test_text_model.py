@@ -34,8 +34,11 @@ def test_poolings_equal_their_formulas_and_padding_never_leaks(tiny, name, stati
         row, column = divmod(start[slot], window_ids.shape[1])
         tokens = x[row][window_ids[row] == window_ids[row, column]].astype(np.float64)
         expected = {
-            "cls": tokens[0], "mean": tokens.mean(axis=0), "max": tokens.max(axis=0), "pooler": np.tanh(tokens[0] @ w + b)
-        }[name]  # fmt: skip
+            "cls": tokens[0],
+            "mean": tokens.mean(axis=0),
+            "max": tokens.max(axis=0),
+            "pooler": np.tanh(tokens[0] @ w + b),
+        }[name]
         np.testing.assert_allclose(found[slot], expected, atol=1e-5)
     assert np.isfinite(found[:7]).all() and found.shape == (9, 32)
 
@@ -56,7 +59,9 @@ def test_refusals(tiny):
         build_model(encoder, task, pooling="sum", max_seq_length=16)
 
 
-@pytest.mark.parametrize("task", [("classification", ["nein", "ja", "中"]), ("multilabel", [1, 2, 3]), ("regression", [])])
+@pytest.mark.parametrize(
+    "task", [("classification", ["nein", "ja", "中"]), ("multilabel", [1, 2, 3]), ("regression", [])]
+)
 def test_a_saved_folder_is_enough(tiny, tmp_path, task):
     model = build_model(load_encoder(tiny, lowercase=False), TASKS[task[0]](task[1]), pooling="mean", max_seq_length=20,
                         text_columns=("a", "b"), init_seed=5)  # fmt: skip

@@ -110,7 +110,9 @@ def test_saves_and_loads_with_its_slots(tmp_path):
 
     def new():
         model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(7, activation="tanh"), keras.layers.Dense(1)])
-        model.compile(optimizer=AdamWeightDecay(linear_warmup(1e-2, 100, 10), lr_multipliers=[(".*bias", 3.0)]), loss="mse")
+        model.compile(
+            optimizer=AdamWeightDecay(linear_warmup(1e-2, 100, 10), lr_multipliers=[(".*bias", 3.0)]), loss="mse"
+        )
         return model
 
     model = new()

@@ -1,4 +1,4 @@
-"""Every text of the data sets in ../shared/data, in a fixed order. Plain Python: the golden tool runs without TensorFlow."""
+"""Every text of the data sets in ../shared/data, in a fixed order. Plain Python: the golden tool has no TensorFlow."""
 
 import json
 import pathlib

@@ -54,7 +54,9 @@ def test_predictions_agree_with_scores(name):
         assert all(max(row["probabilities"], key=row["probabilities"].get) == row["label"] for row in predictions)
     elif name == "multilabel":
         assert (guesses == labels).all(axis=1).mean() == task.metrics(labels, LOGITS[name])["accuracy"]
-        np.testing.assert_allclose([list(r["probabilities"].values()) for r in predictions], expit(LOGITS[name]), atol=1e-6)
+        np.testing.assert_allclose(
+            [list(r["probabilities"].values()) for r in predictions], expit(LOGITS[name]), atol=1e-6
+        )
     else:
         np.testing.assert_allclose(guesses, LOGITS[name][:, 0], atol=1e-6)
 
@@ -144,7 +146,7 @@ def test_labels_are_found_whatever_the_file_made_of_them():
 @pytest.mark.parametrize(
     "name,label,message",
     [
-        ("classification", "maybe", r"train.tsv, line 7: the label 'maybe' is not among those of the training data: 'no', 'yes'"),
+        ("classification", "maybe", "train.tsv, line 7: the label 'maybe' is not among those .*: 'no', 'yes'"),
         ("classification", 2.5, "the label 2.5 is no class"),
         ("classification", ["no"], "is no class"),
         ("classification", "", "is no class"),

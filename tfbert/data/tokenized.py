@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.data.windows import head_windows
+from tfbert.errors import InputError
 
 _CHUNK = 1024
 _MEMORY_BYTES = 64 * 2**20
@@ -92,27 +93,35 @@ def tokenize_examples(examples, tokenizer, max_seq_length, encode_label=None):
     Returns:
         TokenizedExamples.
     """
-    labels = []
+    labels, refused = [], []
     examples = iter(examples)
     example = next(examples)
-    pairs = "text_pair" in example
+    sides = ("text", "text_pair") if "text_pair" in example else ("text",)
     examples = itertools.chain([example], examples)
 
     def texts():
-        while chunk := list(itertools.islice(examples, _CHUNK)):
-            if encode_label:
-                labels.append(np.stack([encode_label(row["label"], row["where"]) for row in chunk]))
-            yield tuple([_utf8(row[side]) for row in chunk] for side in (("text", "text_pair") if pairs else ("text",)))
+        try:
+            while chunk := list(itertools.islice(examples, _CHUNK)):
+                if encode_label:
+                    labels.append(np.stack([encode_label(row["label"], row["where"]) for row in chunk]))
+                yield tuple([_utf8(row[side]) for row in chunk] for side in sides)
+        except InputError as error:  # tf.data would wrap it in an error of its own, with its traceback
+            refused.append(error)
 
     def to_windows(first, second=None):
-        sides = (tokenizer(first), None if second is None else tokenizer(second))
-        windows, first_lengths, cut = head_windows(*sides, max_seq_length, tokenizer.cls_id, tokenizer.sep_id)
+        pieces = (tokenizer(first), None if second is None else tokenizer(second))
+        windows, first_lengths, cut = head_windows(*pieces, max_seq_length, tokenizer.cls_id, tokenizer.sep_id)
         return windows.flat_values, tf.cast(windows.row_lengths(), tf.int32), first_lengths, cut
 
-    signature = (tf.TensorSpec([None], tf.string),) * (2 if pairs else 1)
+    def windows():
+        yield from chunks.as_numpy_iterator()
+        if refused:
+            raise refused[0]
+
+    signature = (tf.TensorSpec([None], tf.string),) * len(sides)
     chunks = tf.data.Dataset.from_generator(texts, output_signature=signature)
     chunks = chunks.map(to_windows, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
-    return TokenizedExamples(chunks.as_numpy_iterator(), lambda: np.concatenate(labels) if labels else None)
+    return TokenizedExamples(windows(), lambda: np.concatenate(labels) if labels else None)
 
 
 def _utf8(text):

@@ -26,6 +26,8 @@ class TextModel(keras.Model):
         self.head = Head(
             task.outputs, encoder.hidden_dim, encoder.dropout_rate, init_seed, name="head", dtype=encoder.dtype_policy
         )
+        # A pooler that nothing passes through has no gradient.
+        encoder.backbone.pooled_dense.trainable = pooling == "pooler"
         self.built = True
 
     def call(self, features, training=False, seed=None):

@@ -55,7 +55,8 @@ class Evaluator:
         weights = tf.TensorArray(tf.float32, steps, infer_shape=False, element_shape=[None])
         for i in tf.range(steps):
             features, _, weight = next(batches)
-            found = self.strategy.run(self._forward, (features,))
+            # A plain function: MirroredStrategy would compile a tf.function for all its devices as one.
+            found = self.strategy.run(lambda features: self._forward(features), (features,))
             outputs = outputs.write(i, self._gather(found))
             weights = weights.write(i, self._gather(weight))
         return outputs.concat(), weights.concat()

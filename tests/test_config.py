@@ -1,0 +1,130 @@
+"""Settings: one declaration, one parser, four layers of precedence."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT, command
+from tfbert import InputError, load_config
+from tfbert.config import FIELDS, Config, check_complete, flags_table, parse
+
+
+def test_precedence(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text("learning_rate: 3e-5\nseed: 4\nlr_multipliers: ['.*bias=2']\n")
+    config = load_config(str(path), seed=5)
+    assert config.optimizer.learning_rate == 3e-5  # a string in YAML 1.1
+    assert config.training.seed == 5
+    assert config.optimizer.lr_multipliers == (".*bias=2",)
+    assert config.data.max_seq_length == 128
+    assert load_config() == Config()
+
+
+def test_written_settings_repeat_the_run(tmp_path):
+    config = load_config(
+        learning_rate=1e-4, do_lower_case=False, lr_multipliers=["a=1", "b=0.5"], train_file="数据.tsv"
+    )
+    path = tmp_path / "config.yaml"
+    path.write_text(config.to_yaml(), encoding="utf-8")
+    assert load_config(str(path)) == config
+
+
+def test_flags_win_over_yaml_and_print_what_they_got(tmp_path):
+    (tmp_path / "run.yaml").write_text("seed: 4\nmax_seq_length: 64\n")
+    script = (
+        "import sys; from absl import app, flags; from tfbert import config; config.define_flags();"
+        "app.run(lambda _: print(config.config_from_flags().to_yaml()))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script, f"--config={tmp_path}/run.yaml", "--seed=6", "--nobias_correction",
+         "--lr_multipliers=a=1", "--lr_multipliers=b=2", "--text_pair_column=other"],
+        capture_output=True, text=True, check=True, cwd=ROOT,
+    )  # fmt: skip
+    (tmp_path / "out.yaml").write_text(result.stdout)
+    assert load_config(str(tmp_path / "out.yaml")) == load_config(
+        seed=6, max_seq_length=64, bias_correction=False, lr_multipliers=["a=1", "b=2"], text_pair_column="other"
+    )
+
+
+@pytest.mark.parametrize(
+    "settings,message",
+    [
+        ({"learning_rat": 1}, "Unknown setting 'learning_rat'; did you mean learning_rate"),
+        ({"learning_rate": "fast"}, "--learning_rate must be a number > 0.0. Received: 'fast'"),
+        ({"learning_rate": 0}, "--learning_rate must be a number > 0.0. Received: 0.0"),
+        ({"train_batch_size": 2.5}, "--train_batch_size must be a whole number ≥ 1. Received: 2.5"),
+        ({"train_batch_size": True}, "must be a whole number"),
+        ({"warmup_proportion": 1.5}, "must be a number ≥ 0.0 and ≤ 1.0"),
+        ({"bias_correction": "maybe"}, "--bias_correction must be true or false"),
+        ({"strategy": "cluster"}, "--strategy must be auto | one_device | mirrored. Received: 'cluster'"),
+        ({"seed": None}, "--seed needs a whole number ≥ 0. Received: nothing"),
+        ({"lr_multipliers": 3}, "must be a list"),
+        ({"virtual_devices": 2, "strategy": "one_device"}, "exclude each other"),
+        ({"gradient_accumulation_steps": 64}, "a part would be empty"),
+        ({"best_metric": "f1"}, "--best_metric=f1 needs --dev_file"),
+        ({"eval_steps": 5}, "--eval_steps=5 needs --dev_file"),
+    ],
+)
+def test_what_cannot_be_is_refused(settings, message):
+    with pytest.raises(InputError) as caught:
+        load_config(**settings)
+    assert message in str(caught.value)
+
+
+def test_bad_yaml(tmp_path):
+    for content, message in (
+        ("a: [", "is not YAML"),
+        ("- a\n", "must hold `name: value` lines"),
+        ("x: 1\n", "Unknown setting 'x'"),
+    ):
+        (tmp_path / "a.yaml").write_text(content)
+        with pytest.raises(InputError, match=message):
+            load_config(str(tmp_path / "a.yaml"))
+    with pytest.raises(InputError, match="cannot be read"):
+        load_config(str(tmp_path / "none.yaml"))
+
+
+def test_a_mode_says_what_it_needs():
+    with pytest.raises(InputError, match="--mode=train needs --preset .*--train_file .*--output_dir"):
+        check_complete(load_config())
+    with pytest.raises(InputError, match="--mode=predict needs --test_file"):
+        check_complete(load_config(mode="predict", output_dir="x"))
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_setting_is_declared_in_full(name):
+    field = FIELDS[name]
+    assert field.metadata["help"] and not field.metadata["help"].endswith(".")
+    assert parse(name, field.default) == field.default or field.default is None
+    if field.default is not None and field.default != ():
+        assert parse(name, str(field.default)) == field.default
+
+
+def test_settings_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        load_config().training.seed = 3
+
+
+def test_readme_lists_every_flag():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert flags_table() in readme, "README's flags are stale: run tools/update_readme.py"
+
+
+def test_help_and_wrong_flags_answer_before_tensorflow_is_loaded():
+    script = (
+        "import sys, tfbert.run\nfrom tfbert import config\n"
+        "config.define_flags(); assert not {'tensorflow', 'keras', 'numpy'} & set(sys.modules), 'slow imports'"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
+    result = command("--help")
+    assert "--learning_rate" in result.stdout and "Peak learning rate" in result.stdout
+    result = command("--learning_rate=fast", check=1)
+    assert (
+        "--learning_rate must be a number > 0.0. Received: 'fast'" in result.stderr and "Traceback" not in result.stderr
+    )
+    result = command("--learning_rat=1", check=1)
+    assert "Unknown command line flag 'learning_rat'" in result.stderr
+    result = command("learning_rate=1", check=1)
+    assert result.stderr == "Error: Every setting is a flag, --name=value. Received: learning_rate=1.\n"

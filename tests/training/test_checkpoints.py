@@ -1,0 +1,113 @@
+"""Checkpoints: whole, verified, the newest good one."""
+
+import numpy as np
+import pytest
+
+from tests.conftest import random_texts, rows_of
+from tfbert import TASKS, AdamWeightDecay, InputError, build_model, load_encoder, train
+from tfbert.data.dataset import ExampleDataset
+from tfbert.data.tokenized import tokenize_examples
+from tfbert.training.checkpoints import Checkpoints, check_disk
+
+
+def parts(folder, seed=0):
+    model = build_model(load_encoder(folder, dropout=0.1), TASKS["classification"](["no", "yes"]), max_seq_length=32,
+                        init_seed=seed)  # fmt: skip
+    optimizer = AdamWeightDecay(1e-3)
+    optimizer.build(model.trainable_variables)
+    return model, optimizer
+
+
+def dataset_for(model):
+    rows = rows_of(random_texts(40), labels=["no", "yes"] * 20)
+    examples = tokenize_examples(rows, model.tokenizer, 32, model.task.encode_label)
+    return ExampleDataset(examples, 8, 32, shuffle=True, seed=0)
+
+
+def all_values(model, optimizer):
+    return [v.numpy() for v in (*model.trainable_variables, *optimizer.variables)]
+
+
+def test_restores_everything_and_goes_on_the_same(tiny, tmp_path):
+    model, optimizer = parts(tiny)
+    train(model, dataset_for(model), optimizer, steps=3)
+    Checkpoints(str(tmp_path), model, optimizer).save(3, {"best": {"step": 2}})
+    rest = train(model, dataset_for(model), optimizer, steps=6)
+
+    other, other_optimizer = parts(tiny, seed=9)
+    assert Checkpoints(str(tmp_path), other, other_optimizer).restore() == {"best": {"step": 2}}
+    assert int(other_optimizer.iterations.numpy()) == 3
+    np.testing.assert_array_equal(train(other, dataset_for(other), other_optimizer, steps=6), rest)
+    for a, b in zip(all_values(model, optimizer), all_values(other, other_optimizer)):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_keeps_the_newest(tiny, tmp_path):
+    model, optimizer = parts(tiny)
+    checkpoints = Checkpoints(str(tmp_path), model, optimizer, keep=2)
+    for step in (1, 2, 10):
+        checkpoints.save(step, {"step": step})
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "step-00000002.safetensors",
+        "step-00000010.safetensors",
+    ]
+    assert checkpoints.restore() == {"step": 10}
+
+
+@pytest.mark.parametrize("damage", ["cut", "bit", "empty"])
+def test_a_damaged_newest_is_reported_and_the_one_before_used(tiny, tmp_path, capsys, damage):
+    model, optimizer = parts(tiny)
+    checkpoints = Checkpoints(str(tmp_path), model, optimizer)
+    checkpoints.save(1, {"step": 1})
+    checkpoints.save(2, {"step": 2})
+    newest = tmp_path / "step-00000002.safetensors"
+    content = bytearray(newest.read_bytes())
+    if damage == "bit":
+        content[-1000] ^= 1
+    newest.write_bytes(content if damage == "bit" else content[: len(content) // 2] if damage == "cut" else b"")
+    assert checkpoints.restore() == {"step": 1}
+    assert "step-00000002.safetensors is damaged" in capsys.readouterr().out
+
+
+def test_nothing_to_restore(tiny, tmp_path):
+    assert Checkpoints(str(tmp_path / "none"), *parts(tiny)).restore() is None
+
+
+def test_another_models_checkpoint_is_refused(tiny, tmp_path):
+    model, optimizer = parts(tiny)
+    Checkpoints(str(tmp_path), model, optimizer).save(1, {})
+    frozen = AdamWeightDecay(1e-3, lr_multipliers=[("token_embedding/.*", 0.0)])
+    frozen.build(model.trainable_variables)
+    with pytest.raises(InputError, match="another model or optimiser"):
+        Checkpoints(str(tmp_path), model, frozen).restore()
+
+
+def test_a_full_disk_keeps_the_last_good_one(tiny, tmp_path):
+    """RLIMIT_FSIZE makes the write fail as a full disk does: partly written, then an error."""
+    import resource
+    import signal
+
+    model, optimizer = parts(tiny)
+    checkpoints = Checkpoints(str(tmp_path), model, optimizer)
+    checkpoints.save(1, {"step": 1})
+    handler, limits = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(InputError, match="cannot be written .* saved before is kept"):
+            checkpoints.save(2, {"step": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000001.safetensors"]
+    assert checkpoints.restore() == {"step": 1}
+
+
+def test_too_little_disk_is_said_beforehand(tiny, tmp_path, monkeypatch):
+    import shutil
+
+    model, optimizer = parts(tiny)
+    check_disk(str(tmp_path / "not" / "there"), model, optimizer, 2)
+    usage = shutil.disk_usage(tmp_path)._replace(free=100_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(InputError, match="needs 0.0 GB for 2 checkpoints and the model; its disk has 0.0 GB free"):
+        check_disk(str(tmp_path), model, optimizer, 2)

@@ -1,0 +1,151 @@
+"""The training loop against torch (golden), and against itself on other devices, parts, loops and compilers."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.conftest import ROOT, mirrored, random_texts, rows_of
+from tfbert import TASKS, AdamWeightDecay, InputError, build_model, layer_decay, linear_warmup, load_encoder, train
+from tfbert.data.dataset import ExampleDataset
+from tfbert.data.sources import read_examples
+from tfbert.data.tokenized import tokenize_examples
+from tfbert.training.evaluation import Evaluator
+from tfbert.training.loop import total_steps
+
+STEPS = 30
+
+
+def test_loss_curve_equals_torch_and_hugging_face(minilm, shared):
+    """50 steps from the same weights and batch order, dropout 0."""
+    golden = json.loads((ROOT / "tests" / "golden" / "mrpc_curve.json").read_text())
+    model = build_model(load_encoder(minilm, dropout=0.0), TASKS["classification"]([0, 1]), max_seq_length=128)
+    model.head.kernel.assign(np.random.default_rng(0).normal(0, 0.02, (384, 2)))
+    rows = read_examples(str(shared / "data" / "mrpc" / "train.jsonl"), "text_a", "text_b", "label",
+                         limit=golden["steps"] * golden["batch_size"])  # fmt: skip
+    examples = tokenize_examples(rows, model.tokenizer, 128, model.task.encode_label)
+    dataset = ExampleDataset(examples, golden["batch_size"], 128, shuffle=False, seed=0)
+    schedule = linear_warmup(golden["learning_rate"], golden["steps"], golden["warmup_steps"])
+    losses = train(model, dataset, AdamWeightDecay(schedule), epochs=1)
+    np.testing.assert_allclose(losses, golden["losses"], atol=1e-3)
+
+
+def small_run(folder, replicas=1, accumulation=1, steps_per_loop=1, xla=False, steps=STEPS, rate=3e-3, dropout=0.0):
+    """Trains the tiny model on 61 rows, batch 16: clipping bites, tokens repeat, an epoch's last batch is short."""
+    strategy = mirrored(replicas) or tf.distribute.get_strategy()
+    with strategy.scope():
+        model = build_model(
+            load_encoder(folder, dropout=dropout), TASKS["classification"](["no", "yes"]), max_seq_length=32
+        )
+        optimizer = AdamWeightDecay(
+            linear_warmup(rate, steps, 3), lr_multipliers=layer_decay(model.encoder, 0.9), global_clipnorm=0.5
+        )
+    texts = random_texts(61)
+    rows = rows_of(texts, labels=["yes" if "printer" in text else "no" for text in texts])
+    examples = tokenize_examples(rows, model.tokenizer, 32, model.task.encode_label)
+    dataset = ExampleDataset(examples, 16, 32, shuffle=True, seed=1)
+    start = [v.numpy() for v in model.trainable_variables]
+    losses = train(model, dataset, optimizer, strategy, steps=steps, accumulation=accumulation,
+                   steps_per_loop=steps_per_loop, xla=xla)  # fmt: skip
+    dev = ExampleDataset(examples, 7, 32, shuffle=False, seed=0)
+    scores = Evaluator(model, strategy, xla).evaluate(dev)
+    return losses, scores, start, [v.numpy() for v in model.trainable_variables]
+
+
+@pytest.fixture(scope="module")
+def one_device(tiny):
+    return small_run(tiny)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"replicas": 2},
+        {"replicas": 4},
+        {"replicas": 3, "accumulation": 2},
+        {"accumulation": 2},
+        {"accumulation": 4, "steps_per_loop": 10},
+        {"steps_per_loop": 10},
+        {"xla": True},
+        {"xla": True, "replicas": 2, "steps_per_loop": 7},
+    ],
+    ids=str,
+)
+def test_devices_parts_loops_and_xla_change_nothing(tiny, one_device, options):
+    losses, scores, _, weights = small_run(tiny, **options)
+    expected_losses, expected_scores, start, expected_weights = one_device
+    np.testing.assert_allclose(losses, expected_losses, atol=1e-5)
+    assert scores.keys() == expected_scores.keys()
+    for name in scores:
+        assert abs(scores[name] - expected_scores[name]) < 1e-5, name
+    change = np.sqrt(sum(((a - b) ** 2).sum() for a, b in zip(expected_weights, start)))
+    apart = np.sqrt(sum(((a - b) ** 2).sum() for a, b in zip(expected_weights, weights)))
+    assert apart < 1e-3 * change
+
+
+def test_training_learns_and_clipping_bites(one_device):
+    losses, scores, start, weights = one_device
+    assert losses[-5:].mean() < losses[:5].mean() - 0.1
+    assert all(np.abs(a - b).max() > 0 for a, b in zip(start, weights))
+
+
+def test_the_same_seed_gives_the_same_run_bit_for_bit(tiny):
+    first, again = (small_run(tiny, steps=6, dropout=0.1) for _ in range(2))
+    np.testing.assert_array_equal(first[0], again[0])
+    for a, b in zip(first[3], again[3]):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_evaluation_is_the_same_for_any_batch_size_and_device_count(tiny):
+    texts = random_texts(53)
+    rows = rows_of(texts, labels=["yes" if "urgent" in text else "no" for text in texts])
+    outputs = []
+    for replicas, batch_size in ((1, 53), (1, 1), (1, 7), (2, 8), (3, 8), (4, 64)):
+        strategy = mirrored(replicas) or tf.distribute.get_strategy()
+        with strategy.scope():
+            model = build_model(load_encoder(tiny), TASKS["classification"](["no", "yes"]), max_seq_length=32)
+        examples = tokenize_examples(rows, model.tokenizer, 32, model.task.encode_label)
+        dataset = ExampleDataset(examples, batch_size, 32, shuffle=False, seed=0)
+        outputs.append(Evaluator(model, strategy, steps_per_loop=3).outputs(dataset))
+    assert outputs[0].shape == (53, 2)
+    for other in outputs[1:]:
+        np.testing.assert_allclose(other, outputs[0], atol=1e-5)
+
+
+def test_a_loss_that_is_no_number_stops_and_names_the_step(tiny):
+    with pytest.raises(InputError, match=r"The loss is nan at step \d+: training stopped"):
+        small_run(tiny, rate=1e30, steps_per_loop=5)
+
+
+def test_events_come_at_their_steps(tiny_model):
+    rows = rows_of(random_texts(40), labels=["no", "yes"] * 20)
+    examples = tokenize_examples(rows, tiny_model.tokenizer, 32, tiny_model.task.encode_label)
+    seen = []
+    events = [(4, lambda step: seen.append(("a", step))), (6, lambda step: seen.append(("b", step)))]
+    loops = []
+    train(tiny_model, ExampleDataset(examples, 4, 32, True, 0), AdamWeightDecay(1e-4), steps=10, steps_per_loop=5,
+          events=events, on_loop=lambda step, losses: loops.append((step, len(losses))))  # fmt: skip
+    assert seen == [("a", 4), ("b", 6), ("a", 8), ("a", 10), ("b", 10)]
+    assert loops == [(4, 4), (6, 2), (8, 2), (10, 2)]
+
+
+def test_one_trace_for_a_whole_epoch(tiny_model):
+    """The last, short batch included; packed shapes differ from step to step."""
+    from tfbert.training.loop import TrainingLoop
+
+    rows = rows_of(random_texts(45), labels=["no", "yes"] * 22 + ["no"])
+    examples = tokenize_examples(rows, tiny_model.tokenizer, 32, tiny_model.task.encode_label)
+    for xla in (False, True):
+        dataset = ExampleDataset(examples, 8, 32, True, 0).with_shapes(static_shapes=xla)
+        loop = TrainingLoop(tiny_model, AdamWeightDecay(1e-4), xla=xla)
+        batches = loop.batches(dataset, 12)
+        for steps in (1, 1, 5, 5):
+            loop.advance(batches, steps)
+        assert loop._run.experimental_get_tracing_count() == 1
+
+
+def test_steps_of_a_run():
+    assert total_steps(10, 3.0) == 30
+    assert total_steps(10, 0.25) == 3
+    assert total_steps(115, 2.6) == 299
