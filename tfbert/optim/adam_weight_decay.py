@@ -3,8 +3,8 @@
 import math
 
 import keras
+import numpy as np
 import tensorflow as tf
-from keras import ops
 
 from tfbert.optim.multipliers import NO_DECAY, match_all, value_of
 
@@ -98,20 +98,43 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         )
 
     def update_step(self, gradient, variable, learning_rate):
-        """Updates one variable and its slots, as in the formula above."""
-        index = self._get_variable_index(variable)
-        m, v = self._momentums[index], self._velocities[index]
-        t = ops.cast(self.iterations + 1, "float32")
-        rate = ops.cast(learning_rate, "float32") * self._multipliers[index]
+        """Updates one variable and its slots, as in the formula above.
 
-        self.assign(m, self.beta_1 * m + (1 - self.beta_1) * gradient)
-        self.assign(v, self.beta_2 * v + (1 - self.beta_2) * ops.square(gradient))
-        m_hat, v_hat = m.value, v.value
+        TensorFlow's Adam kernel does the whole step in one pass over the memory:
+        m ← m + (1-β1)(g - m), v ← v + (1-β2)(g² - v), θ ← θ - α m / (√v + ε').
+        It is the formula with α = ηλ √c2 / c1 and ε' = ε √c2, where c1 = 1 - β1^t and c2 = 1 - β2^t.
+        """
+        index = self._get_variable_index(variable)
+        m, v = self._momentums[index].value, self._velocities[index].value
+        rate = tf.cast(learning_rate, tf.float32) * self._multipliers[index]
+        if self._decays[index]:  # before the kernel, which does not read θ but to change it
+            variable.assign_sub(rate * self._decays[index] * variable)
+        c1, root_c2 = self._corrections()
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=m.handle,
+            v=v.handle,
+            beta1_power=0.0,  # the corrections are in lr and epsilon
+            beta2_power=0.0,
+            lr=rate * root_c2 / c1,
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon * root_c2,
+            grad=gradient,
+        )
+
+    def _corrections(self):
+        """Returns c1 and √c2: by what the kernel's m and v are to be divided, as floats or scalar tensors.
+
+        The kernel holds β in float32 and takes 1 - β from that, which for 0.999 is off by 1e-5: both are allowed for.
+        """
+        betas = [(beta, float(np.float32(beta))) for beta in (self.beta_1, self.beta_2)]
         if self.bias_correction:
-            m_hat = m_hat / _one_minus_power(self.beta_1, t)
-            v_hat = v_hat / _one_minus_power(self.beta_2, t)
-        update = m_hat / (ops.sqrt(v_hat) + self.epsilon) + self._decays[index] * variable
-        self.assign_sub(variable, rate * update)
+            t = tf.cast(self.iterations.value, tf.float32) + 1
+            c1, c2 = (-tf.math.expm1(t * math.log(held)) for _, held in betas)
+        else:
+            c1, c2 = ((1 - held) / (1 - beta) for beta, held in betas)
+        return c1, tf.sqrt(c2)
 
     def get_config(self):
         """Returns the arguments of the constructor, for saving."""
@@ -128,8 +151,3 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
             "lr_multipliers": self.lr_multipliers,
             "exclude_from_weight_decay": self.no_decay,
         }
-
-
-def _one_minus_power(beta, t):
-    """1 - β^t. In float32 the plain formula is off by 1e-5 at t = 1, β = 0.999, as 0.999 itself is rounded."""
-    return -ops.expm1(t * math.log(beta))
