@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Runs configs over several seeds and keeps their scores in configs/measured.json, from which tables are made.
+
+    .venv/bin/python tools/measure.py mrpc rte --seeds=0,1,2 --data=../shared/data
+
+Each run is `python -m tfbert.run --config=configs/NAME.yaml --seed=S`, with the files of `--data` (a folder of JSONL
+sets) in place of those the config names. The scores are those on dev_file after the last step. A run that is there
+already is not repeated. `tools/update_readme.py` then writes the headers of the configs and the tables of README.md.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).parents[1]
+MEASURED = ROOT / "configs" / "measured.json"
+
+# What stands in place of the config's data: the files of ../shared/data, whose columns have names of their own.
+PAIRS = ["--text_column=text_a", "--text_pair_column=text_b"]
+SINGLE = ["--text_column=text"]
+FILES = {
+    "mrpc": (PAIRS, "dev"),
+    "rte": (PAIRS, "dev"),
+    "stsb": (PAIRS, "dev"),
+    "cola": (SINGLE, "dev"),
+    "sst2": (SINGLE, "dev"),
+    "trec": ([*SINGLE, "--label_column=label"], "test"),
+    "goemotions": (SINGLE, "dev"),
+}
+
+
+def main():
+    """Runs what is asked for and not there yet."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("configs", nargs="+", choices=sorted(FILES))
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--data", default="../shared/data")
+    options = parser.parse_args()
+    for seed in map(int, options.seeds.split(",")):
+        for name in options.configs:
+            measure(name, seed, options.data)
+
+
+def measure(name, seed, data):
+    """Runs one config with one seed, unless measured.json has it."""
+    measured = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.exists() else {}
+    if str(seed) in measured.get(name, {}).get("scores", {}):
+        return
+    columns, split = FILES[name]
+    flags = [f"--train_file={data}/{name}/train.jsonl", f"--dev_file={data}/{name}/{split}.jsonl", *columns]
+    command = ["python", "-m", "tfbert.run", f"--config=configs/{name}.yaml", *flags]
+    output = ROOT / "runs" / f"{name}-{seed}"
+    begin = time.time()
+    run = [sys.executable, *command[1:], f"--seed={seed}", f"--output_dir={output}", "--overwrite"]
+    subprocess.run(run, check=True, cwd=ROOT)
+    seconds = time.time() - begin
+    lines = [json.loads(line) for line in (output / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    scores = [line for line in lines if line["split"] == "dev"][-1]
+    measured = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.exists() else {}
+    entry = measured.setdefault(name, {"scores": {}, "seconds": {}})
+    entry["scores"][str(seed)] = {key: value for key, value in scores.items() if key not in ("step", "split")}
+    entry["seconds"][str(seed)] = round(seconds)
+    entry |= {"command": " ".join(command), "date": str(datetime.date.today()), "machine": machine(),
+              "versions": versions()}  # fmt: skip
+    MEASURED.write_text(json.dumps(measured, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    shutil.rmtree(output)
+
+
+def machine():
+    """Returns what ran it, in words."""
+    model = platform.machine()
+    for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+    return f"{model}, {os.cpu_count()} cores, no accelerator"
+
+
+def versions():
+    """Returns the versions that decide the numbers, in words."""
+    from importlib.metadata import version
+
+    return ", ".join(f"{package} {version(package)}" for package in ("tensorflow", "keras", "keras-hub"))
+
+
+if __name__ == "__main__":
+    main()
