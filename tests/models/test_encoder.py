@@ -72,6 +72,16 @@ def test_the_two_gelus_differ(tmp_path):
     assert 1e-5 < np.abs(outputs[0] - outputs[1]).max() < 1e-2
 
 
+def test_last_layer_at_some_tokens_is_the_whole_one_s_output_there(tiny):
+    encoder = load_encoder(tiny)
+    features = next(iter(batches(encoder, rows_of(random_texts(16)), 40, 16)))[0]
+    whole = encoder(features)
+    *lower, last = encoder(features, last_layer_at=features["window_start"])
+    np.testing.assert_array_equal(lower, whole[:-1])
+    expected = tf.reshape(whole[-1], (-1, encoder.hidden_dim)).numpy()[features["window_start"].numpy()]
+    np.testing.assert_allclose(last, expected, atol=1e-6)
+
+
 def test_xla_changes_nothing(tiny):
     encoder = load_encoder(tiny)
     dataset = batches(encoder, rows_of(random_texts(16)), 40, 16, static_shapes=True)

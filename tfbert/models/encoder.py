@@ -6,7 +6,8 @@ from keras import ops
 from tfbert.models.dropout import dropout, site_seed
 
 ACTIVATIONS = {
-    "gelu": lambda x: keras.activations.gelu(x, approximate=False),
+    # keras.activations.gelu computes erfc, which costs several times as much on a CPU.
+    "gelu": lambda x: 0.5 * x * (1.0 + ops.erf(x * 0.5**0.5)),
     "gelu_new": lambda x: keras.activations.gelu(x, approximate=True),
     "relu": keras.activations.relu,
 }
@@ -43,13 +44,15 @@ class BertEncoder(keras.Model):
         self._seeds = keras.random.SeedGenerator(0)
         self.built = True
 
-    def call(self, features, training=False, seed=None):
+    def call(self, features, training=False, seed=None, last_layer_at=None):
         """Computes every layer's output.
 
         Args:
             features: dict of int32 [R, S] tensors.
             training: bool. Whether to drop out.
             seed: int32 [2]. Decides the dropout masks; None: the next of the encoder's own generator.
+            last_layer_at: int32 [W], flat indices of tokens (row * S + column). The last layer's output is computed
+                for these alone, [W, hidden], which saves its feed-forward over all others; None: for every token.
         """
         seed = self.dropout_seed(training, seed)
         rows, length = ops.shape(features["token_ids"])
@@ -58,9 +61,11 @@ class BertEncoder(keras.Model):
         x = self._embed(features, seed)
         outputs = [x]
         for layer in range(self.num_layers):
-            x = self._layer(layer, x, bias, (rows, length), seed)
+            at = last_layer_at if layer == self.num_layers - 1 else None
+            x = self._layer(layer, x, bias, (rows, length), seed, at)
             outputs.append(x)
-        return [ops.reshape(x, (rows, length, self.hidden_dim)) for x in outputs]
+        last = len(outputs) if last_layer_at is None else -1
+        return [ops.reshape(x, (rows, length, self.hidden_dim)) for x in outputs[:last]] + outputs[last:]
 
     def dropout_seed(self, training, seed=None):
         """Returns the seed for a call: None outside training, else the one given, else a new one."""
@@ -80,18 +85,21 @@ class BertEncoder(keras.Model):
         x += self._lookup(backbone.segment_embedding.embeddings, features["segment_ids"])
         return dropout(self._norm(x, backbone.embeddings_layer_norm), self.dropout_rate, site_seed(seed, 0))
 
-    def _layer(self, layer, x, bias, shape, seed):
-        """One transformer layer, normalised after each half: float [R * S, hidden] -> the same."""
+    def _layer(self, layer, x, bias, shape, seed, at):
+        """One transformer layer, normalised after each half: float [R * S, hidden] -> the same, or its rows `at`."""
         block = self.backbone.transformer_layers[layer]
         seeds = [site_seed(seed, 1 + 3 * layer + place) for place in range(3)]
         y = self._attention(block._self_attention_layer, x, bias, shape, seeds[0])
+        if at is not None:
+            x, y = ops.take(x, at, axis=0), ops.take(y, at, axis=0)
+        y = self._project(y, block._self_attention_layer.output_dense)
         x = self._norm(x + dropout(y, self.dropout_rate, seeds[1]), block._self_attention_layer_norm)
         y = ACTIVATIONS[self.activation](self._dense(x, block._feedforward_intermediate_dense))
         y = self._dense(y, block._feedforward_output_dense)
         return self._norm(x + dropout(y, self.dropout_rate, seeds[2]), block._feedforward_layer_norm)
 
     def _attention(self, attention, x, bias, shape, seed):
-        """softmax(q k' / sqrt(d) + bias) v over the heads of each row."""
+        """softmax(q k' / sqrt(d) + bias) v, the heads side by side: float [R * S, hidden] -> the same."""
         rows, length = shape
         heads, hidden = self.num_heads, self.hidden_dim
         parts = [attention.query_dense, attention.key_dense, attention.value_dense]
@@ -104,9 +112,11 @@ class BertEncoder(keras.Model):
         probabilities = ops.softmax(ops.cast(scores, "float32") + bias)
         probabilities = dropout(ops.cast(probabilities, self.compute_dtype), self.dropout_rate, seed)
         y = ops.transpose(ops.matmul(probabilities, v), (0, 2, 1, 3))
-        y = ops.reshape(y, (-1, hidden))
-        output = attention.output_dense
-        return ops.matmul(y, self._cast(output.kernel, (hidden, hidden))) + self._cast(output.bias, (hidden,))
+        return ops.reshape(y, (-1, hidden))
+
+    def _project(self, x, layer):
+        hidden = self.hidden_dim
+        return ops.matmul(x, self._cast(layer.kernel, (hidden, hidden))) + self._cast(layer.bias, (hidden,))
 
     def _norm(self, x, layer):
         """Layer normalisation in float32 (Ba et al. 2016)."""

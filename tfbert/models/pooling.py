@@ -1,31 +1,31 @@
-"""From a layer's tokens to one vector a window."""
+"""From the encoder to one vector a window."""
 
 from keras import ops
 
 
-def pool_windows(name, encoder, layers, features):
+def pool_windows(name, encoder, features, training=False, seed=None):
     """Returns the windows' vectors: float [W, hidden].
 
     Args:
         name: str, a key of POOLINGS.
-        encoder: BertEncoder, for its pooler.
-        layers: list of float [R, S, hidden]. Every layer's output.
+        encoder: BertEncoder.
         features: dict. The batch's features.
+        training, seed: as `BertEncoder` takes them.
     """
-    return POOLINGS[name](encoder, layers, features)
+    return POOLINGS[name](encoder, features, training=training, seed=seed)
 
 
-def _cls(encoder, layers, features):
-    x = ops.reshape(layers[-1], (-1, encoder.hidden_dim))
-    return ops.take(x, features["window_start"], axis=0)
+def _cls(encoder, features, **call):
+    return encoder(features, last_layer_at=features["window_start"], **call)[-1]
 
 
-def _pooler(encoder, layers, features):
+def _pooler(encoder, features, **call):
     """BERT's own: dense + tanh over the last layer's [CLS]."""
-    return encoder.pool(_cls(encoder, layers, features))
+    return encoder.pool(_cls(encoder, features, **call))
 
 
-def _mean(encoder, layers, features):
+def _mean(encoder, features, **call):
+    layers = encoder(features, **call)
     x = ops.cast(ops.reshape(layers[-1], (-1, encoder.hidden_dim)), "float32")
     slots, count = _slots_of_tokens(features)
     total = ops.segment_sum(x, slots, num_segments=count + 1)[:-1]
@@ -33,7 +33,8 @@ def _mean(encoder, layers, features):
     return ops.cast(total / ops.maximum(tokens, 1.0)[:, None], layers[-1].dtype)
 
 
-def _max(encoder, layers, features):
+def _max(encoder, features, **call):
+    layers = encoder(features, **call)
     x = ops.reshape(layers[-1], (-1, encoder.hidden_dim))
     slots, count = _slots_of_tokens(features)
     highest = ops.segment_max(x, slots, num_segments=count + 1)[:-1]

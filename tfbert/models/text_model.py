@@ -33,8 +33,7 @@ class TextModel(keras.Model):
     def call(self, features, training=False, seed=None):
         """Computes the outputs; `seed` (int32 [2]) decides the dropout masks, None: the encoder's own generator."""
         seed = self.encoder.dropout_seed(training, seed)
-        layers = self.encoder(features, training=training, seed=seed)
-        return self.head(pool_windows(self.pooling, self.encoder, layers, features), seed=seed)
+        return self.head(pool_windows(self.pooling, self.encoder, features, training, seed), seed=seed)
 
     def compile(self, optimizer="rmsprop", loss=None, weighted_metrics=None, **kwargs):
         """Configures `fit`: as `keras.Model.compile`, with the task's loss and accuracy where none are given."""
