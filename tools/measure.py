@@ -33,6 +33,7 @@ FILES = {
     "sst2": (SINGLE, "dev"),
     "trec": ([*SINGLE, "--label_column=label"], "test"),
     "goemotions": (SINGLE, "dev"),
+    "quickstart": (None, "dev"),
 }
 
 
@@ -42,7 +43,10 @@ def main():
     parser.add_argument("configs", nargs="+", choices=sorted(FILES))
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--data", default="../shared/data")
+    parser.add_argument("--peer", help="JSON lines {task, seed, result}: another program's scores on the same rows")
     options = parser.parse_args()
+    if options.peer:
+        keep_peer(options.peer)
     for seed in map(int, options.seeds.split(",")):
         for name in options.configs:
             measure(name, seed, options.data)
@@ -50,11 +54,11 @@ def main():
 
 def measure(name, seed, data):
     """Runs one config with one seed, unless measured.json has it."""
-    measured = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.exists() else {}
-    if str(seed) in measured.get(name, {}).get("scores", {}):
+    if str(seed) in read().get(name, {}).get("scores", {}):
         return
     columns, split = FILES[name]
-    flags = [f"--train_file={data}/{name}/train.jsonl", f"--dev_file={data}/{name}/{split}.jsonl", *columns]
+    flags = [f"--train_file={data}/{name}/train.jsonl", f"--dev_file={data}/{name}/{split}.jsonl", *(columns or [])]
+    flags = flags if columns else []
     command = ["python", "-m", "tfbert.run", f"--config=configs/{name}.yaml", *flags]
     output = ROOT / "runs" / f"{name}-{seed}"
     begin = time.time()
@@ -63,14 +67,35 @@ def measure(name, seed, data):
     seconds = time.time() - begin
     lines = [json.loads(line) for line in (output / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     scores = [line for line in lines if line["split"] == "dev"][-1]
-    measured = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.exists() else {}
+    measured = read()
     entry = measured.setdefault(name, {"scores": {}, "seconds": {}})
     entry["scores"][str(seed)] = {key: value for key, value in scores.items() if key not in ("step", "split")}
     entry["seconds"][str(seed)] = round(seconds)
     entry |= {"command": " ".join(command), "date": str(datetime.date.today()), "machine": machine(),
-              "versions": versions()}  # fmt: skip
-    MEASURED.write_text(json.dumps(measured, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+              "versions": versions(), "split": split}  # fmt: skip
+    write(measured)
     shutil.rmtree(output)
+
+
+def keep_peer(path):
+    """Takes over the scores of another program."""
+    measured = read()
+    for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines():
+        run = json.loads(line)
+        scores = {name: run["result"][name] for name in ("accuracy", "f1", "mcc")}
+        peer = measured.setdefault(run["task"], {"scores": {}, "seconds": {}}).setdefault("peer", {"scores": {}})
+        peer["scores"][str(run["seed"])] = scores
+    write(measured)
+
+
+def read():
+    """Returns what has been measured so far."""
+    return json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.exists() else {}
+
+
+def write(measured):
+    """Keeps what has been measured."""
+    MEASURED.write_text(json.dumps(measured, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def machine():
