@@ -97,6 +97,7 @@ class TrainingConfig:
     mode: str = setting("train", "What to do", choices=("train", "evaluate", "predict"))
     output_dir: str | None = setting(None, "Folder for everything that is written; local or gs://")
     overwrite: bool = setting(False, "Replace what an earlier run left in output_dir")
+    resume_changed: bool = setting(False, "Go on from a checkpoint although settings or data have changed since")
     train_batch_size: int = setting(32, "Examples of one optimiser step, over all devices", minimum=1)
     eval_batch_size: int = setting(
         8, "Examples of one evaluation step, over all devices; changes speed only", minimum=1
@@ -124,8 +125,15 @@ class RuntimeConfig:
     """The devices."""
 
     strategy: str = setting(
-        "auto", "Devices: auto takes every GPU, else the CPU", choices=("auto", "one_device", "mirrored")
+        "auto",
+        "Devices; auto: the TPU of --tpu, or the machines of TF_CONFIG or --worker_hosts, or every GPU, or the CPU",
+        choices=("auto", "one_device", "mirrored", "multi_worker", "tpu"),
     )
+    tpu: str | None = setting(None, "TPU: local on a TPU VM, or a name or address")
+    worker_hosts: tuple[str, ...] = setting(
+        (), "HOST:PORT of a machine that trains along, this one included; repeatable, in the same order on all"
+    )
+    worker_index: int | None = setting(None, "This machine's place in worker_hosts, from 0", minimum=0)
     virtual_devices: int = setting(
         1, "Split the CPU into so many devices, to try a multi-device run anywhere", minimum=1
     )
@@ -337,11 +345,17 @@ def _read_yaml(path):
 def _check_together(config):
     """Refuses settings that exclude or need each other."""
     data, training, runtime = config.data, config.training, config.runtime
-    if runtime.virtual_devices > 1 and runtime.strategy == "one_device":
+    if runtime.virtual_devices > 1 and runtime.strategy in ("one_device", "multi_worker", "tpu"):
         raise InputError(
-            f"--virtual_devices={runtime.virtual_devices} and --strategy=one_device exclude each other; "
+            f"--virtual_devices={runtime.virtual_devices} and --strategy={runtime.strategy} exclude each other; "
             "leave one of them out."
         )
+    if runtime.tpu and runtime.strategy not in ("auto", "tpu"):
+        raise InputError(
+            f"--tpu={runtime.tpu} and --strategy={runtime.strategy} exclude each other; leave one of them out."
+        )
+    if runtime.worker_index is not None and not runtime.worker_hosts:
+        raise InputError(f"--worker_index={runtime.worker_index} needs --worker_hosts, among which it is the place.")
     if training.gradient_accumulation_steps > training.train_batch_size:
         raise InputError(
             f"--gradient_accumulation_steps={training.gradient_accumulation_steps} is more than "

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import time
 
 import tensorflow as tf
@@ -21,11 +22,35 @@ from tfbert.predict import predict_file
 from tfbert.tasks import TASKS
 from tfbert.training.checkpoints import Checkpoints, check_disk, write_whole
 from tfbert.training.evaluation import Evaluator, is_better
+from tfbert.training.interruption import Interrupted, Interruption
 from tfbert.training.loop import total_steps, train
 from tfbert.training.progress import RunLog
-from tfbert.training.strategy import device_kind, make_strategy
+from tfbert.training.strategy import device_kind, is_chief, make_strategy, worker_values
 
-_STEPS_PER_LOOP = {"CPU": 1, "GPU": 10}
+_STEPS_PER_LOOP = {"CPU": 1, "GPU": 10, "TPU": 100}
+# Settings that may differ when a run is resumed: they change no weight and no line of metrics.jsonl. The data files may
+# have moved: what was read from them is compared instead, and the devices by their number.
+_FREE = {
+    "mode",
+    "output_dir",
+    "overwrite",
+    "resume_changed",
+    "train_file",
+    "dev_file",
+    "test_file",
+    "id_column",
+    "cache_dir",
+    "eval_batch_size",
+    "predict_batch_size",
+    "save_checkpoints_steps",
+    "keep_checkpoints",
+    "strategy",
+    "virtual_devices",
+    "tpu",
+    "worker_hosts",
+    "worker_index",
+    "steps_per_loop",
+}
 
 
 def train_mode(config):
@@ -36,8 +61,8 @@ def train_mode(config):
     """
     data, training = config.data, config.training
     output_dir = training.output_dir
-    _refuse_finished(output_dir, training.overwrite)
-    strategy = make_strategy(config.runtime.strategy, config.runtime.virtual_devices)
+    strategy = _strategy(config)
+    _refuse_finished(output_dir, training.overwrite, is_chief(strategy))
 
     preset = find_preset(config.model.preset, config.model.cache_dir)
     tokenizer = preset.tokenizer(data.do_lower_case)
@@ -61,17 +86,21 @@ def train_mode(config):
         steps = training.max_steps or total_steps(datasets["train"].steps_per_epoch, training.num_train_epochs)
         optimizer = _optimizer(config.optimizer, model, steps)
         optimizer.build(model.trainable_variables)
-    check_disk(output_dir, model, optimizer, training.keep_checkpoints)
-    tf.io.gfile.makedirs(os.path.join(output_dir, "checkpoints"))
-    write_whole(os.path.join(output_dir, "config.yaml"), config.to_yaml().encode())
-    write_whole(os.path.join(output_dir, "labels.json"), json.dumps(task.labels, ensure_ascii=False).encode())
-    _announce(config, model, optimizer, datasets, strategy, steps)
     run = _Run(config, model, optimizer, strategy, datasets, metric, steps)
+    check_disk(output_dir, model, optimizer, training.keep_checkpoints)
+    if is_chief(strategy):
+        tf.io.gfile.makedirs(os.path.join(output_dir, "checkpoints"))
+        write_whole(os.path.join(output_dir, "config.yaml"), config.to_yaml().encode())
+        write_whole(os.path.join(output_dir, "labels.json"), json.dumps(task.labels, ensure_ascii=False).encode())
+        _announce(config, model, optimizer, datasets, strategy, steps)
+    _check_shared(output_dir, strategy)
     results = run.train()
-    write_whole(os.path.join(output_dir, "eval_results.json"), json.dumps(results, indent=2).encode())
-    write_model_card(output_dir, config.as_dict(), task, results)
-    print(json.dumps(results))
-    print(f"The model is in {os.path.join(output_dir, 'model')}.")
+    if is_chief(strategy):
+        write_whole(os.path.join(output_dir, "eval_results.json"), json.dumps(results, indent=2).encode())
+        write_model_card(output_dir, config.as_dict(), task, results)
+        print(json.dumps(results))
+        print(f"The model is in {os.path.join(output_dir, 'model')}.")
+    worker_values(strategy, 0)  # who leaves first would look dead to the others
     return results
 
 
@@ -84,39 +113,69 @@ class _Run:
         self._metric, self._steps = metric, steps
         self._output_dir = self._training.output_dir
         self._model_dir = os.path.join(self._output_dir, "model")
-        self._xla = _xla(config)
+        self._xla = _xla(config, strategy)
         self._evaluator = Evaluator(model, strategy, self._xla)
         self._checkpoints = Checkpoints(
             os.path.join(self._output_dir, "checkpoints"), model, optimizer, self._training.keep_checkpoints
         )
-        self._best = {}
+        self._decides = {name: value for name, value in config.as_dict().items() if name not in _FREE} | {
+            f"{split} data": dataset.examples.fingerprint for split, dataset in datasets.items() if split != "test"
+        }
+        self._decides = json.loads(json.dumps(self._decides)) | {"devices": strategy.num_replicas_in_sync}
+        state = self._checkpoints.restore(self._refuse_changed) or {"best": {}, "log": [], "seconds": 0.0}
+        self._best, self._pending, self._seconds_before = state["best"], state["log"], state["seconds"]
 
     def train(self):
         """Runs to the last step, from the newest checkpoint if there is one; returns the results."""
-        state = self._checkpoints.restore() or {"best": {}, "log": []}
-        self._best = state["best"]
         first = int(self._optimizer.iterations.numpy())
-        self._log = RunLog(self._output_dir, self._steps, self._training.train_batch_size, first, state["log"])
+        chief = is_chief(self._strategy)
+        if chief:
+            self._checkpoints.clean()
+        batch_size = self._training.train_batch_size
+        self._log = RunLog(self._output_dir, self._steps, batch_size, first, self._pending, chief)
         if first:
             self._log.say(f"Going on from step {first}, where the newest checkpoint stands.")
-        begin = time.monotonic()
-        train(
-            self._model,
-            self._datasets["train"],
-            self._optimizer,
-            self._strategy,
-            steps=self._steps,
-            accumulation=self._training.gradient_accumulation_steps,
-            steps_per_loop=_steps_per_loop(self._config),
-            xla=self._xla,
-            data_seed=_seed(self._training, self._training.data_seed),
-            events=self._events(),
-            on_loop=self._log.steps,
-        )
-        seconds = time.monotonic() - begin
+        self._begin = time.monotonic()
+        with Interruption() as interruption:
+            losses = train(
+                self._model,
+                self._datasets["train"],
+                self._optimizer,
+                self._strategy,
+                steps=self._steps,
+                accumulation=self._training.gradient_accumulation_steps,
+                steps_per_loop=_steps_per_loop(self._config, self._strategy),
+                xla=self._xla,
+                data_seed=_seed(self._training, self._training.data_seed),
+                events=self._events(),
+                on_loop=self._log.steps,
+                stop=lambda: interruption.signal is not None,
+            )
+            step = first + len(losses)
+            if step < self._steps:
+                self._save(step)
+                self._log.close()
+                worker_values(self._strategy, 0)
+                raise Interrupted(interruption.signal or signal.SIGTERM, step)
         self._log.close()
-        examples = (self._steps - first) * self._training.train_batch_size
-        return self._results(examples / seconds)
+        return self._results(self._steps * batch_size / self._seconds())
+
+    def _seconds(self):
+        """Returns how long the run has trained so far, before it was interrupted included."""
+        return self._seconds_before + time.monotonic() - self._begin
+
+    def _refuse_changed(self, state):
+        before = state["decides"]
+        changed = [
+            f"{name} was {before.get(name)}, is {self._decides.get(name)}"
+            for name in sorted(before.keys() | self._decides.keys())
+            if before.get(name) != self._decides.get(name)
+        ]
+        if changed and not self._training.resume_changed:
+            raise InputError(
+                f"{self._output_dir} holds an unfinished run of other settings: {'; '.join(changed)}. Give the old "
+                "ones to go on with it, --overwrite to begin anew, or --resume_changed to go on with the new ones."
+            )
 
     def _events(self):
         events = [(self._training.save_summary_steps, self._log_step)]
@@ -137,10 +196,13 @@ class _Run:
 
     def _keep(self, step, scores=None):
         self._best = {"step": step, **({"dev": scores} if scores else {})}
-        save_model(self._model, self._model_dir)
+        if is_chief(self._strategy):
+            save_model(self._model, self._model_dir)
 
     def _save(self, step):
-        self._checkpoints.save(step, {"best": self._best, "log": self._log.pending})
+        if is_chief(self._strategy):
+            state = {"best": self._best, "log": self._log.pending, "seconds": self._seconds(), "decides": self._decides}
+            self._checkpoints.save(step, state)
 
     def _results(self, examples_per_second):
         results = {"dev": self._best["dev"]} if "dev" in self._best else {}
@@ -160,20 +222,22 @@ def evaluate_mode(config):
     data, training = config.data, config.training
     model, strategy = _saved_model(config)
     columns = _columns(data, model)
-    results = {}
+    results, evaluator = {}, Evaluator(model, strategy, _xla(config, strategy))
     for split, location in (("dev", data.dev_file), ("test", data.test_file)):
         if location:
             examples = read_examples(location, *columns, data.label_column, None, data.quoting, split)
             examples = tokenize_examples(examples, model.tokenizer, model.max_seq_length, model.task.encode_label)
             dataset = ExampleDataset(examples, training.eval_batch_size, model.max_seq_length, shuffle=False, seed=0)
-            results[split] = Evaluator(model, strategy, _xla(config)).evaluate(dataset)
+            results[split] = evaluator.evaluate(dataset)
     path = os.path.join(training.output_dir, "eval_results.json")
-    tf.io.gfile.makedirs(training.output_dir)
     if tf.io.gfile.exists(path):
         with tf.io.gfile.GFile(path) as file:
             results = json.load(file) | results
-    write_whole(path, json.dumps(results, indent=2).encode())
-    print(json.dumps(results))
+    if is_chief(strategy):
+        tf.io.gfile.makedirs(training.output_dir)
+        write_whole(path, json.dumps(results, indent=2).encode())
+        print(json.dumps(results))
+    worker_values(strategy, 0)
     return results
 
 
@@ -189,18 +253,28 @@ def predict_mode(config):
         raise InputError(f"{path} exists already; choose another --output_dir, or --overwrite.")
     model, strategy = _saved_model(config)
     examples = read_examples(data.test_file, *_columns(data, model), None, data.id_column, data.quoting, "test")
-    tf.io.gfile.makedirs(training.output_dir)
-    count = predict_file(model, examples, path, training.predict_batch_size, strategy, _xla(config))
-    print(f"{count} predictions are in {path}.")
+    if is_chief(strategy):
+        tf.io.gfile.makedirs(training.output_dir)
+    count = predict_file(model, examples, path, training.predict_batch_size, strategy, _xla(config, strategy))
+    if is_chief(strategy):
+        print(f"{count} predictions are in {path}.")
+    worker_values(strategy, 0)
     return {"predictions": path, "examples": count}
 
 
 MODES = {"train": train_mode, "evaluate": evaluate_mode, "predict": predict_mode}
 
 
+def _strategy(config):
+    runtime = config.runtime
+    return make_strategy(
+        runtime.strategy, runtime.virtual_devices, runtime.tpu, runtime.worker_hosts, runtime.worker_index
+    )
+
+
 def _saved_model(config):
     folder = config.model.preset or os.path.join(config.training.output_dir, "model")
-    strategy = make_strategy(config.runtime.strategy, config.runtime.virtual_devices)
+    strategy = _strategy(config)
     with strategy.scope():
         return load_model(folder, dtype=_dtype(config)), strategy
 
@@ -268,17 +342,25 @@ def _announce(config, model, optimizer, datasets, strategy, steps):
     if model.task.labels:
         print(f"Labels: {', '.join(map(str, model.task.labels))}.")
     print(
-        f"Devices: {strategy.num_replicas_in_sync} × {device_kind()}; {steps} steps of "
+        f"Devices: {strategy.num_replicas_in_sync} × {device_kind(strategy)}; {steps} steps of "
         f"{config.training.train_batch_size} examples."
     )
     print(describe_groups(model.trainable_variables, optimizer.lr_multipliers, optimizer.decay))
 
 
-def _refuse_finished(output_dir, overwrite):
+def _check_shared(output_dir, strategy):
+    """Raises InputError where the machines do not all see the output folder that the chief has just made."""
+    worker_values(strategy, 0)
+    seen = tf.io.gfile.exists(os.path.join(output_dir, "config.yaml"))
+    if not worker_values(strategy, int(seen)).all():
+        raise InputError(f"--output_dir={output_dir} must be one folder that all machines see, such as one on gs://.")
+
+
+def _refuse_finished(output_dir, overwrite, chief):
     finished = os.path.join(output_dir, "eval_results.json")
     if tf.io.gfile.exists(finished) and not overwrite:
         raise InputError(f"{output_dir} holds a finished run already; choose another --output_dir, or --overwrite.")
-    if overwrite and tf.io.gfile.exists(output_dir):
+    if overwrite and chief and tf.io.gfile.exists(output_dir):
         for name in ("checkpoints", "model", "metrics.jsonl", "eval_results.json"):
             path = os.path.join(output_dir, name)
             if tf.io.gfile.exists(path):
@@ -289,12 +371,12 @@ def _dtype(config):
     return {"none": "float32", "bfloat16": "mixed_bfloat16"}[config.runtime.mixed_precision]
 
 
-def _xla(config):
-    return config.runtime.xla == "on" or (config.runtime.xla == "auto" and device_kind() != "CPU")
+def _xla(config, strategy):
+    return config.runtime.xla == "on" or (config.runtime.xla == "auto" and device_kind(strategy) != "CPU")
 
 
-def _steps_per_loop(config):
-    return config.runtime.steps_per_loop or _STEPS_PER_LOOP[device_kind()]
+def _steps_per_loop(config, strategy):
+    return config.runtime.steps_per_loop or _STEPS_PER_LOOP[device_kind(strategy)]
 
 
 def _seed(training, own):

@@ -51,21 +51,32 @@ class Checkpoints:
         for path in self._paths()[: -self._keep]:
             tf.io.gfile.remove(path)
 
-    def restore(self):
-        """Restores the newest whole checkpoint, if any; returns its state, else None. Damaged ones are reported."""
+    def clean(self):
+        """Removes what a run that was killed while it wrote has left."""
+        for path in tf.io.gfile.glob(os.path.join(self.folder, "*.partial")):
+            tf.io.gfile.remove(path)
+
+    def restore(self, check=lambda state: None):
+        """Restores the newest whole checkpoint, if any; returns its state, else None. Damaged ones are reported.
+
+        Args:
+            check: callable (state), called before anything is restored; may raise.
+        """
         for path in reversed(self._paths()):
             try:
                 tensors, about = _read(path)
             except (SafetensorError, ValueError, KeyError, tf.errors.OpError) as error:
                 print(f"{path} is damaged ({error}); the checkpoint before it is used.")
                 continue
+            state = json.loads(about["state"])
+            check(state)
             if tensors.keys() != self._variables.keys():
                 raise InputError(
                     f"{path} belongs to another model or optimiser; use another --output_dir, or --overwrite."
                 )
             for name, variable in self._variables.items():
                 variable.assign(tensors[name])
-            return json.loads(about["state"])
+            return state
         return None
 
     def _paths(self):

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.errors import InputError
+from tfbert.training.strategy import compiles_all, worker_values
 
 
 class TrainingLoop:
@@ -28,7 +29,8 @@ class TrainingLoop:
         self.strategy = strategy or tf.distribute.get_strategy()
         self._variables = model.trainable_variables
         self._data_seed = data_seed
-        self._gradients = tf.function(self._loss_and_gradients, jit_compile=True) if xla else self._loss_and_gradients
+        jit = xla and not compiles_all(self.strategy)
+        self._gradients = tf.function(self._loss_and_gradients, jit_compile=True) if jit else self._loss_and_gradients
         with self.strategy.scope():
             optimizer.build(self._variables)
             self._sums = [_per_replica_zeros(v) for v in self._variables] if accumulation > 1 else []
@@ -52,8 +54,18 @@ class TrainingLoop:
         return iter(self.strategy.distribute_datasets_from_function(of_pipeline))
 
     def advance(self, batches, steps):
-        """Runs some steps; returns the loss of each, np.float32 [steps]."""
-        return self._run(batches, tf.constant(steps)).numpy()
+        """Runs some steps; returns the loss of each, np.float32 [steps].
+
+        Raises:
+            InputError: another worker is gone.
+        """
+        try:
+            return self._run(batches, tf.constant(steps)).numpy()
+        except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+            raise InputError(
+                "Another machine has stopped answering, so that this one stops too; start the same command on all of "
+                f"them again, and it goes on from the last checkpoint. ({error.message.splitlines()[0]})"
+            ) from None
 
     def _run_steps(self, batches, steps):
         losses = tf.TensorArray(tf.float32, steps)
@@ -132,6 +144,7 @@ def train(
     data_seed=0,
     events=(),
     on_loop=None,
+    stop=None,
 ):
     """Trains a model on a dataset, on the devices of a strategy.
 
@@ -148,6 +161,7 @@ def train(
         data_seed: int. Decides the dropout masks.
         events: list of (every, function). After each `every` steps and at the end, `function(step)` is called.
         on_loop: callable (step, losses) called after each loop, before the events.
+        stop: callable () -> bool, asked after the events. True on any worker ends the training there, on all.
 
     Returns:
         np.float32 [steps]. The loss of each step that was run.
@@ -157,19 +171,21 @@ def train(
     """
     loop = TrainingLoop(model, optimizer, strategy, accumulation, xla, data_seed)
     total = steps or total_steps(dataset.steps_per_epoch, epochs)
-    batches = loop.batches(dataset.with_shapes(static_shapes=xla), total)
+    batches = loop.batches(dataset.with_shapes(static_shapes=xla or compiles_all(loop.strategy)), total)
     step, history = loop.step, []
     while step < total:
-        stop = min([total, step + steps_per_loop] + [(step // every + 1) * every for every, _ in events])
-        losses = loop.advance(batches, stop - step)
+        end = min([total, step + steps_per_loop] + [(step // every + 1) * every for every, _ in events])
+        losses = loop.advance(batches, end - step)
         _check_finite(losses, step)
-        step = stop
+        step = end
         history.append(losses)
         if on_loop:
             on_loop(step, losses)
         for every, function in events:
             if step % every == 0 or step == total:
                 function(step)
+        if stop and worker_values(loop.strategy, int(stop())).any():
+            break
     return np.concatenate(history) if history else np.zeros(0, np.float32)
 
 
