@@ -11,6 +11,7 @@ from tfbert.data.dataset import ExampleDataset
 from tfbert.data.sources import read_examples
 from tfbert.data.tokenized import tokenize_examples
 from tfbert.errors import InputError
+from tfbert.files import write_whole
 from tfbert.model_card import write_model_card
 from tfbert.models.presets import find_preset
 from tfbert.models.saved_model import load_model, load_weights, save_model
@@ -20,7 +21,7 @@ from tfbert.optim.multipliers import HEAD, describe_groups, layer_decay, parse_m
 from tfbert.optim.schedules import linear_warmup
 from tfbert.predict import predict_file
 from tfbert.tasks import TASKS
-from tfbert.training.checkpoints import Checkpoints, check_disk, write_whole
+from tfbert.training.checkpoints import Checkpoints, check_disk
 from tfbert.training.evaluation import Evaluator, is_better
 from tfbert.training.interruption import Interrupted, Interruption
 from tfbert.training.loop import total_steps, train

@@ -149,3 +149,23 @@ def test_steps_of_a_run():
     assert total_steps(10, 3.0) == 30
     assert total_steps(10, 0.25) == 3
     assert total_steps(115, 2.6) == 299
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_evaluation_is_traced_once_for_all_data_sets(tiny_model, xla):
+    evaluator = Evaluator(tiny_model, xla=xla, steps_per_loop=3)
+    for count in (29, 8, 53):
+        examples = tokenize_examples(rows_of(random_texts(count)), tiny_model.tokenizer, 32)
+        assert len(evaluator.outputs(ExampleDataset(examples, 8, 32, shuffle=False, seed=0))) == count
+    # The number of rows is free where rows are packed; under XLA every batch has one shape.
+    assert evaluator._run.experimental_get_tracing_count() == 1
+    if xla:
+        assert evaluator._forward.experimental_get_tracing_count() == 1
+
+
+def test_no_text_and_no_free_shape_reaches_the_device(tiny_model):
+    examples = tokenize_examples(rows_of(random_texts(21), labels=["no", "yes", "no"] * 7), tiny_model.tokenizer, 32,
+                                 tiny_model.task.encode_label)  # fmt: skip
+    dataset = ExampleDataset(examples, 8, 32, True, 0).with_shapes(static_shapes=True)
+    for spec in tf.nest.flatten(dataset.shares(0, 3, parts=2).element_spec):
+        assert spec.shape.is_fully_defined() and spec.dtype in (tf.int32, tf.int64, tf.float32)

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from tfbert.errors import InputError
+from tfbert.files import write_whole
 
 
 class Checkpoints:
@@ -101,19 +102,6 @@ def check_disk(folder, model, optimizer, keep):
             f"{free / 1e9:.1f} GB free: "
             "choose another --output_dir, or lower --keep_checkpoints."
         )
-
-
-def write_whole(path, content):
-    """Writes bytes to a file that is either whole or not there: under another name first, then renamed."""
-    scratch = path + ".partial"
-    try:
-        with tf.io.gfile.GFile(scratch, "wb") as file:
-            file.write(content)
-        tf.io.gfile.rename(scratch, path, overwrite=True)
-    except tf.errors.OpError as error:
-        if tf.io.gfile.exists(scratch):
-            tf.io.gfile.remove(scratch)
-        raise InputError(f"{path} cannot be written ({error.message}); what was saved before is kept.") from None
 
 
 def _read(path):

@@ -6,7 +6,7 @@ import os
 import tensorflow as tf
 from tqdm import tqdm
 
-from tfbert.training.checkpoints import write_whole
+from tfbert.files import write_whole
 
 
 class RunLog:
