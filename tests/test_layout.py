@@ -13,6 +13,7 @@ from tests.conftest import ROOT
 ORDER = [
     "errors",
     "callable_module",
+    "settings",
     "data",
     "tasks",
     "models",

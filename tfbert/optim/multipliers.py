@@ -51,21 +51,21 @@ def layer_decay(encoder, decay):
     return layers + [(EMBEDDINGS, decay**encoder.num_layers)]
 
 
-def freeze(encoder, part="none", layers=0):
+def freeze(encoder, part="none", layers=0, reinit_layers=0):
     """Returns multipliers of 0 for what is frozen: list of (regex, 0.0).
 
     Args:
         encoder: BertEncoder.
         part: "none", "embeddings", or "encoder": the embeddings, every layer and the pooler.
         layers: int. So many of the lowest layers, and the embeddings below them.
+        reinit_layers: int. So many of the top layers are new, and must be trained.
 
     Raises:
-        InputError: more layers than the encoder has.
+        InputError: more layers than the encoder has below its new ones.
     """
-    if layers > encoder.num_layers:
-        raise InputError(
-            f"--freeze_layers must be at most {encoder.num_layers}, the layers of this encoder. Received: {layers}."
-        )
+    most = encoder.num_layers - reinit_layers
+    if layers > most:
+        raise InputError(f"--freeze_layers must be at most {most}, the layers with old weights. Received: {layers}.")
     if part == "encoder":
         return [(f"{EMBEDDINGS}|{LAYER}|{POOLER}", 0.0)]
     embeddings = [(EMBEDDINGS, 0.0)] if part == "embeddings" or layers else []
@@ -133,16 +133,16 @@ def describe_groups(groups):
     Args:
         groups: list of (variable, dict of str to number or str), as `AdamWeightDecay.groups` returns it.
     """
+    names = list(groups[0][1])
     members = {}
     for variable, values in groups:
-        members.setdefault(tuple(values.items()), []).append(variable)
-    names = list(groups[0][1])
-    lines = [" ".join([f"{'variables':>9} {'weights':>12}", *(f"{name:>13}" for name in names), " such as"])]
-    for values, variables in sorted(members.items(), key=lambda item: [-float(item[0][0][1]), str(item[0])]):
-        weights = sum(int(variable.value.shape.num_elements()) for variable in variables)
-        cells = [f"{value:.4g}" if isinstance(value, (int, float)) else value for _, value in values]
-        if values[0][1] == 0:
+        cells = [f"{value:.4g}" if isinstance(value, (int, float)) else value for value in values.values()]
+        if values["lr multiplier"] == 0:
             cells = ["frozen", *([""] * (len(cells) - 1))]
+        members.setdefault(tuple(cells), []).append(variable)
+    lines = [" ".join([f"{'variables':>9} {'weights':>12}", *(f"{name:>13}" for name in names), " such as"])]
+    for cells, variables in sorted(members.items(), reverse=True):
+        weights = sum(int(variable.value.shape.num_elements()) for variable in variables)
         row = [f"{len(variables):9d} {weights:12,d}", *(f"{cell:>13}" for cell in cells), f" {variables[0].path}"]
         lines.append(" ".join(row))
     return "\n".join(lines)
