@@ -14,6 +14,7 @@ ORDER = [
     "errors",
     "files",
     "callable_module",
+    "settings",
     "data",
     "tasks",
     "models",

@@ -13,12 +13,22 @@ from tfbert.data.tokenized import tokenize_examples
 from tfbert.errors import InputError
 from tfbert.files import write_whole
 from tfbert.model_card import write_model_card
+from tfbert.models.mixout import add_mixout
 from tfbert.models.presets import find_preset
+from tfbert.models.reinit import reinitialize
 from tfbert.models.saved_model import load_model, load_weights, save_model
 from tfbert.models.text_model import build_model
-from tfbert.optim.adam_weight_decay import AdamWeightDecay
-from tfbert.optim.multipliers import HEAD, describe_groups, layer_decay, parse_multipliers
-from tfbert.optim.schedules import linear_warmup
+from tfbert.optim import OPTIMIZERS
+from tfbert.optim.multipliers import (
+    HEAD,
+    describe_groups,
+    freeze,
+    gradual_unfreezing,
+    layer_decay,
+    parse_multipliers,
+    pretrained,
+)
+from tfbert.optim.schedules import make_schedule
 from tfbert.predict import predict_file
 from tfbert.tasks import TASKS
 from tfbert.training.checkpoints import Checkpoints, check_disk
@@ -67,14 +77,16 @@ def train_mode(config):
 
     preset = find_preset(config.model.preset, config.model.cache_dir)
     tokenizer = preset.tokenizer(data.do_lower_case)
-    task = TASKS[config.model.task].from_examples(_read(data, data.train_file, "train", data.limit_train_rows))
+    examples = _read(data, data.train_file, "train", data.limit_train_rows)
+    smoothing = {"label_smoothing": config.model.label_smoothing} if config.model.label_smoothing else {}
+    task = TASKS[config.model.task].from_examples(examples, **smoothing)
     metric = training.best_metric or task.default_metric
     if metric not in ("loss", *task.metric_names):
         raise InputError(f"--best_metric must be one of loss, {', '.join(task.metric_names)}. Received: {metric!r}.")
     datasets = _datasets(config, tokenizer, task)
 
     with strategy.scope():
-        encoder = preset.encoder(config.model.dropout, _dtype(config), data.do_lower_case)
+        encoder = _encoder(config, preset)
         model = build_model(
             encoder,
             task,
@@ -85,7 +97,7 @@ def train_mode(config):
             _seed(training, training.init_seed),
         )
         steps = training.max_steps or total_steps(datasets["train"].steps_per_epoch, training.num_train_epochs)
-        optimizer = _optimizer(config.optimizer, model, steps)
+        optimizer = _optimizer(config, model, steps)
         optimizer.build(model.trainable_variables)
     run = _Run(config, model, optimizer, strategy, datasets, metric, steps)
     check_disk(output_dir, model, optimizer, training.keep_checkpoints)
@@ -190,15 +202,17 @@ class _Run:
         self._log.log(step, float(tf.convert_to_tensor(self._optimizer.learning_rate)))
 
     def _evaluate(self, step):
-        scores = self._evaluator.evaluate(self._datasets["dev"])
+        with self._optimizer.averaged():
+            scores = self._evaluator.evaluate(self._datasets["dev"])
         self._log.evaluation(step, "dev", scores)
         if is_better(self._metric, scores.get(self._metric), self._best.get("dev", {}).get(self._metric)):
             self._keep(step, scores)
 
     def _keep(self, step, scores=None):
         self._best = {"step": step, **({"dev": scores} if scores else {})}
-        if is_chief(self._strategy):
-            save_model(self._model, self._model_dir)
+        with self._optimizer.averaged():
+            if is_chief(self._strategy):
+                save_model(self._model, self._model_dir)
 
     def _save(self, step):
         if is_chief(self._strategy):
@@ -208,7 +222,7 @@ class _Run:
     def _results(self, examples_per_second):
         results = {"dev": self._best["dev"]} if "dev" in self._best else {}
         if "test" in self._datasets:
-            if self._best["step"] != self._steps:
+            if self._best["step"] != self._steps or self._config.optimizer.ema_decay:
                 load_weights(self._model, self._model_dir)
             results["test"] = self._evaluator.evaluate(self._datasets["test"])
         return results | {"examples_per_second": round(examples_per_second, 2), "best_step": self._best["step"]}
@@ -320,20 +334,45 @@ def _datasets(config, tokenizer, task):
     return datasets
 
 
-def _optimizer(settings, model, steps):
+def _encoder(config, preset):
+    """Returns the encoder with what is new in it; its weights must be the pre-trained ones before mixout keeps them."""
+    settings = config.model
+    encoder = preset.encoder(settings.dropout, _dtype(config), config.data.do_lower_case)
+    init_seed = _seed(config.training, config.training.init_seed)
+    reinitialize(encoder, settings.reinit_layers, settings.reinit_pooler, init_seed)
+    if settings.mixout:
+        add_mixout(encoder, settings.mixout, settings.reinit_layers, settings.reinit_pooler)
+    return encoder
+
+
+def _optimizer(config, model, steps):
+    settings, new, encoder = config.optimizer, config.model, model.encoder
     multipliers = parse_multipliers(settings.lr_multipliers)
+    multipliers += freeze(encoder, settings.freeze, settings.freeze_layers, new.reinit_layers)
     if settings.head_lr_multiplier != 1:
         multipliers.append((HEAD, settings.head_lr_multiplier))
     if settings.layer_lr_decay != 1:
-        multipliers += layer_decay(model.encoder, settings.layer_lr_decay)
-    schedule = linear_warmup(settings.learning_rate, steps, int(steps * settings.warmup_proportion))
-    return AdamWeightDecay(
-        schedule,
+        multipliers += layer_decay(encoder, settings.layer_lr_decay)
+    prior = pretrained(encoder, new.reinit_layers, new.reinit_pooler) if settings.prior_weight_decay else []
+    return OPTIMIZERS[settings.optimizer](
+        _schedule(settings, steps),
         settings.weight_decay,
         bias_correction=settings.bias_correction,
         global_clipnorm=settings.max_grad_norm or None,
         lr_multipliers=multipliers,
+        prior_weight_decay=prior,
+        start_steps=gradual_unfreezing(encoder, settings.unfreeze_steps) if settings.unfreeze_steps else [],
+        ema_decay=settings.ema_decay,
     )
+
+
+def _schedule(settings, steps):
+    warmup = settings.warmup_steps
+    if warmup is None:
+        warmup = int(steps * settings.warmup_proportion)
+    if warmup > steps:
+        raise InputError(f"--warmup_steps must be at most {steps}, the steps of this run. Received: {warmup}.")
+    return make_schedule(settings.schedule, settings.learning_rate, steps, warmup, settings.polynomial_power)
 
 
 def _announce(config, model, optimizer, datasets, strategy, steps):
@@ -346,7 +385,7 @@ def _announce(config, model, optimizer, datasets, strategy, steps):
         f"Devices: {strategy.num_replicas_in_sync} × {device_kind(strategy)}; {steps} steps of "
         f"{config.training.train_batch_size} examples."
     )
-    print(describe_groups(model.trainable_variables, optimizer.lr_multipliers, optimizer.decay))
+    print(describe_groups(optimizer.groups()))
 
 
 def _check_shared(output_dir, strategy):

@@ -37,6 +37,32 @@ def test_loss_equals_its_formula(name):
 
 
 @pytest.mark.parametrize("name", TASKS)
+def test_training_loss_without_smoothing_is_the_loss(name):
+    task, labels = EXAMPLES[name]
+    losses = (of(tf.constant(labels), tf.constant(LOGITS[name])) for of in (task.loss, task.training_loss))
+    np.testing.assert_allclose(*losses, atol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_label_smoothing(share):
+    """The cross-entropy of the smoothed targets, q = (1 - ε) y + ε / K, and ε / 2 for the two classes of a label."""
+    labels, logits = EXAMPLES["classification"][1], LOGITS["classification"]
+    targets = (1 - share) * np.eye(3)[labels] + share / 3
+    task = TASKS["classification"](["x", "y", "z"], label_smoothing=share)
+    expected = -(targets * log_softmax(logits.astype(np.float64), axis=-1)).sum(axis=-1)
+    np.testing.assert_allclose(task.training_loss(tf.constant(labels), tf.constant(logits)), expected, atol=2e-6)
+    np.testing.assert_allclose(
+        task.loss(tf.constant(labels), tf.constant(logits)), FORMULAS["classification"](labels, logits), atol=1e-5
+    )
+    labels, logits = EXAMPLES["multilabel"][1], LOGITS["multilabel"].astype(np.float64)
+    targets = (1 - share) * labels + share / 2
+    task = TASKS["multilabel"](["x", "y", "z"], label_smoothing=share)
+    expected = -(targets * np.log(expit(logits)) + (1 - targets) * np.log(expit(-logits))).mean(axis=-1)
+    found = task.training_loss(tf.constant(labels), tf.constant(LOGITS["multilabel"]))
+    np.testing.assert_allclose(found, expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", TASKS)
 def test_scores_have_the_names_they_should(name):
     task, labels = EXAMPLES[name]
     assert set(task.metrics(labels, LOGITS[name])) == set(task.metric_names)

@@ -31,7 +31,7 @@ class TextModel(keras.Model):
         self.built = True
 
     def call(self, features, training=False, seed=None):
-        """Computes the outputs; `seed` (int32 [2]) decides the dropout masks, None: the encoder's own generator."""
+        """Computes the outputs; `seed` (int32 [2]) decides what is dropped out, None: the encoder's own generator."""
         seed = self.encoder.dropout_seed(training, seed)
         return self.head(pool_windows(self.pooling, self.encoder, features, training, seed), seed=seed)
 
@@ -43,14 +43,14 @@ class TextModel(keras.Model):
 
 
 class _WeightedMeanLoss(keras.losses.Loss):
-    """The mean of the task's losses over the examples that have a weight."""
+    """The mean of the task's training losses over the examples that have a weight."""
 
     def __init__(self, task):
         super().__init__(name=task.name, reduction="mean_with_sample_weight")
         self._task = task
 
     def call(self, y_true, y_pred):
-        return self._task.loss(y_true, y_pred)
+        return self._task.training_loss(y_true, y_pred)
 
 
 def build_model(

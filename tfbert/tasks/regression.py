@@ -45,6 +45,10 @@ class Regression:
         """Returns each example's squared error: float [M], float [M, 1] -> float [M]."""
         return ops.square(logits[:, 0] - ops.cast(labels, logits.dtype))
 
+    def training_loss(self, labels, logits):
+        """Returns the loss to train on, which is `loss`."""
+        return self.loss(labels, logits)
+
     def keras_metrics(self):
         """Returns metrics for `fit`."""
         return [keras.metrics.MeanAbsoluteError(name="mean_absolute_error")]

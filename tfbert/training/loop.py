@@ -19,20 +19,20 @@ class TrainingLoop:
 
         Args:
             model: TextModel, created under `strategy.scope()`.
-            optimizer: a Keras optimizer that sums gradients over replicas, created under the same scope.
+            optimizer: AdamWeightDecay or Lamb, created under the same scope.
             strategy: tf.distribute.Strategy; None: the default one.
             accumulation: int. Parts in which a batch goes through the model.
             xla: bool. Compile the forward and backward pass; wants batches of static shapes.
-            data_seed: int. Decides the dropout masks, with the step and the replica.
+            data_seed: int. Decides the masks of dropout and mixout, with the step and the replica.
         """
         self.model, self.optimizer, self._accumulation = model, optimizer, accumulation
         self.strategy = strategy or tf.distribute.get_strategy()
-        self._variables = model.trainable_variables
         self._data_seed = data_seed
         jit = xla and not compiles_all(self.strategy)
         self._gradients = tf.function(self._loss_and_gradients, jit_compile=True) if jit else self._loss_and_gradients
         with self.strategy.scope():
-            optimizer.build(self._variables)
+            optimizer.build(model.trainable_variables)
+            self._variables = optimizer.trained_variables
             self._sums = [_per_replica_zeros(v) for v in self._variables] if accumulation > 1 else []
             self._weight, self._loss = (_per_replica_zeros(tf.zeros([])) for _ in range(2))
         self._run = tf.function(self._run_steps)
@@ -105,10 +105,13 @@ class TrainingLoop:
 
     def _loss_and_gradients(self, features, labels, weights, weight, seed):
         """Returns the share's part of the step's loss, sum(weights * losses) / weight, and its gradients."""
-        with tf.GradientTape() as tape:
+        variables = [v.value for v in self._variables]
+        # Only what is trained is watched, so that there is no backward pass below its lowest layer.
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
             outputs = self.model(features, training=True, seed=seed)
-            loss = tf.reduce_sum(weights * self.model.task.loss(labels, outputs)) / weight
-        return loss, [tf.convert_to_tensor(g) for g in tape.gradient(loss, [v.value for v in self._variables])]
+            loss = tf.reduce_sum(weights * self.model.task.training_loss(labels, outputs)) / weight
+        return loss, [tf.convert_to_tensor(g) for g in tape.gradient(loss, variables)]
 
     def _seed(self, part):
         """Returns the dropout seed of one part of this step on this replica: int32 [2]."""
@@ -151,14 +154,14 @@ def train(
     Args:
         model: TextModel, created under `strategy.scope()`.
         dataset: ExampleDataset.
-        optimizer: AdamWeightDecay; it goes on from the step it has reached.
+        optimizer: AdamWeightDecay or Lamb; it goes on from the step it has reached.
         strategy: tf.distribute.Strategy; None: the default one.
         epochs: float. Passes over the data.
         steps: int. Steps in all; overrides `epochs`.
         accumulation: int. Parts in which a batch goes through the model.
         steps_per_loop: int. Steps between two looks of the host.
         xla: bool. Compile the forward and backward pass.
-        data_seed: int. Decides the dropout masks.
+        data_seed: int. Decides the masks of dropout and mixout.
         events: list of (every, function). After each `every` steps and at the end, `function(step)` is called.
         on_loop: callable (step, losses) called after each loop, before the events.
         stop: callable () -> bool, asked after the events. True on any worker ends the training there, on all.
