@@ -58,7 +58,10 @@ def test_flags_win_over_yaml_and_print_what_they_got(tmp_path):
         ({"train_batch_size": True}, "must be a whole number"),
         ({"warmup_proportion": 1.5}, "must be a number ≥ 0.0 and ≤ 1.0"),
         ({"bias_correction": "maybe"}, "--bias_correction must be true or false"),
-        ({"strategy": "cluster"}, "--strategy must be auto | one_device | mirrored. Received: 'cluster'"),
+        (
+            {"strategy": "cluster"},
+            "--strategy must be auto | one_device | mirrored | multi_worker | tpu. Received: 'cluster'",
+        ),
         ({"seed": None}, "--seed needs a whole number ≥ 0. Received: nothing"),
         ({"lr_multipliers": 3}, "must be a list"),
         ({"virtual_devices": 2, "strategy": "one_device"}, "exclude each other"),

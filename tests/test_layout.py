@@ -22,6 +22,8 @@ ORDER = [
     "training",
     "model_card",
     "predict",
+    "parts",
+    "training_run",
     "modes",
     "run",
 ]
