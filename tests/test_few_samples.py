@@ -1,6 +1,8 @@
 """The few-sample techniques through the command line: all at once, on two devices, killed and resumed."""
 
 import json
+import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -75,12 +77,10 @@ def test_the_reference_is_the_pretrained_value(whole, tiny):
 def test_a_resumed_run_is_the_same_bit_for_bit(whole, arguments, tmp_path):
     """What a kill after step 8 leaves: the checkpoint of step 8 and the best model until then."""
     first, results, metrics = whole
-    output = tmp_path / "out"
-    trained(arguments, output, "--max_steps=16")
-    assert (output / "metrics.jsonl").read_bytes() == metrics
+    output = pathlib.Path(shutil.copytree(first, tmp_path / "out"))
     (output / "eval_results.json").unlink()
     for path in (output / "checkpoints").iterdir():
-        if path.name != "step-00000012.safetensors":
+        if path.name != "step-00000008.safetensors":
             path.unlink()
     again, again_metrics = trained(arguments, output, "--max_steps=16")
     assert again_metrics == metrics and again["dev"] == results["dev"]
