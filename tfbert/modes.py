@@ -63,6 +63,7 @@ def train_mode(config):
             data.max_seq_length,
             text_columns_of(data),
             seed_of(training, training.init_seed),
+            datasets["train"].examples.labels,
         )
         steps = training.max_steps or total_steps(datasets["train"].steps_per_epoch, training.num_train_epochs)
         optimizer = optimizer_of(config, model, steps)

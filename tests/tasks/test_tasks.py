@@ -199,3 +199,12 @@ def test_which_score_is_better():
     assert is_better("accuracy", 0.9, 0.8) and not is_better("accuracy", 0.8, 0.8)
     assert is_better("loss", 0.1, 0.2) and not is_better("mean_squared_error", 0.3, 0.2)
     assert is_better("mcc", 0.0, None) and is_better("mcc", None, None) and not is_better("mcc", None, 0.1)
+
+
+def test_initial_biases():
+    labels = np.array([[1, 0, 0], [1, 0, 1], [1, 0, 0]], np.uint8)
+    task = TASKS["multilabel"](["a", "b", "c"])
+    # (3 + 1) / (0 + 1), (0 + 1) / (3 + 1), (1 + 1) / (2 + 1)
+    np.testing.assert_allclose(task.initial_bias(labels), np.log([4, 1 / 4, 2 / 3]), rtol=1e-6)
+    np.testing.assert_array_equal(TASKS["classification"](["a", "b"]).initial_bias(np.array([0, 1])), [0, 0])
+    np.testing.assert_array_equal(TASKS["regression"]().initial_bias(np.array([0.5])), [0])

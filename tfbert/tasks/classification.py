@@ -40,6 +40,10 @@ class Classification:
         """Returns a label's number: int32."""
         return np.int32(self._set.index(label, where))
 
+    def initial_bias(self, labels):
+        """Returns the head's first biases, zeros as in google-research/bert: [outputs]."""
+        return np.zeros(self.outputs, np.float32)
+
     def loss(self, labels, logits):
         """Returns each example's cross-entropy: int [M], float [M, classes] -> float [M]."""
         return ops.sparse_categorical_crossentropy(ops.cast(labels, "int32"), logits, from_logits=True)
