@@ -31,13 +31,14 @@ def test_loss_curve_equals_torch_and_hugging_face(minilm, shared):
     np.testing.assert_allclose(losses, golden["losses"], atol=1e-3)
 
 
-def small_run(folder, replicas=1, accumulation=1, steps_per_loop=1, xla=False, steps=STEPS, rate=3e-3, dropout=0.0):
+def small_run(folder, replicas=1, accumulation=1, steps_per_loop=1, xla=False, steps=STEPS, rate=3e-3, dropout=0.0,
+              remat=False):  # fmt: skip
     """Trains the tiny model on 61 rows, batch 16: clipping bites, tokens repeat, an epoch's last batch is short."""
     strategy = mirrored(replicas) or tf.distribute.get_strategy()
     with strategy.scope():
-        model = build_model(
-            load_encoder(folder, dropout=dropout), TASKS["classification"](["no", "yes"]), max_seq_length=32
-        )
+        encoder = load_encoder(folder, dropout=dropout)
+        encoder.remat = remat
+        model = build_model(encoder, TASKS["classification"](["no", "yes"]), max_seq_length=32)
         optimizer = AdamWeightDecay(
             linear_warmup(rate, steps, 3), lr_multipliers=layer_decay(model.encoder, 0.9), global_clipnorm=0.5
         )
@@ -69,6 +70,7 @@ def one_device(tiny):
         {"steps_per_loop": 10},
         {"xla": True},
         {"xla": True, "replicas": 2, "steps_per_loop": 7},
+        {"remat": True, "replicas": 2},
     ],
     ids=str,
 )

@@ -55,6 +55,14 @@ class TrainingLoop:
         """Runs some steps; returns the loss of each, np.float32 [steps]."""
         return self._run(batches, tf.constant(steps)).numpy()
 
+    @tf.autograph.experimental.do_not_convert
+    def step_on(self, batch):
+        """Runs one optimiser step of one replica on one share of its batch: what `tfbert.preflight` has compiled."""
+        if self._accumulation == 1:
+            return self._whole_step(batch)
+        self._part_of_step(batch, 0)
+        return self._end_of_step()
+
     def _run_steps(self, batches, steps):
         losses = tf.TensorArray(tf.float32, steps)
         for i in tf.range(steps):
