@@ -18,8 +18,11 @@ ORDER = [
     "models",
     "optim",
     "training",
+    "tpu",
     "model_card",
     "predict",
+    "doctor",
+    "preflight",
     "modes",
     "run",
 ]

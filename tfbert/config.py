@@ -94,7 +94,7 @@ class OptimizerConfig:
 class TrainingConfig:
     """The run: how long, how often, how large."""
 
-    mode: str = setting("train", "What to do", choices=("train", "evaluate", "predict"))
+    mode: str = setting("train", "What to do", choices=("train", "evaluate", "predict", "preflight"))
     output_dir: str | None = setting(None, "Folder for everything that is written; local or gs://")
     overwrite: bool = setting(False, "Replace what an earlier run left in output_dir")
     train_batch_size: int = setting(32, "Examples of one optimiser step, over all devices", minimum=1)
@@ -108,6 +108,9 @@ class TrainingConfig:
     max_steps: int | None = setting(None, "Optimiser steps; overrides num_train_epochs", minimum=1)
     gradient_accumulation_steps: int = setting(
         1, "Parts in which a batch goes through the model; saves memory, changes nothing else", minimum=1
+    )
+    remat: bool = setting(
+        False, "Compute each layer again in the backward pass: less memory, about a third more work, the same numbers"
     )
     eval_steps: int | None = setting(None, "Steps between evaluations on dev_file; default: an epoch", minimum=1)
     best_metric: str | None = setting(None, "Dev metric that chooses the best checkpoint; default: the task's own")
@@ -140,6 +143,10 @@ class RuntimeConfig:
         "Steps run on the device between two looks of the host; default: 1 on CPU, 10 on GPU, 100 on TPU",
         minimum=1,
     )
+    topology: str | None = setting(
+        None, "TPU that preflight asks about, as Google names it: v5e-1, v5e-8, v4-8, v5p-8, v6e-8, …"
+    )
+    doctor: bool = setting(False, "In preflight: only check this environment's versions, variables and bucket")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,6 +195,7 @@ def check_complete(config):
         "train": ("preset", "train_file", "output_dir"),
         "evaluate": ("test_file", "output_dir"),
         "predict": ("test_file", "output_dir"),
+        "preflight": () if config.runtime.doctor else ("preset", "train_file", "output_dir", "topology"),
     }[config.training.mode]
     values = config.as_dict()
     missing = [
@@ -349,6 +357,8 @@ def _check_together(config):
         )
     if training.best_metric and training.mode == "train" and not data.dev_file:
         raise InputError(f"--best_metric={training.best_metric} needs --dev_file, on which it is measured.")
+    if runtime.doctor and training.mode != "preflight":
+        raise InputError(f"--doctor goes with --mode=preflight. Received: --mode={training.mode}.")
     if training.eval_steps and training.mode == "train" and not data.dev_file:
         raise InputError(f"--eval_steps={training.eval_steps} needs --dev_file, on which to evaluate.")
 

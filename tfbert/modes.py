@@ -18,6 +18,7 @@ from tfbert.optim.adam_weight_decay import AdamWeightDecay
 from tfbert.optim.multipliers import HEAD, describe_groups, layer_decay, parse_multipliers
 from tfbert.optim.schedules import linear_warmup
 from tfbert.predict import predict_file
+from tfbert.preflight import describe, preflight, refusal
 from tfbert.tasks import TASKS
 from tfbert.training.checkpoints import Checkpoints, check_disk, write_whole
 from tfbert.training.evaluation import Evaluator, is_better
@@ -48,16 +49,7 @@ def train_mode(config):
     datasets = _datasets(config, tokenizer, task)
 
     with strategy.scope():
-        encoder = preset.encoder(config.model.dropout, _dtype(config), data.do_lower_case)
-        model = build_model(
-            encoder,
-            task,
-            tokenizer,
-            config.model.pooling,
-            data.max_seq_length,
-            _text_columns(data),
-            _seed(training, training.init_seed),
-        )
+        model = _new_model(config, preset, tokenizer, task)
         steps = training.max_steps or total_steps(datasets["train"].steps_per_epoch, training.num_train_epochs)
         optimizer = _optimizer(config.optimizer, model, steps)
         optimizer.build(model.trainable_variables)
@@ -195,7 +187,44 @@ def predict_mode(config):
     return {"predictions": path, "examples": count}
 
 
-MODES = {"train": train_mode, "evaluate": evaluate_mode, "predict": predict_mode}
+def preflight_mode(config):
+    """Finds out whether this training would run on a TPU, into `preflight.json`: what --mode=preflight does.
+
+    Returns:
+        dict. The content of `preflight.json`.
+
+    Raises:
+        InputError: it would not run.
+    """
+    data, training = config.data, config.training
+    preset = find_preset(config.model.preset, config.model.cache_dir)
+    tokenizer = preset.tokenizer(data.do_lower_case)
+    task = TASKS[config.model.task].from_examples(_read(data, data.train_file, "train", data.limit_train_rows))
+    dataset = _datasets(config, tokenizer, task)["train"]
+    model = _new_model(config, preset, tokenizer, task)
+    steps = training.max_steps or total_steps(dataset.steps_per_epoch, training.num_train_epochs)
+    optimizer = _optimizer(config.optimizer, model, steps)
+    found = preflight(model, optimizer, dataset, config.runtime.topology, training.gradient_accumulation_steps)
+    tf.io.gfile.makedirs(training.output_dir)
+    write_whole(os.path.join(training.output_dir, "preflight.json"), json.dumps(found, indent=2).encode())
+    print(describe(found))
+    if not found["would_run"]:
+        raise InputError(refusal(found))
+    print(f"It would run on {found['topology']}.")
+    return found
+
+
+MODES = {"train": train_mode, "evaluate": evaluate_mode, "predict": predict_mode, "preflight": preflight_mode}
+
+
+def _new_model(config, preset, tokenizer, task):
+    """Returns the TextModel to train."""
+    data, training = config.data, config.training
+    encoder = preset.encoder(config.model.dropout, _dtype(config), data.do_lower_case)
+    encoder.remat = training.remat
+    seed = _seed(training, training.init_seed)
+    columns = _text_columns(data)
+    return build_model(encoder, task, tokenizer, config.model.pooling, data.max_seq_length, columns, seed)
 
 
 def _saved_model(config):

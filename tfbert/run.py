@@ -7,6 +7,7 @@ from absl import app, logging
 
 from tfbert.callable_module import make_callable
 from tfbert.config import check_complete, config_from_flags, define_flags
+from tfbert.doctor import check_environment
 from tfbert.errors import InputError
 
 
@@ -23,6 +24,8 @@ def run(config):
         InputError: something the user gave cannot be used.
     """
     check_complete(config)
+    if config.runtime.doctor:  # looks from outside: a broken TensorFlow aborts the process that imports it
+        return check_environment(config.training.output_dir)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     from tfbert.modes import MODES  # here, so that a wrong flag answers before TensorFlow is loaded

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from tfbert.models.dropout import dropout, site_seed
+from tfbert.models.remat import recomputed
 
 ACTIVATIONS = {
     # keras.activations.gelu computes erfc, which costs several times as much on a CPU.
@@ -67,8 +68,8 @@ class BertEncoder(keras.Model):
         outputs = [x]
         for layer in range(self.num_layers):
             at = last_layer_at if layer == self.num_layers - 1 else None
-            run = functools.partial(self._layer, layer, bias=bias, shape=(rows, length), seed=seed, at=at)
-            x = keras.remat(run)(x) if self.remat and training else run(x)
+            run = functools.partial(self._layer, layer, bias=bias, shape=(rows, length), at=at)
+            x = recomputed(run, x, seed) if self.remat and training else run(x, seed)
             outputs.append(x)
         last = len(outputs) if last_layer_at is None else -1
         return [ops.reshape(x, (rows, length, self.hidden_dim)) for x in outputs[:last]] + outputs[last:]
@@ -91,7 +92,7 @@ class BertEncoder(keras.Model):
         x += self._lookup(backbone.segment_embedding.embeddings, features["segment_ids"])
         return dropout(self._norm(x, backbone.embeddings_layer_norm), self.dropout_rate, site_seed(seed, 0))
 
-    def _layer(self, layer, x, bias, shape, seed, at):
+    def _layer(self, layer, x, seed, bias, shape, at):
         """One transformer layer, normalised after each half: float [R * S, hidden] -> the same, or its rows `at`."""
         block = self.backbone.transformer_layers[layer]
         seeds = [site_seed(seed, 1 + 3 * layer + place) for place in range(3)]
