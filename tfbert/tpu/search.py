@@ -52,19 +52,19 @@ def next_size(size):
 def _next_guess(known, hbm_bytes):
     """Returns the size to try next, None when there is nothing left to find."""
     fits, fails = bounds(known)
-    low, high = next_size(fits), MOST_EXAMPLES if fails is None else fails - 1
+    low, high = next_size(fits), min(MOST_EXAMPLES, (fails or MOST_EXAMPLES + 1) - 1)
     if low > high:
         return None
     return max(low, _grid(min(high, int(_predicted(known, hbm_bytes, low, high)))))
 
 
 def _predicted(known, hbm_bytes, low, high):
-    fitting = [compiled for compiled in known if compiled.fits]
-    if len(known) > 5 or not fitting:  # no straight line, it seems
+    if len(known) > 6:  # no straight line, it seems
         return (low + high) / 2 if bounds(known)[1] else 2 * low
     through = line(known)
-    if through is None:  # at least as many as if none of the memory were fixed
-        return fitting[0].examples * hbm_bytes / fitting[0].hbm_bytes
+    if through is None:  # as if none of the memory were fixed: too few rather than too many
+        counted = min((c for c in known if c.hbm_bytes), key=lambda c: (not c.fits, c.examples), default=None)
+        return counted.examples * hbm_bytes / counted.hbm_bytes if counted else (low + high) / 2
     fixed, each = through
     return (hbm_bytes - fixed) / each if each > 0 else high
 

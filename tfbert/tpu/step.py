@@ -84,7 +84,8 @@ class StepCompiler:
         try:
             hlo = step.experimental_get_compiler_ir(batch)(stage="hlo_serialized")
         except (ValueError, tf.errors.OpError) as error:
-            return Compiled(examples, 0, 0.0, _operation(str(error)), False)
+            too_large = "is too large" in str(error)  # more elements in one tensor than an int32 counts
+            return Compiled(examples, 0, 0.0, None if too_large else _operation(str(error)), False)
         result = run_compiler(hlo, self._topology)
         if "error" not in result:
             memory = result["memory"]
