@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 
@@ -149,3 +150,32 @@ def command(*arguments, check=None, environment=None):
     if check is not None:
         assert result.returncode == check, result.stdout[-3000:] + result.stderr[-3000:]
     return result
+
+
+def workers(flags, output, count):
+    """Starts a run as one process, or as several that train together: a list of Popen."""
+    hosts = [f"--worker_hosts=127.0.0.1:{port}" for port in free_ports(count)] if count > 1 else []
+    return [
+        subprocess.Popen(
+            [sys.executable, "-m", "tfbert.run", *flags, f"--output_dir={output}", *hosts]
+            + ([f"--worker_index={index}"] if hosts else []),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
+        )
+        for index in range(count)
+    ]  # fmt: skip
+
+
+def free_ports(count):
+    """Returns ports of 127.0.0.1 that nobody listens on."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def finish(processes):
+    """Waits for the end of processes that must succeed; returns what each printed."""
+    outputs = [process.communicate(timeout=250)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * len(processes), outputs[0][-3000:]
+    return outputs

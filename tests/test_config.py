@@ -58,13 +58,25 @@ def test_flags_win_over_yaml_and_print_what_they_got(tmp_path):
         ({"train_batch_size": True}, "must be a whole number"),
         ({"warmup_proportion": 1.5}, "must be a number ≥ 0.0 and ≤ 1.0"),
         ({"bias_correction": "maybe"}, "--bias_correction must be true or false"),
-        ({"strategy": "cluster"}, "--strategy must be auto | one_device | mirrored. Received: 'cluster'"),
+        (
+            {"strategy": "cluster"},
+            "--strategy must be auto | one_device | mirrored | multi_worker | tpu. Received: 'cluster'",
+        ),
         ({"seed": None}, "--seed needs a whole number ≥ 0. Received: nothing"),
         ({"lr_multipliers": 3}, "must be a list"),
         ({"virtual_devices": 2, "strategy": "one_device"}, "exclude each other"),
         ({"gradient_accumulation_steps": 64}, "a part would be empty"),
         ({"best_metric": "f1"}, "--best_metric=f1 needs --dev_file"),
         ({"eval_steps": 5}, "--eval_steps=5 needs --dev_file"),
+        ({"mixout": 1.0}, "--mixout must be a number ≥ 0.0 and < 1.0. Received: 1.0"),
+        ({"ema_decay": 1}, "--ema_decay must be a number > 0.0 and < 1.0. Received: 1.0"),
+        ({"schedule": "step"}, "--schedule must be linear | cosine | polynomial"),
+        ({"reinit_pooler": True, "pooling": "mean"}, "--reinit_pooler and --pooling=mean exclude each other"),
+        ({"label_smoothing": 0.1, "task": "regression"}, "--label_smoothing=0.1 and --task=regression exclude"),
+        ({"prior_weight_decay": True, "weight_decay": 0}, "--prior_weight_decay needs --weight_decay"),
+        ({"freeze": "encoder", "reinit_layers": 2}, "--freeze=encoder and --reinit_layers exclude each other"),
+        ({"freeze": "encoder", "unfreeze_steps": 2}, "--freeze=encoder and --unfreeze_steps=2 exclude each other"),
+        ({"polynomial_power": 3}, "--polynomial_power=3.0 needs --schedule=polynomial. Received: --schedule=linear"),
     ],
 )
 def test_what_cannot_be_is_refused(settings, message):
@@ -128,3 +140,15 @@ def test_help_and_wrong_flags_answer_before_tensorflow_is_loaded():
     assert "Unknown command line flag 'learning_rat'" in result.stderr
     result = command("learning_rate=1", check=1)
     assert result.stderr == "Error: Every setting is a flag, --name=value. Received: learning_rate=1.\n"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_recipe_loads_and_says_how_to_run_it(path):
+    config = load_config(str(path))
+    check_complete(config)
+    header = path.read_text(encoding="utf-8").split("\n\n")[0].splitlines()
+    assert all(line.startswith("#") for line in header)
+    if path.name.startswith(("zhang2020", "mosbach2020", "sun2019")):
+        assert f"# python -m tfbert.run --config=configs/{path.name}" in header
+        assert any(line.startswith("# PUBLISHED, not measured here: ") for line in header)
+        assert config.training.output_dir == f"runs/{path.stem}"

@@ -109,9 +109,8 @@ def small_dataset(model, count=24):
     return make_dataset(rows, model.tokenizer, model.task, 8, model.max_seq_length)
 
 
-def compiler_of(folder, topology="v5e-1", accumulation=1, remat=False, pooling="pooler"):
+def compiler_of(folder, topology="v5e-1", accumulation=1, pooling="pooler"):
     encoder = load_encoder(folder, dtype="mixed_bfloat16")
-    encoder.remat = remat
     model = build_model(encoder, TASKS["classification"](["no", "yes"]), pooling=pooling, max_seq_length=64)
     dataset = small_dataset(model)
     return StepCompiler(model, AdamWeightDecay(1e-4), dataset, find_topology(topology), accumulation, say=lambda _: 0)
@@ -131,14 +130,6 @@ def test_the_step_compiles_and_grows_with_the_batch(tiny):
     layers = load_encoder(tiny).backbone.transformer_layers
     weights = sum(layer.count_params() for layer in layers)
     assert 1 < large.flops / (256 * 64 * 6 * weights) < 3
-
-
-@compiles
-def test_remat_needs_less_memory(tiny):
-    """Told by the TPU compiler; keras.remat would not change its number."""
-    kept, again = compiled(tiny, 256), compiled(tiny, 256, remat=True)
-    assert again.hbm_bytes < 0.9 * kept.hbm_bytes
-    assert again.flops > kept.flops
 
 
 @compiles
@@ -185,7 +176,7 @@ def test_mode(tiny, tmp_path, monkeypatch, capsys):
     found = json.loads((tmp_path / "out" / "preflight.json").read_text())
     assert not found["would_run"] and found["compiles"] and found["largest_batch"] == 16
     assert found["hbm_needed_bytes"] > found["hbm_bytes"]
-    assert "60000" in describe(found) and "--train_batch_size=16, --remat" in refusal(found)
+    assert "60000" in describe(found) and "--train_batch_size=16, more" in refusal(found)
 
 
 def test_without_the_extra(tiny, monkeypatch):

@@ -6,26 +6,12 @@ Precedence, lowest first: default, YAML file, keyword of `load_config`, flag.
 import dataclasses
 import difflib
 import sys
-import types
-import typing
 
 import yaml
 from absl import flags
 
 from tfbert.errors import InputError
-
-
-def setting(default, help, *, minimum=None, above=None, maximum=None, choices=None):
-    """Declares one setting: a dataclass field with its meaning and the values allowed.
-
-    Args:
-        default: the value when nobody gives one; a list setting has a tuple.
-        help: str. What it means, with its unit; one sentence without a full stop.
-        minimum, above, maximum: number. The range: at least, more than, at most.
-        choices: sequence of str. The only values allowed.
-    """
-    rules = {"help": help, "minimum": minimum, "above": above, "maximum": maximum, "choices": choices}
-    return dataclasses.field(default=default, metadata=rules)
+from tfbert.settings import allowed, kind_of, read_value, setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,18 +53,43 @@ class ModelConfig:
     dropout: float | None = setting(
         None, "Dropout rate in encoder and head; default: the preset's", minimum=0.0, maximum=0.9
     )
+    reinit_layers: int = setting(0, "Give so many of the top layers new weights", minimum=0)
+    reinit_pooler: bool = setting(False, "Give the pooler new weights")
+    mixout: float = setting(
+        0.0,
+        "In place of the encoder's dropout, let its dense layers fall back on their pre-trained weights with this "
+        "probability",
+        minimum=0.0,
+        below=1.0,
+    )
+    label_smoothing: float = setting(
+        0.0, "Share of the target spread evenly over the labels, in training", minimum=0.0, below=1.0
+    )
     cache_dir: str | None = setting(None, "Where fetched weights are kept; default: $TFBERT_CACHE or ~/.cache/tfbert")
 
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig:
-    """AdamWeightDecay and its schedule."""
+    """The optimiser, its schedule, and what it trains."""
 
+    optimizer: str = setting("adamw", "AdamWeightDecay, or LAMB for large batches", choices=("adamw", "lamb"))
     learning_rate: float = setting(2e-5, "Peak learning rate", above=0.0)
+    schedule: str = setting(
+        "linear",
+        "How the learning rate falls after the warm-up; slanted_triangular: linearly, from and to a 32nd of the peak",
+        choices=("linear", "cosine", "polynomial", "constant", "slanted_triangular"),
+    )
+    polynomial_power: float = setting(2.0, "Power of the polynomial schedule", above=0.0)
     warmup_proportion: float = setting(
         0.1, "Share of the steps in which the learning rate rises from 0", minimum=0.0, maximum=1.0
     )
+    warmup_steps: int | None = setting(
+        None, "Steps in which the learning rate rises; overrides warmup_proportion", minimum=0
+    )
     weight_decay: float = setting(0.01, "Decoupled weight decay; never on LayerNorm and biases", minimum=0.0)
+    prior_weight_decay: bool = setting(
+        False, "Let weight decay pull toward the pre-trained values; new weights (the head) still decay toward 0"
+    )
     bias_correction: bool = setting(True, "Adam's bias correction; off: the optimiser of google-research/bert")
     max_grad_norm: float = setting(1.0, "Clip gradients to this global norm; 0: no clipping", minimum=0.0)
     layer_lr_decay: float = setting(
@@ -86,7 +97,24 @@ class OptimizerConfig:
     )
     head_lr_multiplier: float = setting(1.0, "Learning rate of the head, relative to learning_rate", minimum=0.0)
     lr_multipliers: tuple[str, ...] = setting(
-        (), "REGEX=VALUE on whole variable paths, first match wins, before layer decay and head; 0 freezes; repeatable"
+        (),
+        "REGEX=VALUE on whole variable paths, first match wins, before freezing, layer decay and head; 0 freezes; "
+        "repeatable",
+    )
+    freeze: str = setting(
+        "none",
+        "What is not trained; encoder: embeddings, layers and pooler, so that only the head is",
+        choices=("none", "embeddings", "encoder"),
+    )
+    freeze_layers: int = setting(0, "Do not train so many of the lowest layers, nor the embeddings", minimum=0)
+    unfreeze_steps: int | None = setting(
+        None,
+        "Gradual unfreezing: start with head and pooler, let one more layer join from the top every so many steps, "
+        "the embeddings last",
+        minimum=1,
+    )
+    ema_decay: float | None = setting(
+        None, "Evaluate and save an average of the weights over the steps, with this decay a step", above=0.0, below=1.0
     )
 
 
@@ -97,6 +125,7 @@ class TrainingConfig:
     mode: str = setting("train", "What to do", choices=("train", "evaluate", "predict", "preflight"))
     output_dir: str | None = setting(None, "Folder for everything that is written; local or gs://")
     overwrite: bool = setting(False, "Replace what an earlier run left in output_dir")
+    resume_changed: bool = setting(False, "Go on from a checkpoint although settings or data have changed since")
     train_batch_size: int = setting(32, "Examples of one optimiser step, over all devices", minimum=1)
     eval_batch_size: int = setting(
         8, "Examples of one evaluation step, over all devices; changes speed only", minimum=1
@@ -108,9 +137,6 @@ class TrainingConfig:
     max_steps: int | None = setting(None, "Optimiser steps; overrides num_train_epochs", minimum=1)
     gradient_accumulation_steps: int = setting(
         1, "Parts in which a batch goes through the model; saves memory, changes nothing else", minimum=1
-    )
-    remat: bool = setting(
-        False, "Compute each layer again in the backward pass: less memory, about a third more work, the same numbers"
     )
     eval_steps: int | None = setting(None, "Steps between evaluations on dev_file; default: an epoch", minimum=1)
     best_metric: str | None = setting(None, "Dev metric that chooses the best checkpoint; default: the task's own")
@@ -127,8 +153,15 @@ class RuntimeConfig:
     """The devices."""
 
     strategy: str = setting(
-        "auto", "Devices: auto takes every GPU, else the CPU", choices=("auto", "one_device", "mirrored")
+        "auto",
+        "Devices; auto: the TPU of --tpu, or the machines of TF_CONFIG or --worker_hosts, or every GPU, or the CPU",
+        choices=("auto", "one_device", "mirrored", "multi_worker", "tpu"),
     )
+    tpu: str | None = setting(None, "TPU: local on a TPU VM, or a name or address")
+    worker_hosts: tuple[str, ...] = setting(
+        (), "HOST:PORT of a machine that trains along, this one included; repeatable, in the same order on all"
+    )
+    worker_index: int | None = setting(None, "This machine's place in worker_hosts, from 0", minimum=0)
     virtual_devices: int = setting(
         1, "Split the CPU into so many devices, to try a multi-device run anywhere", minimum=1
     )
@@ -210,34 +243,15 @@ def parse(name, value):
 
     Strings are read as a command line's are, so that YAML's 2e-5 (a string, in YAML 1.1) is a number.
     """
-    field = FIELDS[_known(name)]
-    kind, optional = _kind(field)
-    if value is None or (isinstance(value, str) and optional and value.lower() in ("none", "null")):
-        if optional:
-            return None
-        raise InputError(f"--{name} needs {_allowed(field)}. Received: nothing.")
-    try:
-        value = _convert(value, kind)
-    except (AttributeError, KeyError, TypeError, ValueError):
-        raise InputError(f"--{name} must be {_allowed(field)}. Received: {value!r}.") from None
-    rules = field.metadata
-    within = (
-        (rules["minimum"] is None or value >= rules["minimum"])
-        and (rules["above"] is None or value > rules["above"])
-        and (rules["maximum"] is None or value <= rules["maximum"])
-        and (rules["choices"] is None or value in rules["choices"])
-    )
-    if not within:
-        raise InputError(f"--{name} must be {_allowed(field)}. Received: {value!r}.")
-    return value
+    return read_value(FIELDS[_known(name)], value)
 
 
 def define_flags():
     """Defines one absl flag a setting, and --config; call once, before absl parses the command line."""
     flags.DEFINE_string("config", None, "YAML file of settings; flags win over it.", module_name=sys.argv[0])
     for name, field in FIELDS.items():
-        kind, _ = _kind(field)
-        text = f"{field.metadata['help']}. Allowed: {_allowed(field)}."
+        kind, _ = kind_of(field)
+        text = f"{field.metadata['help']}. Allowed: {allowed(field)}."
         if kind is bool:
             flags.DEFINE_boolean(name, field.default, text, module_name=sys.argv[0])
         elif kind is tuple:
@@ -266,7 +280,7 @@ def flags_table():
         lines += [f"**{group}**: {members.__doc__}", "", "| flag | default | meaning | allowed |", "|---|---|---|---|"]
         for field in dataclasses.fields(members):
             default = "" if field.default in (None, ()) else f"`{field.default}`".lower()
-            cells = [f"`--{field.name}`", default, field.metadata["help"], _allowed(field)]
+            cells = [f"`--{field.name}`", default, field.metadata["help"], allowed(field)]
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
         lines.append("")
     return "\n".join(lines)
@@ -284,41 +298,6 @@ class _FlagParser(flags.ArgumentParser):
 
     def flag_type(self):
         return "string"
-
-
-def _kind(field):
-    """Returns (type, whether None is allowed) of a field declared as `T`, `T | None` or `tuple[str, ...]`."""
-    parts = typing.get_args(field.type) if isinstance(field.type, types.UnionType) else (field.type,)
-    kind = next(part for part in parts if part is not types.NoneType)
-    return typing.get_origin(kind) or kind, types.NoneType in parts
-
-
-def _convert(value, kind):
-    if kind is tuple:
-        return tuple(str(item) for item in ([value] if isinstance(value, str) else value))
-    if kind is bool:
-        return value if isinstance(value, bool) else _BOOLEANS[value.lower()]
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise TypeError(value)
-    if kind is int and isinstance(value, float):
-        if not value.is_integer():
-            raise ValueError(value)
-        return int(value)
-    return kind(value)
-
-
-def _allowed(field):
-    kind, _ = _kind(field)
-    rules = field.metadata
-    if rules["choices"]:
-        return " | ".join(rules["choices"])
-    words = {str: "text", int: "a whole number", float: "a number", bool: "true or false", tuple: "a list"}[kind]
-    bounds = [
-        f"{word} {rules[rule]}"
-        for rule, word in (("minimum", "≥"), ("above", ">"), ("maximum", "≤"))
-        if rules[rule] is not None
-    ]
-    return " ".join([words, " and ".join(bounds)]).strip()
 
 
 def _known(name):
@@ -345,11 +324,18 @@ def _read_yaml(path):
 def _check_together(config):
     """Refuses settings that exclude or need each other."""
     data, training, runtime = config.data, config.training, config.runtime
-    if runtime.virtual_devices > 1 and runtime.strategy == "one_device":
+    _check_techniques(config.model, config.optimizer)
+    if runtime.virtual_devices > 1 and runtime.strategy in ("one_device", "multi_worker", "tpu"):
         raise InputError(
-            f"--virtual_devices={runtime.virtual_devices} and --strategy=one_device exclude each other; "
+            f"--virtual_devices={runtime.virtual_devices} and --strategy={runtime.strategy} exclude each other; "
             "leave one of them out."
         )
+    if runtime.tpu and runtime.strategy not in ("auto", "tpu"):
+        raise InputError(
+            f"--tpu={runtime.tpu} and --strategy={runtime.strategy} exclude each other; leave one of them out."
+        )
+    if runtime.worker_index is not None and not runtime.worker_hosts:
+        raise InputError(f"--worker_index={runtime.worker_index} needs --worker_hosts, among which it is the place.")
     if training.gradient_accumulation_steps > training.train_batch_size:
         raise InputError(
             f"--gradient_accumulation_steps={training.gradient_accumulation_steps} is more than "
@@ -363,7 +349,41 @@ def _check_together(config):
         raise InputError(f"--eval_steps={training.eval_steps} needs --dev_file, on which to evaluate.")
 
 
-_BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
+def _check_techniques(model, optimizer):
+    """Refuses techniques that would undo each other or do nothing."""
+    new = [f"--{name}" for name in ("reinit_layers", "reinit_pooler") if getattr(model, name)]
+    for wrong, message in (
+        (
+            model.reinit_pooler and model.pooling != "pooler",
+            f"--reinit_pooler and --pooling={model.pooling} exclude each other: nothing passes through the pooler.",
+        ),
+        (
+            model.label_smoothing and model.task == "regression",
+            f"--label_smoothing={model.label_smoothing} and --task=regression exclude each other: there are no labels.",
+        ),
+        (
+            optimizer.prior_weight_decay and not optimizer.weight_decay,
+            "--prior_weight_decay needs --weight_decay, its strength. Received: --weight_decay=0.0.",
+        ),
+        (
+            optimizer.freeze == "encoder" and new,
+            f"--freeze=encoder and {' and '.join(new)} exclude each other: new weights must be trained.",
+        ),
+        (
+            optimizer.freeze == "encoder" and optimizer.unfreeze_steps,
+            f"--freeze=encoder and --unfreeze_steps={optimizer.unfreeze_steps} exclude each other; leave one of them "
+            "out.",
+        ),
+        (
+            optimizer.polynomial_power != 2.0 and optimizer.schedule != "polynomial",
+            f"--polynomial_power={optimizer.polynomial_power} needs --schedule=polynomial. "
+            f"Received: --schedule={optimizer.schedule}.",
+        ),
+    ):
+        if wrong:
+            raise InputError(message)
+
+
 _GROUPS = {field.name: type(field.default) for field in dataclasses.fields(Config)}
 FIELDS = {field.name: field for group in _GROUPS.values() for field in dataclasses.fields(group)}
 _GROUP_OF = {field.name: name for name, group in _GROUPS.items() for field in dataclasses.fields(group)}

@@ -2,7 +2,7 @@
 
 import os
 
-from tfbert.training.checkpoints import write_whole
+from tfbert.files import write_whole
 
 
 def write_model_card(output_dir, settings, task, results):

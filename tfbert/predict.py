@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import weakref
 
 import tensorflow as tf
@@ -11,6 +12,7 @@ from tfbert.callable_module import make_callable
 from tfbert.data.dataset import ExampleDataset
 from tfbert.data.tokenized import tokenize_examples
 from tfbert.training.evaluation import Evaluator
+from tfbert.training.strategy import is_chief
 
 _CHUNK = 8192
 _evaluators = weakref.WeakKeyDictionary()
@@ -40,7 +42,8 @@ def predict_file(model, examples, path, batch_size, strategy=None, xla=False):
     Args:
         model: TextModel.
         examples: iterable of dict, as `read_examples` yields them.
-        path: str. Written under another name first, so that it is whole once it is there.
+        path: str. Written under another name first, so that it is whole once it is there. Of several workers, all of
+            which predict together, only the chief writes.
         batch_size: int. Examples of a step, over all devices; changes speed only.
         strategy: tf.distribute.Strategy or None.
         xla: bool. Compile the forward pass.
@@ -50,17 +53,18 @@ def predict_file(model, examples, path, batch_size, strategy=None, xla=False):
     """
     evaluator = Evaluator(model, strategy, xla)
     examples = iter(examples)
-    first = list(itertools.islice(examples, _CHUNK))
-    scratch = path + ".partial"
+    chunk = list(itertools.islice(examples, _CHUNK))
+    chief = is_chief(evaluator.strategy)
+    scratch = path + ".partial" if chief else os.devnull
     with tqdm(unit=" examples", mininterval=1.0) as bar, tf.io.gfile.GFile(scratch, "w") as file:
-        chunk = first
         while chunk:
             for example, prediction in zip(chunk, _predict(evaluator, chunk, batch_size, bar.update)):
                 identity = {"id": example["id"]} if "id" in example else {}
                 file.write(json.dumps(identity | prediction, ensure_ascii=False) + "\n")
             chunk = list(itertools.islice(examples, _CHUNK))
         count = bar.n
-    tf.io.gfile.rename(scratch, path, overwrite=True)
+    if chief:
+        tf.io.gfile.rename(scratch, path, overwrite=True)
     return count
 
 

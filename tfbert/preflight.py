@@ -27,8 +27,8 @@ def preflight(model, optimizer, dataset, topology, accumulation=1, say=print):
         say: callable (str). Told of each compilation.
 
     Returns:
-        dict, the content of `preflight.json`. Of the settings: `topology`, `chips`, `batch_size` (over all chips),
-        `remat`. Of the program: `compiles` (a TPU can do all its operations), `failure` (the one it cannot do, or
+        dict, the content of `preflight.json`. Of the settings: `topology`, `chips`, `batch_size` (over all chips).
+        Of the program: `compiles` (a TPU can do all its operations), `failure` (the one it cannot do, or
         None), `would_run`, `hbm_needed_bytes` and `hbm_bytes` (of one chip), `largest_batch` and
         `smallest_that_fails` (over all chips; None: not reached), `flops_per_example`. Of the data: `padding_share`.
         Of one host: `pipeline_examples_per_second`, `asked_examples_per_second`. And `pins`.
@@ -47,7 +47,6 @@ def preflight(model, optimizer, dataset, topology, accumulation=1, say=print):
         "topology": topology.name,
         "chips": topology.chips,
         "batch_size": dataset.batch_size,
-        "remat": model.encoder.remat,
         "compiles": asked.failure is None,
         "failure": asked.failure,
         "would_run": asked.fits,
@@ -82,7 +81,6 @@ def refusal(found):
     if not found["compiles"]:
         return f"It would not run on {found['topology']}: {found['failure']}."
     remedies = [f"--train_batch_size={found['largest_batch']}"] if found["largest_batch"] else []
-    remedies += [] if found["remat"] else ["--remat"]
     remedies += ["more --gradient_accumulation_steps", "a TPU with more chips or memory"]
     return (
         f"It would not run on {found['topology']}: a batch of {found['batch_size']} needs more than the "
@@ -129,7 +127,7 @@ def _program_lines(found):
     beyond = f"; {fails} does not fit" if fails else "; no larger one was tried"
     return {
         "HBM needed": f"{_gib(found['hbm_needed_bytes'])} of {_gib(found['hbm_bytes'])} a chip, for a batch of "
-        f"{found['batch_size']}" + (", layers recomputed" if found["remat"] else ""),
+        f"{found['batch_size']}",
         "largest batch": f"{found['largest_batch']}{beyond}",
         "flops": f"{found['flops_per_example']:.3g} an example" if found["flops_per_example"] else "unknown",
     }

@@ -9,6 +9,8 @@ from tfbert.callable_module import make_callable
 from tfbert.config import check_complete, config_from_flags, define_flags
 from tfbert.doctor import check_environment
 from tfbert.errors import InputError
+from tfbert.training.interruption import Interrupted
+from tfbert.training.tpu_variables import tpu_variables
 
 
 def run(config):
@@ -22,10 +24,15 @@ def run(config):
 
     Raises:
         InputError: something the user gave cannot be used.
+        Interrupted: SIGTERM or Ctrl-C; what was trained is saved.
     """
     check_complete(config)
     if config.runtime.doctor:  # looks from outside: a broken TensorFlow aborts the process that imports it
         return check_environment(config.training.output_dir)
+    if config.runtime.tpu or config.runtime.strategy == "tpu":
+        variables = tpu_variables(config.runtime.tpu or "local")
+        os.environ.update(variables)
+        print("Set for the TPU:", ", ".join(f"{name}={value}" for name, value in variables.items()) or "nothing")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     from tfbert.modes import MODES  # here, so that a wrong flag answers before TensorFlow is loaded
@@ -43,6 +50,9 @@ def main(arguments):
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
+    except Interrupted as stop:
+        print(f"{stop} The same command goes on from there.", file=sys.stderr)
+        return 128 + stop.signal
     except KeyboardInterrupt:
         print("Interrupted; the same command goes on from the last checkpoint.", file=sys.stderr)
         return 130

@@ -10,13 +10,9 @@ from safetensors.numpy import load_file
 
 from tests.conftest import ROOT, random_texts, rows_of, write_tiny
 from tests.reference.bert import bert
-from tfbert.data.dataset import ExampleDataset, make_dataset
+from tfbert.data.dataset import ExampleDataset
 from tfbert.data.tokenized import tokenize_examples
 from tfbert.models.presets import load_encoder
-from tfbert.models.text_model import build_model
-from tfbert.optim.adam_weight_decay import AdamWeightDecay
-from tfbert.tasks import TASKS
-from tfbert.training.loop import TrainingLoop
 
 
 def batches(encoder, rows, max_seq_length, batch_size, static_shapes=False):
@@ -171,25 +167,3 @@ def test_golden_file_is_what_the_tool_makes():
 
     if (pathlib.Path(ROOT).parent / "shared").is_dir():
         assert np.load(ROOT / "tests" / "golden" / "minilm_layers.npz")["texts"].tolist() == mixed_texts()
-
-
-@pytest.mark.parametrize("xla", [False, True], ids=["graph", "xla"])
-@pytest.mark.parametrize("pooling", ["pooler", "mean"])
-def test_remat_changes_nothing(tiny, pooling, xla):
-    """Loss and gradients, dropout on, the same seed: with and without computing the layers again."""
-    found = []
-    for remat in (False, True):
-        encoder = load_encoder(tiny, dropout=0.2)
-        encoder.remat = remat
-        model = build_model(encoder, TASKS["classification"](["no", "yes"]), pooling=pooling, max_seq_length=32)
-        model.head.kernel.assign(np.random.default_rng(0).normal(0, 0.5, (32, 2)))
-        rows = rows_of(random_texts(6), labels=["no", "yes"] * 3)
-        dataset = make_dataset(rows, model.tokenizer, model.task, 6, 32, shuffle=False).with_shapes(True)
-        loop = TrainingLoop(model, AdamWeightDecay(1e-3), xla=xla)
-        gradients = tf.function(loop._loss_and_gradients, jit_compile=xla)
-        found.append(gradients(*next(iter(dataset)), tf.constant(6.0), tf.constant([3, 4])))
-    (loss, gradients), (remat_loss, remat_gradients) = found
-    np.testing.assert_allclose(remat_loss, loss, atol=1e-6)
-    assert sum(float(tf.reduce_sum(tf.abs(g))) > 0 for g in gradients) > 30
-    for ours, expected in zip(remat_gradients, gradients):
-        np.testing.assert_allclose(ours, expected, atol=1e-6)

@@ -56,6 +56,12 @@ def test_head_is_seeded_and_small(tiny):
     assert np.abs(kernels[0]).max() <= 0.04 and 0.01 < kernels[0].std() < 0.03
 
 
+def test_a_multilabel_head_starts_from_the_frequencies(tiny):
+    task, labels = TASKS["multilabel"](["a", "b"]), np.array([[1, 0], [1, 0], [0, 0]], np.uint8)
+    model = build_model(load_encoder(tiny), task, max_seq_length=16, train_labels=labels)
+    np.testing.assert_allclose(model.head.bias, np.log([3 / 2, 1 / 4]), rtol=1e-6)
+
+
 def test_refusals(tiny):
     encoder, task = load_encoder(tiny), TASKS["regression"]()
     with pytest.raises(InputError, match="max_seq_length must be at most 64"):

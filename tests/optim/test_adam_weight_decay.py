@@ -53,9 +53,9 @@ def run(optimizer, steps=20, strategy=None, jit=False):
     return {name: np.stack([row[i] for row in found]) for i, name in enumerate(NAMES)}, optimizer
 
 
-def make(**kwargs):
+def make(optimizer=AdamWeightDecay, **kwargs):
     options = {"lr_multipliers": MULTIPLIERS, "exclude_from_weight_decay": [".*/bias"]} | kwargs
-    return lambda: AdamWeightDecay(Linear(), **options)
+    return lambda: optimizer(Linear(), **options)
 
 
 @pytest.mark.parametrize("jit", [False, True])

@@ -37,6 +37,32 @@ def test_loss_equals_its_formula(name):
 
 
 @pytest.mark.parametrize("name", TASKS)
+def test_training_loss_without_smoothing_is_the_loss(name):
+    task, labels = EXAMPLES[name]
+    losses = (of(tf.constant(labels), tf.constant(LOGITS[name])) for of in (task.loss, task.training_loss))
+    np.testing.assert_allclose(*losses, atol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_label_smoothing(share):
+    """The cross-entropy of the smoothed targets, q = (1 - ε) y + ε / K, and ε / 2 for the two classes of a label."""
+    labels, logits = EXAMPLES["classification"][1], LOGITS["classification"]
+    targets = (1 - share) * np.eye(3)[labels] + share / 3
+    task = TASKS["classification"](["x", "y", "z"], label_smoothing=share)
+    expected = -(targets * log_softmax(logits.astype(np.float64), axis=-1)).sum(axis=-1)
+    np.testing.assert_allclose(task.training_loss(tf.constant(labels), tf.constant(logits)), expected, atol=2e-6)
+    np.testing.assert_allclose(
+        task.loss(tf.constant(labels), tf.constant(logits)), FORMULAS["classification"](labels, logits), atol=1e-5
+    )
+    labels, logits = EXAMPLES["multilabel"][1], LOGITS["multilabel"].astype(np.float64)
+    targets = (1 - share) * labels + share / 2
+    task = TASKS["multilabel"](["x", "y", "z"], label_smoothing=share)
+    expected = -(targets * np.log(expit(logits)) + (1 - targets) * np.log(expit(-logits))).mean(axis=-1)
+    found = task.training_loss(tf.constant(labels), tf.constant(LOGITS["multilabel"]))
+    np.testing.assert_allclose(found, expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", TASKS)
 def test_scores_have_the_names_they_should(name):
     task, labels = EXAMPLES[name]
     assert set(task.metrics(labels, LOGITS[name])) == set(task.metric_names)
@@ -173,3 +199,12 @@ def test_which_score_is_better():
     assert is_better("accuracy", 0.9, 0.8) and not is_better("accuracy", 0.8, 0.8)
     assert is_better("loss", 0.1, 0.2) and not is_better("mean_squared_error", 0.3, 0.2)
     assert is_better("mcc", 0.0, None) and is_better("mcc", None, None) and not is_better("mcc", None, 0.1)
+
+
+def test_initial_biases():
+    labels = np.array([[1, 0, 0], [1, 0, 1], [1, 0, 0]], np.uint8)
+    task = TASKS["multilabel"](["a", "b", "c"])
+    # (3 + 1) / (0 + 1), (0 + 1) / (3 + 1), (1 + 1) / (2 + 1)
+    np.testing.assert_allclose(task.initial_bias(labels), np.log([4, 1 / 4, 2 / 3]), rtol=1e-6)
+    np.testing.assert_array_equal(TASKS["classification"](["a", "b"]).initial_bias(np.array([0, 1])), [0, 0])
+    np.testing.assert_array_equal(TASKS["regression"]().initial_bias(np.array([0.5])), [0])

@@ -1,5 +1,9 @@
 """Checkpoints: whole, verified, the newest good one."""
 
+import contextlib
+import os
+import signal
+
 import numpy as np
 import pytest
 
@@ -111,3 +115,52 @@ def test_too_little_disk_is_said_beforehand(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     with pytest.raises(InputError, match="needs 0.0 GB for 2 checkpoints and the model; its disk has 0.0 GB free"):
         check_disk(str(tmp_path), model, optimizer, 2)
+
+
+def test_another_file_system(tiny, shared_file_system, tmp_path):
+    """A whole run, interrupted, resumed and overwritten, in folders that only tf.io.gfile can reach."""
+    from tfbert import load_config, load_model, predict, run
+    from tfbert.training.interruption import Interrupted
+
+    train = tmp_path / "train.tsv"
+    train.write_text("text\tlabel\n" + "".join(f"{t or 'x'}\t{'printer' in t}\n" for t in random_texts(40)))
+    settings = {"preset": tiny, "train_file": str(train), "dev_file": str(train), "output_dir": shared_file_system,
+                "max_seq_length": 32, "max_steps": 12, "eval_steps": 4, "save_checkpoints_steps": 5,
+                "strategy": "one_device"}  # fmt: skip
+    with pytest.raises(Interrupted, match="Stopped by SIGTERM at step 4, which is saved"):
+        with terminated_at_step(4):
+            run(load_config(**settings))
+    results = run(load_config(**settings))
+    assert results["best_step"] in (4, 8, 12)
+    whole = run(load_config(**settings, overwrite=True))
+    assert whole["dev"] == results["dev"]
+    assert len(predict(load_model(f"{shared_file_system}/model"), ["the printer is down"])) == 1
+    with pytest.raises(InputError, match="holds a finished run already"):
+        run(load_config(**settings))
+
+
+@pytest.fixture
+def shared_file_system():
+    """A folder in TensorFlow's own in-memory file system, which has no path that Python's open could read."""
+    import tensorflow as tf
+
+    folder = "ram://runs/one"
+    yield folder
+    tf.io.gfile.rmtree(folder)
+
+
+@contextlib.contextmanager
+def terminated_at_step(step):
+    """Sends this process SIGTERM when the progress bar has reached a step."""
+    from tfbert.training.progress import RunLog
+
+    steps = RunLog.steps
+
+    def told(self, done, losses):
+        steps(self, done, losses)
+        if done == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunLog, "steps", told)
+        yield

@@ -1,5 +1,6 @@
 """The training loop against torch (golden), and against itself on other devices, parts, loops and compilers."""
 
+import functools
 import json
 
 import numpy as np
@@ -7,12 +8,25 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import ROOT, mirrored, random_texts, rows_of
-from tfbert import TASKS, AdamWeightDecay, InputError, build_model, layer_decay, linear_warmup, load_encoder, train
+from tfbert import (
+    TASKS,
+    AdamWeightDecay,
+    InputError,
+    add_mixout,
+    build_model,
+    layer_decay,
+    linear_warmup,
+    load_encoder,
+    make_schedule,
+    reinitialize,
+    train,
+)
 from tfbert.data.dataset import ExampleDataset
 from tfbert.data.sources import read_examples
 from tfbert.data.tokenized import tokenize_examples
+from tfbert.optim.multipliers import freeze, gradual_unfreezing, pretrained
 from tfbert.training.evaluation import Evaluator
-from tfbert.training.loop import total_steps
+from tfbert.training.loop import TrainingLoop, total_steps
 
 STEPS = 30
 
@@ -31,32 +45,62 @@ def test_loss_curve_equals_torch_and_hugging_face(minilm, shared):
     np.testing.assert_allclose(losses, golden["losses"], atol=1e-3)
 
 
-def small_run(folder, replicas=1, accumulation=1, steps_per_loop=1, xla=False, steps=STEPS, rate=3e-3, dropout=0.0,
-              remat=False):  # fmt: skip
-    """Trains the tiny model on 61 rows, batch 16: clipping bites, tokens repeat, an epoch's last batch is short."""
+def small_run(
+    folder,
+    replicas=1,
+    accumulation=1,
+    steps_per_loop=1,
+    xla=False,
+    steps=STEPS,
+    rate=3e-3,
+    dropout=0.0,
+    techniques=False,
+    mixout=0.0,
+    init_seed=0,
+    data_seed=1,
+):
+    """Trains the tiny model on 61 rows, batch 16: clipping bites, tokens repeat, an epoch's last batch is short.
+
+    `techniques`: new top layer and pooler, prior decay, gradual unfreezing, averages, frozen positions, smoothing.
+    """
     strategy = mirrored(replicas) or tf.distribute.get_strategy()
     with strategy.scope():
         encoder = load_encoder(folder, dropout=dropout)
-        encoder.remat = remat
-        model = build_model(encoder, TASKS["classification"](["no", "yes"]), max_seq_length=32)
+        if techniques:
+            reinitialize(encoder, layers=1, pooler=True, init_seed=init_seed)
+        if mixout:
+            add_mixout(encoder, mixout, reinit_layers=1, reinit_pooler=True)
+        task = TASKS["classification"](["no", "yes"], label_smoothing=0.1 if techniques else 0.0)
+        model = build_model(encoder, task, max_seq_length=32, init_seed=init_seed)
+        options = {
+            "prior_weight_decay": pretrained(encoder, reinit_layers=1, reinit_pooler=True),
+            "weight_decay": 0.5,
+            "start_steps": gradual_unfreezing(encoder, 5),
+            "ema_decay": 0.9,
+            "lr_multipliers": [("position_embedding/.*", 0.0), *layer_decay(encoder, 0.9)],
+        }
         optimizer = AdamWeightDecay(
-            linear_warmup(rate, steps, 3), lr_multipliers=layer_decay(model.encoder, 0.9), global_clipnorm=0.5
+            make_schedule("cosine" if techniques else "linear", rate, steps, 3),
+            global_clipnorm=0.5,
+            **(options if techniques else {"lr_multipliers": layer_decay(encoder, 0.9)}),
         )
     texts = random_texts(61)
     rows = rows_of(texts, labels=["yes" if "printer" in text else "no" for text in texts])
     examples = tokenize_examples(rows, model.tokenizer, 32, model.task.encode_label)
-    dataset = ExampleDataset(examples, 16, 32, shuffle=True, seed=1)
+    dataset = ExampleDataset(examples, 16, 32, shuffle=True, seed=data_seed)
     start = [v.numpy() for v in model.trainable_variables]
     losses = train(model, dataset, optimizer, strategy, steps=steps, accumulation=accumulation,
-                   steps_per_loop=steps_per_loop, xla=xla)  # fmt: skip
+                   steps_per_loop=steps_per_loop, xla=xla, data_seed=data_seed)  # fmt: skip
     dev = ExampleDataset(examples, 7, 32, shuffle=False, seed=0)
-    scores = Evaluator(model, strategy, xla).evaluate(dev)
-    return losses, scores, start, [v.numpy() for v in model.trainable_variables]
+    with optimizer.averaged():
+        scores = Evaluator(model, strategy, xla).evaluate(dev)
+        return losses, scores, start, [v.numpy() for v in model.trainable_variables]
 
 
 @pytest.fixture(scope="module")
 def one_device(tiny):
-    return small_run(tiny)
+    """Returns a run on one device, each kind of run being made once: function (techniques) -> `small_run`'s."""
+    return functools.cache(lambda techniques: small_run(tiny, techniques=techniques))
 
 
 @pytest.mark.parametrize(
@@ -70,13 +114,14 @@ def one_device(tiny):
         {"steps_per_loop": 10},
         {"xla": True},
         {"xla": True, "replicas": 2, "steps_per_loop": 7},
-        {"remat": True, "replicas": 2},
+        {"techniques": True, "replicas": 2, "accumulation": 2, "steps_per_loop": 10},
+        {"techniques": True, "xla": True, "steps_per_loop": 10},
     ],
     ids=str,
 )
 def test_devices_parts_loops_and_xla_change_nothing(tiny, one_device, options):
     losses, scores, _, weights = small_run(tiny, **options)
-    expected_losses, expected_scores, start, expected_weights = one_device
+    expected_losses, expected_scores, start, expected_weights = one_device(options.get("techniques", False))
     np.testing.assert_allclose(losses, expected_losses, atol=1e-5)
     assert scores.keys() == expected_scores.keys()
     for name in scores:
@@ -87,16 +132,51 @@ def test_devices_parts_loops_and_xla_change_nothing(tiny, one_device, options):
 
 
 def test_training_learns_and_clipping_bites(one_device):
-    losses, scores, start, weights = one_device
+    losses, scores, start, weights = one_device(False)
     assert losses[-5:].mean() < losses[:5].mean() - 0.1
     assert all(np.abs(a - b).max() > 0 for a, b in zip(start, weights))
 
 
-def test_the_same_seed_gives_the_same_run_bit_for_bit(tiny):
-    first, again = (small_run(tiny, steps=6, dropout=0.1) for _ in range(2))
+@pytest.mark.parametrize("options", [{}, {"techniques": True, "mixout": 0.5, "replicas": 2}], ids=str)
+def test_the_same_seeds_give_the_same_run_bit_for_bit(tiny, options):
+    first, again = (small_run(tiny, steps=6, dropout=0.1, **options) for _ in range(2))
     np.testing.assert_array_equal(first[0], again[0])
     for a, b in zip(first[3], again[3]):
         np.testing.assert_array_equal(a, b)
+
+
+def test_two_streams_of_randomness(tiny):
+    """The initial seed decides the new weights, the data seed order and masks; neither touches the other's."""
+    runs = [
+        small_run(tiny, steps=1, rate=1e-12, dropout=0.1, techniques=True, mixout=0.5, init_seed=init, data_seed=data)
+        for init, data in ((0, 1), (0, 2), (3, 1))
+    ]
+    starts = [run[2] for run in runs]
+    assert all(np.array_equal(a, b) for a, b in zip(starts[0], starts[1]))
+    assert not all(np.array_equal(a, b) for a, b in zip(starts[0], starts[2]))
+    assert len({float(run[0][0]) for run in runs}) == 3
+
+
+@pytest.mark.parametrize(
+    "frozen,products,attention",
+    [({}, 30, 12), ({"layers": 1}, 21, 8), ({"layers": 2}, 13, 4), ({"part": "encoder"}, 11, 4)],
+    ids=str,
+)
+def test_no_backward_pass_below_the_lowest_trained_layer(tiny, frozen, products, attention):
+    """Counts matrix products in the traced step.
+
+    Forward there are 10: four a layer (query, key and value are one), pooler and head; and 2 in each layer's attention.
+    Backward each trained one has two more, but the lowest, which needs no gradient of its input, has one.
+    """
+    model = build_model(load_encoder(tiny, dropout=0.1), TASKS["classification"](["no", "yes"]), max_seq_length=32)
+    loop = TrainingLoop(model, AdamWeightDecay(1e-3, lr_multipliers=freeze(model.encoder, **frozen)))
+    rows = rows_of(random_texts(16), labels=["no", "yes"] * 8)
+    examples = tokenize_examples(rows, model.tokenizer, 32, model.task.encode_label)
+    batches = loop.batches(ExampleDataset(examples, 16, 32, False, 0), 1)
+    graph = loop._run.get_concrete_function(batches, tf.constant(1)).graph.as_graph_def()
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    kinds = [node.op for node in nodes]
+    assert (kinds.count("MatMul"), kinds.count("BatchMatMulV2")) == (products, attention)
 
 
 def test_evaluation_is_the_same_for_any_batch_size_and_device_count(tiny):
@@ -134,8 +214,6 @@ def test_events_come_at_their_steps(tiny_model):
 
 def test_one_trace_for_a_whole_epoch(tiny_model):
     """The last, short batch included; packed shapes differ from step to step."""
-    from tfbert.training.loop import TrainingLoop
-
     rows = rows_of(random_texts(45), labels=["no", "yes"] * 22 + ["no"])
     examples = tokenize_examples(rows, tiny_model.tokenizer, 32, tiny_model.task.encode_label)
     for xla in (False, True):
@@ -151,3 +229,23 @@ def test_steps_of_a_run():
     assert total_steps(10, 3.0) == 30
     assert total_steps(10, 0.25) == 3
     assert total_steps(115, 2.6) == 299
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_evaluation_is_traced_once_for_all_data_sets(tiny_model, xla):
+    evaluator = Evaluator(tiny_model, xla=xla, steps_per_loop=3)
+    for count in (29, 8, 53):
+        examples = tokenize_examples(rows_of(random_texts(count)), tiny_model.tokenizer, 32)
+        assert len(evaluator.outputs(ExampleDataset(examples, 8, 32, shuffle=False, seed=0))) == count
+    # The number of rows is free where rows are packed; under XLA every batch has one shape.
+    assert evaluator._run.experimental_get_tracing_count() == 1
+    if xla:
+        assert evaluator._forward.experimental_get_tracing_count() == 1
+
+
+def test_no_text_and_no_free_shape_reaches_the_device(tiny_model):
+    examples = tokenize_examples(rows_of(random_texts(21), labels=["no", "yes", "no"] * 7), tiny_model.tokenizer, 32,
+                                 tiny_model.task.encode_label)  # fmt: skip
+    dataset = ExampleDataset(examples, 8, 32, True, 0).with_shapes(static_shapes=True)
+    for spec in tf.nest.flatten(dataset.shares(0, 3, parts=2).element_spec):
+        assert spec.shape.is_fully_defined() and spec.dtype in (tf.int32, tf.int64, tf.float32)

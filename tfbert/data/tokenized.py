@@ -1,5 +1,6 @@
 """Examples tokenised once: in memory while they are few, in a temporary file when they are many."""
 
+import hashlib
 import itertools
 import os
 import tempfile
@@ -22,6 +23,7 @@ class TokenizedExamples:
         labels: np.ndarray [size, ...], or None.
         window_lengths: np.int32 [windows]. Pieces of each window.
         cut_share: float. Share of the examples that lost pieces to the longest window.
+        fingerprint: str. A hash of all windows and labels, in order.
     """
 
     def __init__(self, windows, labels):
@@ -33,12 +35,13 @@ class TokenizedExamples:
             labels: callable returning np.ndarray [size, ...] or None; called when `windows` is exhausted.
         """
         chunks, lengths, first_lengths, cut = [], [], [], 0
-        self._file, held = None, 0
+        self._file, held, digest = None, 0, hashlib.sha256()
         for pieces, chunk_lengths, chunk_first_lengths, chunk_cut in windows:
             cut += chunk_cut.sum()
             lengths.append(chunk_lengths)
             first_lengths.append(chunk_first_lengths)
             chunks.append(pieces)
+            digest.update(np.ascontiguousarray(pieces).data)
             held += pieces.nbytes
             if held > _MEMORY_BYTES:
                 self._file = self._file or tempfile.TemporaryFile()
@@ -51,6 +54,9 @@ class TokenizedExamples:
         self.size = len(self.window_lengths)
         self.cut_share = cut / self.size
         self.labels = labels()
+        for part in (self.window_lengths, *([] if self.labels is None else [self.labels])):
+            digest.update(np.ascontiguousarray(part).data)
+        self.fingerprint = digest.hexdigest()
         with tf.device("CPU"):
             self._pieces = None if self._file else tf.constant(np.concatenate(chunks))
             self._starts = tf.constant(np.concatenate([[0], np.cumsum(self.window_lengths[:-1], dtype=np.int64)]))

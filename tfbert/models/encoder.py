@@ -6,7 +6,6 @@ import keras
 from keras import ops
 
 from tfbert.models.dropout import dropout, site_seed
-from tfbert.models.remat import recomputed
 
 ACTIVATIONS = {
     # keras.activations.gelu computes erfc, which costs several times as much on a CPU.
@@ -32,8 +31,7 @@ class BertEncoder(keras.Model):
             tanh approximation of google-research/bert and keras-hub.
         layer_norm_epsilon: float.
         dropout_rate: float. For the embeddings, the attention probabilities and both outputs of a layer.
-        remat: bool. Whether the backward pass computes each layer again rather than keep what is inside it: less
-            memory, about a third more work, the same numbers. It may be set until the model is first run.
+        mixout: Mixout or None. What stands in dropout's place (`tfbert.models.mixout.add_mixout`).
 
     Source: Devlin et al. 2018 (1810.04805), google-research/bert `modeling.py`.
     """
@@ -46,7 +44,7 @@ class BertEncoder(keras.Model):
         self.dropout_rate = backbone.dropout if dropout_rate is None else dropout_rate
         self.num_layers, self.num_heads = backbone.num_layers, backbone.num_heads
         self.hidden_dim = backbone.hidden_dim
-        self.remat = False
+        self.mixout = None
         self._seeds = keras.random.SeedGenerator(0)
         self.built = True
 
@@ -55,8 +53,8 @@ class BertEncoder(keras.Model):
 
         Args:
             features: dict of int32 [R, S] tensors.
-            training: bool. Whether to drop out.
-            seed: int32 [2]. Decides the dropout masks; None: the next of the encoder's own generator.
+            training: bool. Whether to drop out, or mix.
+            seed: int32 [2]. Decides the masks of dropout and mixout; None: the next of the encoder's own generator.
             last_layer_at: int32 [W], flat indices of tokens (row * S + column). The last layer's output is computed
                 for these alone, [W, hidden], which saves its feed-forward over all others; None: for every token.
         """
@@ -68,8 +66,7 @@ class BertEncoder(keras.Model):
         outputs = [x]
         for layer in range(self.num_layers):
             at = last_layer_at if layer == self.num_layers - 1 else None
-            run = functools.partial(self._layer, layer, bias=bias, shape=(rows, length), at=at)
-            x = recomputed(run, x, seed) if self.remat and training else run(x, seed)
+            x = self._layer(layer, x, bias, (rows, length), seed, at)
             outputs.append(x)
         last = len(outputs) if last_layer_at is None else -1
         return [ops.reshape(x, (rows, length, self.hidden_dim)) for x in outputs[:last]] + outputs[last:]
@@ -80,9 +77,9 @@ class BertEncoder(keras.Model):
             return None
         return ops.cast(self._seeds.next(), "int32") if seed is None else seed
 
-    def pool(self, vectors):
+    def pool(self, vectors, training=False, seed=None):
         """Applies BERT's pooler, dense + tanh, to [CLS] vectors: float [W, hidden] -> float [W, hidden]."""
-        return ops.tanh(self._dense(vectors, self.backbone.pooled_dense))
+        return ops.tanh(self._dense(vectors, self.backbone.pooled_dense, self.dropout_seed(training, seed)))
 
     def _embed(self, features, seed):
         """Sums word, position and segment embeddings, normalised: -> float [R * S, hidden]."""
@@ -90,40 +87,39 @@ class BertEncoder(keras.Model):
         x = self._lookup(backbone.token_embedding.embeddings, features["token_ids"])
         x += self._lookup(backbone.position_embedding.position_embeddings, features["positions"])
         x += self._lookup(backbone.segment_embedding.embeddings, features["segment_ids"])
-        return dropout(self._norm(x, backbone.embeddings_layer_norm), self.dropout_rate, site_seed(seed, 0))
+        rate = 0.0 if self.mixout else self.dropout_rate
+        return dropout(self._norm(x, backbone.embeddings_layer_norm), rate, site_seed(seed, 0))
 
-    def _layer(self, layer, x, seed, bias, shape, at):
+    def _layer(self, layer, x, bias, shape, seed, at):
         """One transformer layer, normalised after each half: float [R * S, hidden] -> the same, or its rows `at`."""
         block = self.backbone.transformer_layers[layer]
-        seeds = [site_seed(seed, 1 + 3 * layer + place) for place in range(3)]
-        y = self._attention(block._self_attention_layer, x, bias, shape, seeds[0])
+        rate = 0.0 if self.mixout and layer in self.mixout.layers else self.dropout_rate
+        drop = [
+            functools.partial(dropout, rate=rate, seed=site_seed(seed, 1 + 3 * layer + place)) for place in range(3)
+        ]
+        y = self._attention(block._self_attention_layer, x, bias, shape, seed, drop[0])
         if at is not None:
             x, y = ops.take(x, at, axis=0), ops.take(y, at, axis=0)
-        y = self._project(y, block._self_attention_layer.output_dense)
-        x = self._norm(x + dropout(y, self.dropout_rate, seeds[1]), block._self_attention_layer_norm)
-        y = ACTIVATIONS[self.activation](self._dense(x, block._feedforward_intermediate_dense))
-        y = self._dense(y, block._feedforward_output_dense)
-        return self._norm(x + dropout(y, self.dropout_rate, seeds[2]), block._feedforward_layer_norm)
+        y = self._dense(y, block._self_attention_layer.output_dense, seed)
+        x = self._norm(x + drop[1](y), block._self_attention_layer_norm)
+        y = ACTIVATIONS[self.activation](self._dense(x, block._feedforward_intermediate_dense, seed))
+        y = self._dense(y, block._feedforward_output_dense, seed)
+        return self._norm(x + drop[2](y), block._feedforward_layer_norm)
 
-    def _attention(self, attention, x, bias, shape, seed):
-        """softmax(q k' / sqrt(d) + bias) v, the heads side by side: float [R * S, hidden] -> the same."""
+    def _attention(self, attention, x, bias, shape, seed, drop):
+        """drop(softmax(q k' / sqrt(d) + bias)) v, the heads side by side: float [R * S, hidden] -> the same."""
         rows, length = shape
         heads, hidden = self.num_heads, self.hidden_dim
         parts = [attention.query_dense, attention.key_dense, attention.value_dense]
         # One product for the three; unstack's gradient is a concatenation, indexing's would be three padded copies.
-        kernel = ops.concatenate([self._cast(part.kernel, (hidden, hidden)) for part in parts], axis=1)
+        kernel = ops.concatenate([self._kernel(part, seed) for part in parts], axis=1)
         offset = ops.concatenate([self._cast(part.bias, (hidden,)) for part in parts], axis=0)
         qkv = ops.reshape(ops.matmul(x, kernel) + offset, (rows, length, 3, heads, hidden // heads))
         q, k, v = ops.unstack(ops.transpose(qkv, (2, 0, 3, 1, 4)), 3, axis=0)
         scores = ops.matmul(q * (hidden // heads) ** -0.5, ops.swapaxes(k, -1, -2))
         probabilities = ops.softmax(ops.cast(scores, "float32") + bias)
-        probabilities = dropout(ops.cast(probabilities, self.compute_dtype), self.dropout_rate, seed)
-        y = ops.transpose(ops.matmul(probabilities, v), (0, 2, 1, 3))
+        y = ops.transpose(ops.matmul(drop(ops.cast(probabilities, self.compute_dtype)), v), (0, 2, 1, 3))
         return ops.reshape(y, (-1, hidden))
-
-    def _project(self, x, layer):
-        hidden = self.hidden_dim
-        return ops.matmul(x, self._cast(layer.kernel, (hidden, hidden))) + self._cast(layer.bias, (hidden,))
 
     def _norm(self, x, layer):
         """Layer normalisation in float32 (Ba et al. 2016)."""
@@ -133,8 +129,16 @@ class BertEncoder(keras.Model):
         x = centred * ops.rsqrt(variance + self.layer_norm_epsilon)
         return ops.cast(x * ops.cast(layer.gamma, "float32") + ops.cast(layer.beta, "float32"), self.compute_dtype)
 
-    def _dense(self, x, layer):
-        return ops.matmul(x, self._cast(layer.kernel)) + self._cast(layer.bias)
+    def _dense(self, x, layer, seed):
+        return ops.matmul(x, self._kernel(layer, seed)) + self._cast(layer.bias)
+
+    def _kernel(self, layer, seed):
+        """Returns a dense layer's kernel, mixed where mixout covers it: float [inputs, outputs]."""
+        shape = layer.kernel.shape
+        # Attention keeps its heads apart: query, key and value [hidden, heads, d], output [heads, d, hidden].
+        flat = shape if len(shape) == 2 else (self.hidden_dim, self.hidden_dim)
+        kernel = ops.reshape(layer.kernel, flat)
+        return self._cast(self.mixout.mix(layer, kernel, seed) if self.mixout else kernel)
 
     def _lookup(self, table, ids):
         return self._cast(ops.take(table, ops.reshape(ids, (-1,)), axis=0))

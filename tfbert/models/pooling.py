@@ -21,7 +21,7 @@ def _cls(encoder, features, **call):
 
 def _pooler(encoder, features, **call):
     """BERT's own: dense + tanh over the last layer's [CLS]."""
-    return encoder.pool(_cls(encoder, features, **call))
+    return encoder.pool(_cls(encoder, features, **call), **call)
 
 
 def _mean(encoder, features, **call):

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.errors import InputError
+from tfbert.files import write_whole
 from tfbert.models.presets import find_preset
 from tfbert.models.tensors import SafetensorsReader, encoder_tensors, load_tensors, read_json
 from tfbert.models.text_model import build_model
@@ -22,23 +23,18 @@ _PROBLEM = {
 def save_model(model, folder):
     """Writes all that prediction needs: weights, configuration, vocabulary, labels, lengths.
 
-    The folder is first written under another name beside it, then renamed, so that it is whole whenever it is there.
+    The weights come last, and each file is whole once it has its name: a folder that holds `model.safetensors` is
+    complete. This needs no renaming of folders, which object stores do not have.
 
     Args:
         model: TextModel.
-        folder: str. Local, or with a scheme that `tf.io.gfile` knows; replaced if it exists.
+        folder: str. Local, or with a scheme that `tf.io.gfile` knows. Another model there is replaced.
     """
     from safetensors.numpy import save
 
-    scratch = folder.rstrip("/") + ".partial"
-    if tf.io.gfile.exists(scratch):
-        tf.io.gfile.rmtree(scratch)
-    tf.io.gfile.makedirs(scratch)
-    _write(scratch, "config.json", json.dumps(_hugging_face_config(model), indent=2))
-    _write(
-        scratch,
-        "tokenizer_config.json",
-        json.dumps(
+    files = {
+        "config.json": json.dumps(_hugging_face_config(model), indent=2),
+        "tokenizer_config.json": json.dumps(
             {
                 "tokenizer_class": "BertTokenizer",
                 "do_lower_case": model.tokenizer.lowercase,
@@ -46,12 +42,8 @@ def save_model(model, folder):
             },
             indent=2,
         ),
-    )
-    _write(scratch, "vocab.txt", "".join(piece + "\n" for piece in model.tokenizer.vocabulary))
-    _write(
-        scratch,
-        "tfbert.json",
-        json.dumps(
+        "vocab.txt": "".join(piece + "\n" for piece in model.tokenizer.vocabulary),
+        "tfbert.json": json.dumps(
             {
                 "task": model.task.name,
                 "labels": model.task.labels,
@@ -62,11 +54,15 @@ def save_model(model, folder):
             indent=2,
             ensure_ascii=False,
         ),
-    )
-    _write(scratch, "model.safetensors", save(_tensors(model), metadata={"format": "pt"}))
-    if tf.io.gfile.exists(folder):
-        tf.io.gfile.rmtree(folder)
-    tf.io.gfile.rename(scratch, folder)
+    }
+    weights = os.path.join(folder, "model.safetensors")
+    tf.io.gfile.makedirs(folder)
+    changed = {name: text for name, text in files.items() if _read(folder, name) != text}
+    if changed and tf.io.gfile.exists(weights):
+        tf.io.gfile.remove(weights)
+    for name, text in changed.items():
+        write_whole(os.path.join(folder, name), text.encode())
+    write_whole(weights, save(_tensors(model), metadata={"format": "pt"}))
 
 
 def load_model(folder, dropout=None, dtype="float32"):
@@ -133,6 +129,9 @@ def _hugging_face_config(model):
     }
 
 
-def _write(folder, name, content):
-    with tf.io.gfile.GFile(os.path.join(folder, name), "wb" if isinstance(content, bytes) else "w") as file:
-        file.write(content)
+def _read(folder, name):
+    path = os.path.join(folder, name)
+    if not tf.io.gfile.exists(path):
+        return None
+    with tf.io.gfile.GFile(path) as file:
+        return file.read()

@@ -31,7 +31,7 @@ class TextModel(keras.Model):
         self.built = True
 
     def call(self, features, training=False, seed=None):
-        """Computes the outputs; `seed` (int32 [2]) decides the dropout masks, None: the encoder's own generator."""
+        """Computes the outputs; `seed` (int32 [2]) decides what is dropped out, None: the encoder's own generator."""
         seed = self.encoder.dropout_seed(training, seed)
         return self.head(pool_windows(self.pooling, self.encoder, features, training, seed), seed=seed)
 
@@ -43,18 +43,25 @@ class TextModel(keras.Model):
 
 
 class _WeightedMeanLoss(keras.losses.Loss):
-    """The mean of the task's losses over the examples that have a weight."""
+    """The mean of the task's training losses over the examples that have a weight."""
 
     def __init__(self, task):
         super().__init__(name=task.name, reduction="mean_with_sample_weight")
         self._task = task
 
     def call(self, y_true, y_pred):
-        return self._task.loss(y_true, y_pred)
+        return self._task.training_loss(y_true, y_pred)
 
 
 def build_model(
-    encoder, task, tokenizer=None, pooling="pooler", max_seq_length=128, text_columns=("text",), init_seed=0
+    encoder,
+    task,
+    tokenizer=None,
+    pooling="pooler",
+    max_seq_length=128,
+    text_columns=("text",),
+    init_seed=0,
+    train_labels=None,
 ):
     """Returns a TextModel: the encoder with a new head for the task.
 
@@ -66,6 +73,8 @@ def build_model(
         max_seq_length: int. Pieces of a sequence, special ones included.
         text_columns: (text,) or (text, second text). Columns of the training data, kept for prediction.
         init_seed: int. Seed of the head's weights.
+        train_labels: np.ndarray [N, ...]. The training data's (`ExampleDataset.examples.labels`), from which the task
+            may take the head's first biases: multi-label does.
 
     Raises:
         InputError: an unknown pooling, or a length beyond the encoder's positions.
@@ -77,4 +86,8 @@ def build_model(
         raise InputError(
             f"max_seq_length must be at most {positions}, the positions this encoder has. Received: {max_seq_length}."
         )
-    return TextModel(encoder, task, tokenizer or encoder.tokenizer, pooling, max_seq_length, text_columns, init_seed)
+    tokenizer = tokenizer or encoder.tokenizer
+    model = TextModel(encoder, task, tokenizer, pooling, max_seq_length, text_columns, init_seed)
+    if train_labels is not None:
+        model.head.bias.assign(task.initial_bias(train_labels))
+    return model

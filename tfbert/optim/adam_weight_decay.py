@@ -1,5 +1,6 @@
 """Adam with decoupled weight decay, bias correction as an option, and a learning rate for each variable."""
 
+import contextlib
 import math
 
 import keras
@@ -17,13 +18,24 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
 
         m ← β1 m + (1 - β1) g            v ← β2 v + (1 - β2) g²
         m̂ = m / (1 - β1^t), v̂ = v / (1 - β2^t)   if bias_correction, else m̂ = m, v̂ = v
-        θ ← θ - η(t) λ(θ) ( m̂ / (√v̂ + ε) + w(θ) θ )
+        θ ← θ - η(t) λ(θ) ( m̂ / (√v̂ + ε) + w(θ) (θ - θ_ref) )
 
-    η is the learning rate, λ the multiplier, w the weight decay (0 for LayerNorm and biases).
+    η is the learning rate, λ the multiplier, w the weight decay (0 for LayerNorm and biases), θ_ref is 0, or with prior
+    weight decay the value θ had before the first step.
 
     Source: Kingma and Ba 2014 (1412.6980), algorithm 1; Loshchilov and Hutter 2017 (1711.05101), algorithm 2. With
     bias_correction it is torch.optim.AdamW step for step; without, google-research/bert `optimization.py`, whose
     lack of it Zhang et al. 2020 (2006.05987), section 4, found to make fine-tuning fail.
+
+    Prior weight decay: Zhang et al. 2020, section 7.1 (pre-trained weight decay), after Daumé III 2007 and Wiese et al.
+    2017. Deviation: like ordinary decay it spares LayerNorm and biases.
+
+    Gradual unfreezing: Howard and Ruder 2018 (1801.06146), section 3.3. Before its start step s a variable has no
+    update and no part in the norm that is clipped, and m and v stay 0; from then on t counts from s, as if the
+    optimiser began there. Deviation: it goes by steps, where the paper goes by epochs.
+
+    Average of the weights: Kingma and Ba 2014, section 7.2, with its correction, written as a running mean:
+    a ← a + (1 - d) / (1 - d^t) (θ - a), which is Σ d^(t-i) θ_i / Σ d^(t-i) over the steps i = 1 … t.
 
     Differences from keras.optimizers.AdamW: ε is the paper's, outside the bias correction (Keras' is "epsilon hat");
     the gradient of a repeated token is summed before it is squared; gradients are clipped after the sum over replicas;
@@ -38,9 +50,14 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         lr_multipliers: list of (regex, float). Matched in full on `variable.path`, first match wins, no match is 1.
             0 freezes the variable: no update and no slots.
         exclude_from_weight_decay: list of regex, matched in full on `variable.path`.
+        prior_weight_decay: list of regex, likewise. These decay toward the value they have at `build`; it is kept
+            among the optimiser's variables.
+        start_steps: list of (regex, int), matched as `lr_multipliers` are. Steps done before a variable is trained.
+        ema_decay: float or None. d; `averaged` puts the averages in place.
 
     Raises:
-        ValueError: at `build`, for a pattern that matches no variable of `lr_multipliers`.
+        InputError: at `build`, for a pattern of `lr_multipliers`, `prior_weight_decay` or `start_steps` that matches
+            no variable.
     """
 
     def __init__(
@@ -54,6 +71,9 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         global_clipnorm=1.0,
         lr_multipliers=(),
         exclude_from_weight_decay=NO_DECAY,
+        prior_weight_decay=(),
+        start_steps=(),
+        ema_decay=None,
         name="adam_weight_decay",
         **kwargs,
     ):
@@ -64,22 +84,71 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         self.max_norm = global_clipnorm
         self.lr_multipliers = [(pattern, float(value)) for pattern, value in lr_multipliers]
         self.no_decay = list(exclude_from_weight_decay)
+        self.prior_weight_decay = list(prior_weight_decay)
+        self.start_steps = [(pattern, int(step)) for pattern, step in start_steps]
+        self.ema_decay = ema_decay
 
     def build(self, variables):
-        """Creates the slots m and v of every variable that is trained."""
+        """Creates m and v of every variable that is trained, and where they are wanted its reference and average."""
         if self.built:
             return
         super().build(variables)
         paths = [variable.path for variable in variables]
         self._multipliers = match_all(self.lr_multipliers, paths, default=1.0)
+        self._starts = match_all(self.start_steps, paths, default=0)
         no_decay = [(pattern, 0.0) for pattern in self.no_decay]
         self._decays = [value_of(no_decay, path, default=self.decay) for path in paths]
+        prior = match_all([(pattern, True) for pattern in self.prior_weight_decay], paths, default=False)
         trained = [variable if multiplier else None for variable, multiplier in zip(variables, self._multipliers)]
+        decayed = [v if there and decay else None for v, there, decay in zip(trained, prior, self._decays)]
         self._momentums = self._slots(trained, "momentum")
         self._velocities = self._slots(trained, "velocity")
+        self._references = self._slots(decayed, "reference", start=True)
+        self._averages = self._slots(trained if self.ema_decay else [None] * len(trained), "average", start=True)
 
-    def _slots(self, variables, name):
-        return [v if v is None else self.add_variable_from_reference(v, name=name) for v in variables]
+    def _slots(self, variables, name, start=False):
+        """Returns a variable beside each one given, None beside None: 0, or with `start` the one's present value."""
+        slots = [v if v is None else self.add_variable_from_reference(v, name=name) for v in variables]
+        if start:
+            with tf.init_scope():
+                for slot, variable in zip(slots, variables):
+                    if slot is not None:
+                        slot.assign(variable)
+        return slots
+
+    @property
+    def trained_variables(self):
+        """The variables that are trained: those with a multiplier other than 0, a list."""
+        return [v for v, multiplier in zip(self._trainable_variables, self._multipliers) if multiplier]
+
+    def groups(self):
+        """Returns what holds for each variable, once built: list of (variable, dict of str to number or str)."""
+        return [
+            (variable, {"lr multiplier": multiplier, "decay": decay, "toward": toward, "from step": start})
+            for variable, multiplier, decay, toward, start in zip(
+                self._trainable_variables,
+                self._multipliers,
+                self._decays,
+                ("0" if reference is None else "start" for reference in self._references),
+                self._starts,
+            )
+        ]
+
+    @contextlib.contextmanager
+    def averaged(self):
+        """Puts the averages into the variables for the length of a `with` block; nothing without `ema_decay`."""
+        self._swap_averages()
+        try:
+            yield
+        finally:
+            self._swap_averages()
+
+    def _swap_averages(self):
+        for variable, average in zip(self._trainable_variables, self._averages):
+            if average is not None:
+                value = tf.identity(variable.value)
+                variable.assign(average.value)
+                average.assign(value)
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         """Densifies, sums over replicas, clips, updates: Keras calls it once a step, within each replica."""
@@ -91,25 +160,41 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         replica = tf.distribute.get_replica_context()
         if replica and replica.num_replicas_in_sync > 1:
             grads = replica.all_reduce(tf.distribute.ReduceOp.SUM, grads)
+        grads = [self._once_started(g, self._get_variable_index(v)) for g, v in zip(grads, variables)]
         if self.max_norm:
             grads, _ = tf.clip_by_global_norm(grads, self.max_norm)
         tf.__internal__.distribute.interim.maybe_merge_call(
             self._distributed_tf_update_step, self._distribution_strategy, list(zip(grads, variables)), learning_rate
         )
 
+    def _once_started(self, value, index):
+        """Returns a value once its variable is trained, 0 before."""
+        start = self._starts[index]
+        return tf.where(self.iterations.value >= start, value, tf.zeros_like(value)) if start else value
+
     def update_step(self, gradient, variable, learning_rate):
-        """Updates one variable and its slots, as in the formula above.
+        """Updates one variable and what is kept beside it, as in the formulas above."""
+        index = self._get_variable_index(variable)
+        rate = self._once_started(tf.cast(learning_rate, tf.float32) * self._multipliers[index], index)
+        t = tf.cast(self.iterations.value, tf.float32) + 1
+        start = self._starts[index]
+        self._move(index, gradient, variable, rate, tf.maximum(t - start, 1) if start else t)
+        if self.ema_decay:
+            average = self._averages[index].value
+            share = (1 - self.ema_decay) / -tf.math.expm1(t * math.log(self.ema_decay))
+            average.assign_add(share * (variable - average))
+
+    def _move(self, index, gradient, variable, rate, t):
+        """Updates θ, m and v of one variable.
 
         TensorFlow's Adam kernel does the whole step in one pass over the memory:
         m ← m + (1-β1)(g - m), v ← v + (1-β2)(g² - v), θ ← θ - α m / (√v + ε').
         It is the formula with α = ηλ √c2 / c1 and ε' = ε √c2, where c1 = 1 - β1^t and c2 = 1 - β2^t.
         """
-        index = self._get_variable_index(variable)
         m, v = self._momentums[index].value, self._velocities[index].value
-        rate = tf.cast(learning_rate, tf.float32) * self._multipliers[index]
         if self._decays[index]:  # before the kernel, which does not read θ but to change it
-            variable.assign_sub(rate * self._decays[index] * variable)
-        c1, root_c2 = self._corrections()
+            variable.assign_sub(rate * self._decays[index] * self._from_reference(index, variable))
+        c1, root_c2 = self._corrections(t)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=m.handle,
@@ -123,14 +208,18 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
             grad=gradient,
         )
 
-    def _corrections(self):
+    def _from_reference(self, index, variable):
+        """Returns θ - θ_ref."""
+        reference = self._references[index]
+        return variable.read_value() if reference is None else variable - reference.value
+
+    def _corrections(self, t):
         """Returns c1 and √c2: by what the kernel's m and v are to be divided, as floats or scalar tensors.
 
         The kernel holds β in float32 and takes 1 - β from that, which for 0.999 is off by 1e-5: both are allowed for.
         """
         betas = [(beta, float(np.float32(beta))) for beta in (self.beta_1, self.beta_2)]
         if self.bias_correction:
-            t = tf.cast(self.iterations.value, tf.float32) + 1
             c1, c2 = (-tf.math.expm1(t * math.log(held)) for _, held in betas)
         else:
             c1, c2 = ((1 - held) / (1 - beta) for beta, held in betas)
@@ -150,4 +239,7 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
             "global_clipnorm": self.max_norm,
             "lr_multipliers": self.lr_multipliers,
             "exclude_from_weight_decay": self.no_decay,
+            "prior_weight_decay": self.prior_weight_decay,
+            "start_steps": self.start_steps,
+            "ema_decay": self.ema_decay,
         }

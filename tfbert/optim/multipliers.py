@@ -8,6 +8,7 @@ from tfbert.errors import InputError
 NO_DECAY = (r".*/bias", r".*/(gamma|beta)")
 
 EMBEDDINGS = r"(token_embedding|position_embedding|segment_embedding|embeddings_layer_norm)/.*"
+LAYER = r"transformer_layer_\d+/.*"
 POOLER = r"pooled_dense/.*"
 HEAD = r"head/.*"
 
@@ -46,8 +47,66 @@ def layer_decay(encoder, decay):
         decay: float, ξ.
     """
     top = encoder.num_layers - 1
-    layers = [(rf"transformer_layer_{layer}/.*", decay ** (top - layer)) for layer in range(encoder.num_layers)]
+    layers = [(layer_pattern(layer), decay ** (top - layer)) for layer in range(encoder.num_layers)]
     return layers + [(EMBEDDINGS, decay**encoder.num_layers)]
+
+
+def freeze(encoder, part="none", layers=0, reinit_layers=0):
+    """Returns multipliers of 0 for what is frozen: list of (regex, 0.0).
+
+    Args:
+        encoder: BertEncoder.
+        part: "none", "embeddings", or "encoder": the embeddings, every layer and the pooler.
+        layers: int. So many of the lowest layers, and the embeddings below them.
+        reinit_layers: int. So many of the top layers are new, and must be trained.
+
+    Raises:
+        InputError: more layers than the encoder has below its new ones.
+    """
+    most = encoder.num_layers - reinit_layers
+    if layers > most:
+        raise InputError(f"--freeze_layers must be at most {most}, the layers with old weights. Received: {layers}.")
+    if part == "encoder":
+        return [(f"{EMBEDDINGS}|{LAYER}|{POOLER}", 0.0)]
+    embeddings = [(EMBEDDINGS, 0.0)] if part == "embeddings" or layers else []
+    return embeddings + [(layer_pattern(layer), 0.0) for layer in range(layers)]
+
+
+def gradual_unfreezing(encoder, steps):
+    """Returns the steps after which each part joins the training, from the top down: list of (regex, step).
+
+    Head and pooler train from the first step, the top layer after `steps`, the one below after twice as many, and so
+    on; layer l of L (from 0) after steps · (L - l), the embeddings after steps · (L + 1).
+
+    Source: Howard and Ruder 2018 (1801.06146), section 3.3. Deviation: by steps, where the paper goes by epochs.
+
+    Args:
+        encoder: BertEncoder.
+        steps: int.
+    """
+    count = encoder.num_layers
+    layers = [(layer_pattern(layer), steps * (count - layer)) for layer in range(count)]
+    return layers + [(EMBEDDINGS, steps * (count + 1))]
+
+
+def pretrained(encoder, reinit_layers=0, reinit_pooler=False):
+    """Returns patterns of the variables that have a pre-trained value, for prior weight decay: list of regex.
+
+    The head's weights and re-initialised ones have none: they decay toward 0.
+
+    Args:
+        encoder: BertEncoder, in its model.
+        reinit_layers: int. So many of the top layers are new.
+        reinit_pooler: bool. Whether the pooler is new.
+    """
+    layers = [layer_pattern(layer) for layer in range(encoder.num_layers - reinit_layers)]
+    pooler = [POOLER] if encoder.backbone.pooled_dense.trainable and not reinit_pooler else []
+    return [EMBEDDINGS, *layers, *pooler]
+
+
+def layer_pattern(layer):
+    """Returns the pattern of a layer's variables."""
+    return rf"transformer_layer_{layer}/.*"
 
 
 def parse_multipliers(texts):
@@ -68,23 +127,22 @@ def parse_multipliers(texts):
     return pairs
 
 
-def describe_groups(variables, lr_multipliers, weight_decay, no_decay=NO_DECAY):
-    """Returns a table of the groups in which variables are trained: how many, multiplier, decay, one of them.
+def describe_groups(groups):
+    """Returns a table of the groups in which variables are trained: how many, what holds for them, one of them.
 
     Args:
-        variables: list of Keras variables.
-        lr_multipliers: list of (regex, value).
-        weight_decay: float.
-        no_decay: list of regex.
+        groups: list of (variable, dict of str to number or str), as `AdamWeightDecay.groups` returns it.
     """
-    groups = {}
-    for variable in variables:
-        multiplier = value_of(lr_multipliers, variable.path, 1.0)
-        decay = value_of([(pattern, 0.0) for pattern in no_decay], variable.path, weight_decay)
-        groups.setdefault((multiplier, decay), []).append(variable)
-    lines = [f"{'variables':>9} {'weights':>12} {'lr multiplier':>13} {'decay':>6}  such as"]
-    for (multiplier, decay), members in sorted(groups.items(), reverse=True):
-        weights = sum(int(variable.value.shape.num_elements()) for variable in members)
-        state = "frozen" if multiplier == 0 else f"{multiplier:.4g}"
-        lines.append(f"{len(members):9d} {weights:12,d} {state:>13} {decay:6.4g}  {members[0].path}")
+    names = list(groups[0][1])
+    members = {}
+    for variable, values in groups:
+        cells = [f"{value:.4g}" if isinstance(value, (int, float)) else value for value in values.values()]
+        if values["lr multiplier"] == 0:
+            cells = ["frozen", *([""] * (len(cells) - 1))]
+        members.setdefault(tuple(cells), []).append(variable)
+    lines = [" ".join([f"{'variables':>9} {'weights':>12}", *(f"{name:>13}" for name in names), " such as"])]
+    for cells, variables in sorted(members.items(), reverse=True):
+        weights = sum(int(variable.value.shape.num_elements()) for variable in variables)
+        row = [f"{len(variables):9d} {weights:12,d}", *(f"{cell:>13}" for cell in cells), f" {variables[0].path}"]
+        lines.append(" ".join(row))
     return "\n".join(lines)

@@ -1,23 +1,27 @@
-"""How the learning rate goes over the steps."""
+"""How the learning rate goes over the steps: a warm-up to the peak, then one of several ways down."""
+
+import math
 
 import keras
 from keras import ops
 
 
-@keras.saving.register_keras_serializable("tfbert")
-class LinearWarmup(keras.optimizers.schedules.LearningRateSchedule):
-    """Rises linearly from 0 to the peak, then falls linearly to 0.
+class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """Rises linearly from a floor to the peak, then follows a curve that each subclass gives.
 
-        η(s) = peak · s / warmup_steps                                   for s < warmup_steps
-        η(s) = peak · (total_steps - s) / (total_steps - warmup_steps)   after, never below 0
+        η(s) = peak · (f + (1 - f) · s / warmup_steps)                                     for s < warmup_steps
+        η(s) = peak · (f + (1 - f) · curve((total_steps - s) / (total_steps - warmup_steps)))   after
 
-    where s = 0, 1, … counts the steps done. Source: Hugging Face's get_linear_schedule_with_warmup. Deviation from
-    google-research/bert: there the fall counts from step 0, so that the rate jumps down where the two meet.
+    where s = 0, 1, … counts the steps done, and f is the class's `floor`, 0 but for the slanted triangle. The curve's
+    argument, the share of the fall that is left, goes from 1 to 0 and stays there beyond the last step.
 
     Args:
-        peak: float.
-        total_steps, warmup_steps: int.
+        peak: float. The highest learning rate.
+        total_steps: int. Steps of the whole run.
+        warmup_steps: int. Steps of the rise.
     """
+
+    floor = 0.0
 
     def __init__(self, peak, total_steps, warmup_steps=0):
         self.peak, self.total_steps, self.warmup_steps = peak, total_steps, warmup_steps
@@ -25,12 +29,112 @@ class LinearWarmup(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step):
         step = ops.cast(step, "float32")
         rising = step / max(self.warmup_steps, 1)
-        falling = (self.total_steps - step) / max(self.total_steps - self.warmup_steps, 1)
-        return self.peak * ops.maximum(0.0, ops.where(step < self.warmup_steps, rising, falling))
+        left = ops.maximum(0.0, (self.total_steps - step) / max(self.total_steps - self.warmup_steps, 1))
+        share = ops.where(step < self.warmup_steps, rising, self.curve(left))
+        return self.peak * (self.floor + (1.0 - self.floor) * share)
+
+    def curve(self, left):
+        """Returns the share of the peak where this share of the fall is left: float in [0, 1] -> the same."""
+        raise NotImplementedError
 
     def get_config(self):
         """Returns the arguments of the constructor, for saving."""
         return {"peak": self.peak, "total_steps": self.total_steps, "warmup_steps": self.warmup_steps}
+
+
+@keras.saving.register_keras_serializable("tfbert")
+class LinearWarmup(WarmupSchedule):
+    """Falls linearly to 0.
+
+    Source: Hugging Face's get_linear_schedule_with_warmup; Devlin et al. 2018 (1810.04805), appendix A.2. Deviation
+    from google-research/bert: there the fall counts from step 0, so that the rate jumps down where the two meet.
+    """
+
+    def curve(self, left):
+        """Returns what is left."""
+        return left
+
+
+@keras.saving.register_keras_serializable("tfbert")
+class CosineWarmup(WarmupSchedule):
+    """Falls to 0 along half a cosine: curve(x) = (1 + cos(π (1 - x))) / 2.
+
+    Source: Loshchilov and Hutter 2016 (1608.03983), equation 5, one cycle with η_min = 0. Deviation: the warm-up.
+    """
+
+    def curve(self, left):
+        """Returns half a cosine."""
+        return 0.5 * (1.0 - ops.cos(math.pi * left))
+
+
+@keras.saving.register_keras_serializable("tfbert")
+class PolynomialWarmup(WarmupSchedule):
+    """Falls to 0 as a power: curve(x) = x^power.
+
+    Source: tf.train.polynomial_decay as google-research/bert calls it, which takes power 1, the linear fall.
+
+    Args:
+        peak, total_steps, warmup_steps: as `WarmupSchedule` takes them.
+        power: float.
+    """
+
+    def __init__(self, peak, total_steps, warmup_steps=0, power=2.0):
+        super().__init__(peak, total_steps, warmup_steps)
+        self.power = power
+
+    def curve(self, left):
+        """Returns a power of what is left."""
+        return ops.power(left, self.power)
+
+    def get_config(self):
+        """Returns the arguments of the constructor, for saving."""
+        return super().get_config() | {"power": self.power}
+
+
+@keras.saving.register_keras_serializable("tfbert")
+class ConstantWarmup(WarmupSchedule):
+    """Stays at the peak."""
+
+    def curve(self, left):
+        """Returns 1."""
+        return ops.ones_like(left)
+
+
+@keras.saving.register_keras_serializable("tfbert")
+class SlantedTriangular(WarmupSchedule):
+    """Rises from peak / 32 and falls linearly back to it.
+
+    Source: Howard and Ruder 2018 (1801.06146), equation 3, with ratio = 32, and cut = warmup_steps. Deviation: the
+    paper's cut_frac of the fall is taken to be cut / T exactly, so that the end is at peak / 32 even where cut was
+    rounded.
+    """
+
+    floor = 1.0 / 32
+
+    def curve(self, left):
+        """Returns what is left."""
+        return left
+
+
+SCHEDULES = {
+    "linear": LinearWarmup,
+    "cosine": CosineWarmup,
+    "polynomial": PolynomialWarmup,
+    "constant": ConstantWarmup,
+    "slanted_triangular": SlantedTriangular,
+}
+
+
+def make_schedule(name, peak, total_steps, warmup_steps=0, power=2.0):
+    """Returns a schedule by name.
+
+    Args:
+        name: str, a key of SCHEDULES.
+        peak: float. The highest learning rate.
+        total_steps, warmup_steps: int. Steps of the whole run, and of the rise.
+        power: float. For "polynomial" alone.
+    """
+    return SCHEDULES[name](peak, total_steps, warmup_steps, **({"power": power} if name == "polynomial" else {}))
 
 
 def linear_warmup(peak, total_steps, warmup_steps=0):

@@ -16,31 +16,48 @@ class Classification:
         labels: list of str or int. The classes, by number. For two, the second is the positive one of F1,
             ROC-AUC and average precision.
         outputs: int. Width of the head.
+        label_smoothing: float. The share ε of `training_loss`.
     """
 
     name = "classification"
     default_metric = "accuracy"
     metric_names = ("accuracy", "f1", "f1_macro", "f1_micro", "mcc", "roc_auc", "average_precision")
 
-    def __init__(self, labels):
-        self.labels = list(labels)
+    def __init__(self, labels, label_smoothing=0.0):
+        self.labels, self.label_smoothing = list(labels), label_smoothing
         self.outputs = len(self.labels)
         self._set = LabelSet(self.labels)
         if self.outputs < 2:
             raise InputError(f"Classification needs two classes at least. Received: {self.labels!r}.")
 
     @classmethod
-    def from_examples(cls, examples):
+    def from_examples(cls, examples, **options):
         """Returns the task whose labels are those of the examples (dicts with `label` and `where`)."""
-        return cls(sorted_labels(plain_label(example["label"], example["where"]) for example in examples))
+        labels = sorted_labels(plain_label(example["label"], example["where"]) for example in examples)
+        return cls(labels, **options)
 
     def encode_label(self, label, where):
         """Returns a label's number: int32."""
         return np.int32(self._set.index(label, where))
 
+    def initial_bias(self, labels):
+        """Returns the head's first biases, zeros as in google-research/bert: [outputs]."""
+        return np.zeros(self.outputs, np.float32)
+
     def loss(self, labels, logits):
         """Returns each example's cross-entropy: int [M], float [M, classes] -> float [M]."""
         return ops.sparse_categorical_crossentropy(ops.cast(labels, "int32"), logits, from_logits=True)
+
+    def training_loss(self, labels, logits):
+        """Returns the loss to train on, whose labels are smoothed; shapes as for `loss`.
+
+        The target of class k is q(k) = (1 - ε) [k = label] + ε / K. Source: Szegedy et al. 2015
+        (1512.00567), section 7.
+        """
+        if not self.label_smoothing:
+            return self.loss(labels, logits)
+        uniform = -ops.mean(ops.log_softmax(logits, axis=-1), axis=-1)
+        return (1 - self.label_smoothing) * self.loss(labels, logits) + self.label_smoothing * uniform
 
     def keras_metrics(self):
         """Returns metrics for `fit`."""

@@ -41,9 +41,17 @@ class Regression:
             raise InputError(f"{describe(where)}: the label {label!r} is no number; regression needs one in every row.")
         return np.float32(value)
 
+    def initial_bias(self, labels):
+        """Returns the head's first biases, zeros as in google-research/bert: [outputs]."""
+        return np.zeros(self.outputs, np.float32)
+
     def loss(self, labels, logits):
         """Returns each example's squared error: float [M], float [M, 1] -> float [M]."""
         return ops.square(logits[:, 0] - ops.cast(labels, logits.dtype))
+
+    def training_loss(self, labels, logits):
+        """Returns the loss to train on, which is `loss`."""
+        return self.loss(labels, logits)
 
     def keras_metrics(self):
         """Returns metrics for `fit`."""

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from tfbert.errors import InputError
+from tfbert.files import write_whole
 
 
 class Checkpoints:
@@ -51,21 +52,32 @@ class Checkpoints:
         for path in self._paths()[: -self._keep]:
             tf.io.gfile.remove(path)
 
-    def restore(self):
-        """Restores the newest whole checkpoint, if any; returns its state, else None. Damaged ones are reported."""
+    def clean(self):
+        """Removes what a run that was killed while it wrote has left."""
+        for path in tf.io.gfile.glob(os.path.join(self.folder, "*.partial")):
+            tf.io.gfile.remove(path)
+
+    def restore(self, check=lambda state: None):
+        """Restores the newest whole checkpoint, if any; returns its state, else None. Damaged ones are reported.
+
+        Args:
+            check: callable (state), called before anything is restored; may raise.
+        """
         for path in reversed(self._paths()):
             try:
                 tensors, about = _read(path)
             except (SafetensorError, ValueError, KeyError, tf.errors.OpError) as error:
                 print(f"{path} is damaged ({error}); the checkpoint before it is used.")
                 continue
+            state = json.loads(about["state"])
+            check(state)
             if tensors.keys() != self._variables.keys():
                 raise InputError(
                     f"{path} belongs to another model or optimiser; use another --output_dir, or --overwrite."
                 )
             for name, variable in self._variables.items():
                 variable.assign(tensors[name])
-            return json.loads(about["state"])
+            return state
         return None
 
     def _paths(self):
@@ -90,19 +102,6 @@ def check_disk(folder, model, optimizer, keep):
             f"{free / 1e9:.1f} GB free: "
             "choose another --output_dir, or lower --keep_checkpoints."
         )
-
-
-def write_whole(path, content):
-    """Writes bytes to a file that is either whole or not there: under another name first, then renamed."""
-    scratch = path + ".partial"
-    try:
-        with tf.io.gfile.GFile(scratch, "wb") as file:
-            file.write(content)
-        tf.io.gfile.rename(scratch, path, overwrite=True)
-    except tf.errors.OpError as error:
-        if tf.io.gfile.exists(scratch):
-            tf.io.gfile.remove(scratch)
-        raise InputError(f"{path} cannot be written ({error.message}); what was saved before is kept.") from None
 
 
 def _read(path):

@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from tfbert.training.strategy import compiles_all
+
 
 class Evaluator:
     """Runs a model over datasets; the function is traced once and serves them all.
@@ -15,9 +17,11 @@ class Evaluator:
     """
 
     def __init__(self, model, strategy=None, xla=False, steps_per_loop=32):
-        self.model, self._xla, self._steps_per_loop = model, xla, steps_per_loop
+        self.model, self._steps_per_loop = model, steps_per_loop
         self.strategy = strategy or tf.distribute.get_strategy()
-        self._forward = tf.function(self._outputs, jit_compile=True) if xla else self._outputs
+        self._static_shapes = xla or compiles_all(self.strategy)
+        jit = xla and not compiles_all(self.strategy)
+        self._forward = tf.function(self._outputs, jit_compile=True) if jit else self._outputs
         self._run = tf.function(self._run_steps)
 
     def outputs(self, dataset, on_loop=None):
@@ -27,7 +31,7 @@ class Evaluator:
             dataset: ExampleDataset, not shuffled.
             on_loop: callable (examples just done) called after each loop.
         """
-        dataset = dataset.with_shapes(static_shapes=self._xla)
+        dataset = dataset.with_shapes(self._static_shapes)
         replicas = self.strategy.num_replicas_in_sync
 
         def of_pipeline(context):

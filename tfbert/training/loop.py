@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.errors import InputError
+from tfbert.training.strategy import compiles_all, worker_values
 
 
 class TrainingLoop:
@@ -18,19 +19,20 @@ class TrainingLoop:
 
         Args:
             model: TextModel, created under `strategy.scope()`.
-            optimizer: a Keras optimizer that sums gradients over replicas, created under the same scope.
+            optimizer: AdamWeightDecay or Lamb, created under the same scope.
             strategy: tf.distribute.Strategy; None: the default one.
             accumulation: int. Parts in which a batch goes through the model.
             xla: bool. Compile the forward and backward pass; wants batches of static shapes.
-            data_seed: int. Decides the dropout masks, with the step and the replica.
+            data_seed: int. Decides the masks of dropout and mixout, with the step and the replica.
         """
         self.model, self.optimizer, self._accumulation = model, optimizer, accumulation
         self.strategy = strategy or tf.distribute.get_strategy()
-        self._variables = model.trainable_variables
         self._data_seed = data_seed
-        self._gradients = tf.function(self._loss_and_gradients, jit_compile=True) if xla else self._loss_and_gradients
+        jit = xla and not compiles_all(self.strategy)
+        self._gradients = tf.function(self._loss_and_gradients, jit_compile=True) if jit else self._loss_and_gradients
         with self.strategy.scope():
-            optimizer.build(self._variables)
+            optimizer.build(model.trainable_variables)
+            self._variables = optimizer.trained_variables
             self._sums = [_per_replica_zeros(v) for v in self._variables] if accumulation > 1 else []
             self._weight, self._loss = (_per_replica_zeros(tf.zeros([])) for _ in range(2))
         self._run = tf.function(self._run_steps)
@@ -52,8 +54,18 @@ class TrainingLoop:
         return iter(self.strategy.distribute_datasets_from_function(of_pipeline))
 
     def advance(self, batches, steps):
-        """Runs some steps; returns the loss of each, np.float32 [steps]."""
-        return self._run(batches, tf.constant(steps)).numpy()
+        """Runs some steps; returns the loss of each, np.float32 [steps].
+
+        Raises:
+            InputError: another worker is gone.
+        """
+        try:
+            return self._run(batches, tf.constant(steps)).numpy()
+        except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+            raise InputError(
+                "Another machine has stopped answering, so that this one stops too; start the same command on all of "
+                f"them again, and it goes on from the last checkpoint. ({error.message.splitlines()[0]})"
+            ) from None
 
     @tf.autograph.experimental.do_not_convert
     def step_on(self, batch):
@@ -101,10 +113,13 @@ class TrainingLoop:
 
     def _loss_and_gradients(self, features, labels, weights, weight, seed):
         """Returns the share's part of the step's loss, sum(weights * losses) / weight, and its gradients."""
-        with tf.GradientTape() as tape:
+        variables = [v.value for v in self._variables]
+        # Only what is trained is watched, so that there is no backward pass below its lowest layer.
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
             outputs = self.model(features, training=True, seed=seed)
-            loss = tf.reduce_sum(weights * self.model.task.loss(labels, outputs)) / weight
-        return loss, [tf.convert_to_tensor(g) for g in tape.gradient(loss, [v.value for v in self._variables])]
+            loss = tf.reduce_sum(weights * self.model.task.training_loss(labels, outputs)) / weight
+        return loss, [tf.convert_to_tensor(g) for g in tape.gradient(loss, variables)]
 
     def _seed(self, part):
         """Returns the dropout seed of one part of this step on this replica: int32 [2]."""
@@ -140,22 +155,24 @@ def train(
     data_seed=0,
     events=(),
     on_loop=None,
+    stop=None,
 ):
     """Trains a model on a dataset, on the devices of a strategy.
 
     Args:
         model: TextModel, created under `strategy.scope()`.
         dataset: ExampleDataset.
-        optimizer: AdamWeightDecay; it goes on from the step it has reached.
+        optimizer: AdamWeightDecay or Lamb; it goes on from the step it has reached.
         strategy: tf.distribute.Strategy; None: the default one.
         epochs: float. Passes over the data.
         steps: int. Steps in all; overrides `epochs`.
         accumulation: int. Parts in which a batch goes through the model.
         steps_per_loop: int. Steps between two looks of the host.
         xla: bool. Compile the forward and backward pass.
-        data_seed: int. Decides the dropout masks.
+        data_seed: int. Decides the masks of dropout and mixout.
         events: list of (every, function). After each `every` steps and at the end, `function(step)` is called.
         on_loop: callable (step, losses) called after each loop, before the events.
+        stop: callable () -> bool, asked after the events. True on any worker ends the training there, on all.
 
     Returns:
         np.float32 [steps]. The loss of each step that was run.
@@ -165,19 +182,21 @@ def train(
     """
     loop = TrainingLoop(model, optimizer, strategy, accumulation, xla, data_seed)
     total = steps or total_steps(dataset.steps_per_epoch, epochs)
-    batches = loop.batches(dataset.with_shapes(static_shapes=xla), total)
+    batches = loop.batches(dataset.with_shapes(static_shapes=xla or compiles_all(loop.strategy)), total)
     step, history = loop.step, []
     while step < total:
-        stop = min([total, step + steps_per_loop] + [(step // every + 1) * every for every, _ in events])
-        losses = loop.advance(batches, stop - step)
+        end = min([total, step + steps_per_loop] + [(step // every + 1) * every for every, _ in events])
+        losses = loop.advance(batches, end - step)
         _check_finite(losses, step)
-        step = stop
+        step = end
         history.append(losses)
         if on_loop:
             on_loop(step, losses)
         for every, function in events:
             if step % every == 0 or step == total:
                 function(step)
+        if stop and worker_values(loop.strategy, int(stop())).any():
+            break
     return np.concatenate(history) if history else np.zeros(0, np.float32)
 
 

@@ -6,6 +6,8 @@ import os
 import tensorflow as tf
 from tqdm import tqdm
 
+from tfbert.files import write_whole
+
 
 class RunLog:
     """The records of one run.
@@ -16,7 +18,7 @@ class RunLog:
         pending: list of float. Losses since the last line.
     """
 
-    def __init__(self, output_dir, total_steps, batch_size, first_step=0, pending=()):
+    def __init__(self, output_dir, total_steps, batch_size, first_step=0, pending=(), writes=True):
         """Opens the records.
 
         Args:
@@ -25,19 +27,20 @@ class RunLog:
             batch_size: int. For the examples a second.
             first_step: int. Where a resumed run goes on; later lines of an earlier try are dropped.
             pending: list of float. What `pending` was when the checkpoint was saved.
+            writes: bool. Off on all workers but one, which then say and write nothing.
         """
         self._path = os.path.join(output_dir, "metrics.jsonl")
-        self._lines = _lines_until(self._path, first_step)
-        self._batch_size = batch_size
-        self._summary = tf.summary.create_file_writer(output_dir)
-        self.pending, self._bar = (
-            list(pending),
-            tqdm(total=total_steps, initial=first_step, unit="step", mininterval=1.0),
-        )
+        self._batch_size, self._writes, self.pending = batch_size, writes, list(pending)
+        if writes:
+            self._lines = _lines_until(self._path, first_step)
+            self._summary = tf.summary.create_file_writer(output_dir)
+            self._bar = tqdm(total=total_steps, initial=first_step, unit="step", mininterval=1.0)
 
     def steps(self, step, losses):
         """Takes the losses of the steps just done; moves the bar."""
         self.pending.extend(losses.tolist())
+        if not self._writes:
+            return
         self._bar.update(len(losses))
         rate = self._bar.format_dict["rate"]
         speed = {"examples/s": f"{rate * self._batch_size:.1f}"} if rate else {}
@@ -57,17 +60,20 @@ class RunLog:
 
     def say(self, text):
         """Prints a line above the bar."""
-        tqdm.write(text)
+        if self._writes:
+            tqdm.write(text)
 
     def close(self):
         """Ends the bar and the event file."""
-        self._bar.close()
-        self._summary.close()
+        if self._writes:
+            self._bar.close()
+            self._summary.close()
 
     def _write(self, step, values):
+        if not self._writes:
+            return
         self._lines.append(json.dumps({"step": step, **values}))
-        with tf.io.gfile.GFile(self._path, "w") as file:
-            file.write("".join(line + "\n" for line in self._lines))
+        write_whole(self._path, "".join(line + "\n" for line in self._lines).encode())
         with self._summary.as_default(step=step):
             for name, value in values.items():
                 if name != "split":

@@ -1,0 +1,89 @@
+"""Mixout: dropout that falls back on the pre-trained weights instead of on 0."""
+
+import keras
+from keras import ops
+
+from tfbert.models.dropout import dropout, site_seed
+
+_SITE = 20_000
+
+
+class Mixout(keras.layers.Layer):
+    """Mixes the kernels of an encoder's dense layers with the values they had when it was made.
+
+        W_mix = ( M̄ U + M W - p U ) / (1 - p) = U + M / (1 - p) ⊙ (W - U)
+
+    where U is the kernel's value at the start, M has a 1 for each input unit that keeps its weights and a 0, with
+    probability p, for each that falls back on U with all its outgoing weights, and M̄ = 1 - M. E[W_mix] = W. M is drawn
+    anew for each kernel in each step, from the step's seed: like dropout's masks it depends on the replica and on the
+    part of an accumulated step, so each of them mixes in its own way. Outside training nothing is mixed.
+
+    Source: Lee et al. 2019 (1909.11299), section 3 and figure 1. As there, biases are not mixed, and new weights (the
+    head) have dropout. Deviation from the authors' code: the gradient is that of the formula, M / (1 - p) times that of
+    W_mix, where the code leaves out the 1 / (1 - p). Deviation from Zhang et al. 2020 (2006.05987), who also mix the
+    head, with its initial weights.
+
+    Args:
+        encoder: BertEncoder, with its pre-trained weights.
+        probability: float, p; kept to within 2^-17, as `dropout` keeps its rate.
+        layers: iterable of int. Layers to mix.
+        pooler: bool. Whether to mix the pooler.
+    """
+
+    def __init__(self, encoder, probability, layers, pooler):
+        super().__init__(name="mixout")
+        self.probability, self.layers = probability, frozenset(layers)
+        blocks = [encoder.backbone.transformer_layers[layer] for layer in sorted(self.layers)]
+        mixed = [dense for block in blocks for dense in _dense_of(block)]
+        mixed += [encoder.backbone.pooled_dense] if pooler else []
+        self._sites = {dense.path: _SITE + number for number, dense in enumerate(mixed)}
+        self._references = {}
+        for dense in mixed:
+            reference = self.add_weight(
+                name=dense.path.replace("/", "_"), shape=dense.kernel.shape, initializer="zeros", trainable=False
+            )
+            reference.assign(dense.kernel)
+            self._references[dense.path] = reference
+        self.built = True
+
+    def mix(self, dense, kernel, seed):
+        """Returns the kernel to compute with: float [inputs, outputs] -> the same.
+
+        Args:
+            dense: layer of the encoder.
+            kernel: its kernel, in two dimensions.
+            seed: int32 [2], the step's; None outside training.
+        """
+        if seed is None or dense.path not in self._sites:
+            return kernel
+        reference = ops.reshape(self._references[dense.path], kernel.shape)
+        ones = ops.ones((kernel.shape[0], 1), kernel.dtype)
+        kept = dropout(ones, self.probability, site_seed(seed, self._sites[dense.path]))
+        return reference + kept * (kernel - reference)
+
+
+def add_mixout(encoder, probability, reinit_layers=0, reinit_pooler=False):
+    """Puts mixout in place of dropout in an encoder; see `Mixout`.
+
+    The layers it covers drop nothing out, nor do the embeddings. Layers that were re-initialised have no pre-trained
+    weights to fall back on: they keep their dropout.
+
+    Args:
+        encoder: BertEncoder, changed in place.
+        probability: float, p.
+        reinit_layers: int. So many of the top layers are new.
+        reinit_pooler: bool. Whether the pooler is new.
+    """
+    encoder.mixout = Mixout(encoder, probability, range(encoder.num_layers - reinit_layers), not reinit_pooler)
+
+
+def _dense_of(block):
+    attention = block._self_attention_layer
+    return (
+        attention.query_dense,
+        attention.key_dense,
+        attention.value_dense,
+        attention.output_dense,
+        block._feedforward_intermediate_dense,
+        block._feedforward_output_dense,
+    )

@@ -1,0 +1,39 @@
+"""LAMB: AdamWeightDecay with each variable's step scaled to the variable's own size."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfbert.optim.adam_weight_decay import AdamWeightDecay
+
+
+@keras.saving.register_keras_serializable("tfbert")
+class Lamb(AdamWeightDecay):
+    """Layer-wise adaptive Adam for large batches; takes the arguments of `AdamWeightDecay`, and does all it does.
+
+        u = m̂ / (√v̂ + ε) + w (θ - θ_ref)
+        θ ← θ - η(t) λ(θ) r u,    r = ‖θ‖ / ‖u‖, and 1 where either norm is 0
+
+    with m̂, v̂ and the other names as there. A "layer" of the paper is a variable.
+
+    Source: You et al. 2019 (1904.00962), algorithm 2, with φ(z) = z. Deviations: variables without weight decay
+    (LayerNorm and biases) have r = 1, as in the authors' own code, since a bias that starts at 0 would hardly move
+    otherwise; gradients are clipped by their global norm first, as there too.
+    """
+
+    def __init__(self, *args, name="lamb", **kwargs):
+        super().__init__(*args, name=name, **kwargs)
+
+    def _move(self, index, gradient, variable, rate, t):
+        """Updates θ, m and v of one variable."""
+        m, v = self._momentums[index].value, self._velocities[index].value
+        beta_1, beta_2 = np.float32(self.beta_1), np.float32(self.beta_2)  # as _corrections takes them to be
+        m.assign_add((1 - beta_1) * (gradient - m))
+        v.assign_add((1 - beta_2) * (tf.square(gradient) - v))
+        c1, root_c2 = self._corrections(t)
+        update = (m / c1) / (tf.sqrt(v) / root_c2 + self.epsilon)
+        if self._decays[index]:
+            update += self._decays[index] * self._from_reference(index, variable)
+            size, step = tf.norm(variable), tf.norm(update)
+            rate = rate * tf.where((size > 0) & (step > 0), tf.math.divide_no_nan(size, step), 1.0)
+        variable.assign_sub(rate * update)

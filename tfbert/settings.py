@@ -1,0 +1,84 @@
+"""One setting: how it is declared, and how its value is read from text, YAML or Python."""
+
+import dataclasses
+import types
+import typing
+
+from tfbert.errors import InputError
+
+
+def setting(default, help, *, minimum=None, above=None, maximum=None, below=None, choices=None):
+    """Declares one setting: a dataclass field with its meaning and the values allowed.
+
+    Args:
+        default: the value when nobody gives one; a list setting has a tuple.
+        help: str. What it means, with its unit; one sentence without a full stop.
+        minimum, above, maximum, below: number. The range: at least, more than, at most, less than.
+        choices: sequence of str. The only values allowed.
+    """
+    rules = {"help": help, "minimum": minimum, "above": above, "maximum": maximum, "below": below,
+             "choices": choices}  # fmt: skip
+    return dataclasses.field(default=default, metadata=rules)
+
+
+def read_value(field, value):
+    """Returns a setting's value in the type it was declared with, or raises InputError."""
+    kind, optional = kind_of(field)
+    if value is None or (isinstance(value, str) and optional and value.lower() in ("none", "null")):
+        if optional:
+            return None
+        raise InputError(f"--{field.name} needs {allowed(field)}. Received: nothing.")
+    try:
+        value = _convert(value, kind)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise InputError(f"--{field.name} must be {allowed(field)}. Received: {value!r}.") from None
+    rules = field.metadata
+    within = (
+        (rules["minimum"] is None or value >= rules["minimum"])
+        and (rules["above"] is None or value > rules["above"])
+        and (rules["maximum"] is None or value <= rules["maximum"])
+        and (rules["below"] is None or value < rules["below"])
+        and (rules["choices"] is None or value in rules["choices"])
+    )
+    if not within:
+        raise InputError(f"--{field.name} must be {allowed(field)}. Received: {value!r}.")
+    return value
+
+
+def kind_of(field):
+    """Returns (type, whether None is allowed) of a field declared as `T`, `T | None` or `tuple[str, ...]`."""
+    parts = typing.get_args(field.type) if isinstance(field.type, types.UnionType) else (field.type,)
+    kind = next(part for part in parts if part is not types.NoneType)
+    return typing.get_origin(kind) or kind, types.NoneType in parts
+
+
+def _convert(value, kind):
+    if kind is tuple:
+        return tuple(str(item) for item in ([value] if isinstance(value, str) else value))
+    if kind is bool:
+        return value if isinstance(value, bool) else _BOOLEANS[value.lower()]
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise TypeError(value)
+    if kind is int and isinstance(value, float):
+        if not value.is_integer():
+            raise ValueError(value)
+        return int(value)
+    return kind(value)
+
+
+def allowed(field):
+    """Returns which values a setting takes, in words."""
+    kind, _ = kind_of(field)
+    rules = field.metadata
+    if rules["choices"]:
+        return " | ".join(rules["choices"])
+    words = {str: "text", int: "a whole number", float: "a number", bool: "true or false", tuple: "a list"}[kind]
+    bounds = [
+        f"{word} {rules[rule]}"
+        for rule, word in (("minimum", "≥"), ("above", ">"), ("maximum", "≤"), ("below", "<"))
+        if rules[rule] is not None
+    ]
+    return " ".join([words, " and ".join(bounds)]).strip()
+
+
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False}

@@ -1,0 +1,43 @@
+"""SIGTERM and Ctrl-C: the running steps end, the run is saved, the program stops."""
+
+import signal
+import threading
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run was asked to stop, and has been saved.
+
+    Attributes:
+        signal: signal.Signals. What asked it to.
+        step: int. Where it stands.
+    """
+
+    def __init__(self, signal_number, step):
+        super().__init__(f"Stopped by {signal.Signals(signal_number).name} at step {step}, which is saved.")
+        self.signal, self.step = signal.Signals(signal_number), step
+
+
+class Interruption:
+    """Notes SIGTERM and SIGINT while it is entered; the second SIGINT interrupts at once, as usual.
+
+    Outside the main thread it notes nothing, since only that one may handle signals.
+
+    Attributes:
+        signal: int. The first signal that came; None: none has.
+    """
+
+    def __init__(self):
+        self.signal, self._before = None, {}
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)}
+        return self
+
+    def __exit__(self, *error):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number, frame):
+        self.signal = self.signal or number
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""Times one training step with each few-sample technique beside a plain one, in turn, and prints a JSON line each.
+
+    .venv/bin/python tools/bench_steps.py --train=data/rte/train.jsonl
+
+Every variant trains a model of its own on the same batches; in each round each variant does `--steps` steps, so that
+whatever else the machine does falls on all of them. `ratio`: the median over the rounds of its time over the plain
+one's in the same round.
+"""
+
+import argparse
+import json
+import os
+import time
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--train", required=True, help="JSONL: text or text_a/text_b, and label")
+parser.add_argument("--model", default="minilm", help="preset")
+parser.add_argument("--batch", type=int, default=32)
+parser.add_argument("--rounds", type=int, default=10)
+parser.add_argument("--steps", type=int, default=3)
+parser.add_argument("--bf16", action="store_true", help="mixed_bfloat16")
+parser.add_argument("--only", nargs="*", help="variants, beside the plain one")
+args = parser.parse_args()
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import numpy as np  # noqa: E402
+
+import tfbert  # noqa: E402
+from tfbert.optim import OPTIMIZERS  # noqa: E402
+from tfbert.optim.multipliers import freeze, gradual_unfreezing, pretrained  # noqa: E402
+from tfbert.training.loop import TrainingLoop  # noqa: E402
+
+with open(args.train, encoding="utf-8") as lines:
+    rows = [json.loads(line) for line in lines]
+pairs = "text_b" in rows[0]
+columns = {"text_column": "text_a" if pairs else "text", "text_pair_column": "text_b" if pairs else None}
+task = tfbert.TASKS["classification"](sorted({row["label"] for row in rows}))
+
+# Variant -> arguments of the optimiser, from the encoder.
+VARIANTS = {
+    "plain": lambda encoder: {},
+    "mixout": lambda encoder: {},
+    "prior_decay": lambda encoder: {"prior_weight_decay": pretrained(encoder)},
+    "layer_decay": lambda encoder: {"lr_multipliers": tfbert.layer_decay(encoder, 0.95)},
+    "freeze_half": lambda encoder: {"lr_multipliers": freeze(encoder, layers=encoder.num_layers // 2)},
+    "unfreeze": lambda encoder: {"start_steps": gradual_unfreezing(encoder, 1)},
+    "ema": lambda encoder: {"ema_decay": 0.999},
+    "lamb": lambda encoder: {},
+}
+
+
+def advance_of(name):
+    """Returns a function that runs so many steps of a variant, already traced and warm."""
+    encoder = tfbert.load_encoder(args.model, dtype="mixed_bfloat16" if args.bf16 else "float32")
+    if name == "mixout":
+        tfbert.add_mixout(encoder, 0.1)
+    model = tfbert.build_model(encoder, task)
+    dataset = tfbert.make_dataset(args.train, encoder.tokenizer, task, args.batch, 128, 0, **columns)
+    steps = args.rounds * args.steps + 3
+    optimizer = OPTIMIZERS["lamb" if name == "lamb" else "adamw"](
+        tfbert.linear_warmup(2e-5, steps), **VARIANTS[name](encoder)
+    )
+    loop = TrainingLoop(model, optimizer)
+    batches = loop.batches(dataset, steps)
+    loop.advance(batches, 3)
+    return lambda: loop.advance(batches, args.steps)
+
+
+names = ["plain", *(args.only or [name for name in VARIANTS if name != "plain"])]
+advance = {name: advance_of(name) for name in names}
+times = {name: [] for name in names}
+for _ in range(args.rounds):
+    for name in names:
+        begin = time.perf_counter()
+        advance[name]()
+        times[name].append((time.perf_counter() - begin) / args.steps)
+for name in names:
+    ratio = np.median(np.array(times[name]) / np.array(times["plain"]))
+    print(json.dumps({"variant": name, "ms_per_step": round(1e3 * float(np.median(times[name])), 1),
+                      "ratio": round(float(ratio), 3)}))  # fmt: skip
