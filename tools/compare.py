@@ -11,6 +11,7 @@ The first is the one that the others are compared with. A comparison of the same
 import argparse
 import datetime
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -43,7 +44,8 @@ def main():
 
 def reported(command):
     """Returns the JSON object on the last line that a program prints."""
-    result = subprocess.run(shlex.split(command), capture_output=True, text=True, cwd=ROOT)
+    words = [os.path.expandvars(os.path.expanduser(word)) for word in shlex.split(command)]
+    result = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
     if result.returncode:
         sys.exit(f"{command} failed: {result.stderr[-2000:]}")
     return json.loads(result.stdout.strip().splitlines()[-1])

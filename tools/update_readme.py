@@ -81,7 +81,7 @@ def bench(measured):
                 f"| {program['name']} | {program['total_s']:.1f} s | {program['examples_per_s']:.1f} | {first} "
                 f"| {program['peak_rss_mb'] / 1024:.2f} GiB | {ours / program['total_s']:.2f} |"
             )
-        lines.append("")
+        lines += ["", "```bash", *(program["command"] for program in comparison["programs"]), "```", ""]
     return "\n".join(lines[:-1])
 
 
