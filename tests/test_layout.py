@@ -20,10 +20,13 @@ ORDER = [
     "models",
     "optim",
     "training",
+    "tpu",
     "model_card",
     "predict",
     "parts",
     "training_run",
+    "doctor",
+    "preflight",
     "modes",
     "run",
 ]

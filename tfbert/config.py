@@ -122,7 +122,7 @@ class OptimizerConfig:
 class TrainingConfig:
     """The run: how long, how often, how large."""
 
-    mode: str = setting("train", "What to do", choices=("train", "evaluate", "predict"))
+    mode: str = setting("train", "What to do", choices=("train", "evaluate", "predict", "preflight"))
     output_dir: str | None = setting(None, "Folder for everything that is written; local or gs://")
     overwrite: bool = setting(False, "Replace what an earlier run left in output_dir")
     resume_changed: bool = setting(False, "Go on from a checkpoint although settings or data have changed since")
@@ -176,6 +176,10 @@ class RuntimeConfig:
         "Steps run on the device between two looks of the host; default: 1 on CPU, 10 on GPU, 100 on TPU",
         minimum=1,
     )
+    topology: str | None = setting(
+        None, "TPU that preflight asks about, as Google names it: v5e-1, v5e-8, v4-8, v5p-8, v6e-8, …"
+    )
+    doctor: bool = setting(False, "In preflight: only check this environment's versions, variables and bucket")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,6 +228,7 @@ def check_complete(config):
         "train": ("preset", "train_file", "output_dir"),
         "evaluate": ("test_file", "output_dir"),
         "predict": ("test_file", "output_dir"),
+        "preflight": () if config.runtime.doctor else ("preset", "train_file", "output_dir", "topology"),
     }[config.training.mode]
     values = config.as_dict()
     missing = [
@@ -338,6 +343,8 @@ def _check_together(config):
         )
     if training.best_metric and training.mode == "train" and not data.dev_file:
         raise InputError(f"--best_metric={training.best_metric} needs --dev_file, on which it is measured.")
+    if runtime.doctor and training.mode != "preflight":
+        raise InputError(f"--doctor goes with --mode=preflight. Received: --mode={training.mode}.")
     if training.eval_steps and training.mode == "train" and not data.dev_file:
         raise InputError(f"--eval_steps={training.eval_steps} needs --dev_file, on which to evaluate.")
 

@@ -13,20 +13,19 @@ from tfbert.files import write_whole
 from tfbert.model_card import write_model_card
 from tfbert.models.presets import find_preset
 from tfbert.models.saved_model import load_model
-from tfbert.models.text_model import build_model
 from tfbert.optim.multipliers import describe_groups
 from tfbert.parts import (
     datasets_of,
     dtype_of,
-    encoder_of,
+    model_of,
     optimizer_of,
-    seed_of,
     strategy_of,
     task_of,
     text_columns_of,
     uses_xla,
 )
 from tfbert.predict import predict_file
+from tfbert.preflight import describe, preflight, refusal
 from tfbert.training.checkpoints import check_disk
 from tfbert.training.evaluation import Evaluator
 from tfbert.training.loop import total_steps
@@ -54,17 +53,7 @@ def train_mode(config):
     datasets = datasets_of(config, tokenizer, task)
 
     with strategy.scope():
-        encoder = encoder_of(config, preset)
-        model = build_model(
-            encoder,
-            task,
-            tokenizer,
-            config.model.pooling,
-            data.max_seq_length,
-            text_columns_of(data),
-            seed_of(training, training.init_seed),
-            datasets["train"].examples.labels,
-        )
+        model = model_of(config, preset, tokenizer, task, datasets["train"].examples.labels)
         steps = training.max_steps or total_steps(datasets["train"].steps_per_epoch, training.num_train_epochs)
         optimizer = optimizer_of(config, model, steps)
         optimizer.build(model.trainable_variables)
@@ -135,7 +124,34 @@ def predict_mode(config):
     return {"predictions": path, "examples": count}
 
 
-MODES = {"train": train_mode, "evaluate": evaluate_mode, "predict": predict_mode}
+def preflight_mode(config):
+    """Finds out whether this training would run on a TPU, into `preflight.json`: what --mode=preflight does.
+
+    Returns:
+        dict. The content of `preflight.json`.
+
+    Raises:
+        InputError: it would not run.
+    """
+    data, training = config.data, config.training
+    preset = find_preset(config.model.preset, config.model.cache_dir)
+    tokenizer = preset.tokenizer(data.do_lower_case)
+    task = task_of(config)
+    dataset = datasets_of(config, tokenizer, task)["train"]
+    model = model_of(config, preset, tokenizer, task, dataset.examples.labels)
+    steps = training.max_steps or total_steps(dataset.steps_per_epoch, training.num_train_epochs)
+    optimizer = optimizer_of(config, model, steps)
+    found = preflight(model, optimizer, dataset, config.runtime.topology, training.gradient_accumulation_steps)
+    tf.io.gfile.makedirs(training.output_dir)
+    write_whole(os.path.join(training.output_dir, "preflight.json"), json.dumps(found, indent=2).encode())
+    print(describe(found))
+    if not found["would_run"]:
+        raise InputError(refusal(found))
+    print(f"It would run on {found['topology']}.")
+    return found
+
+
+MODES = {"train": train_mode, "evaluate": evaluate_mode, "predict": predict_mode, "preflight": preflight_mode}
 
 
 def _saved_model(config):

@@ -6,6 +6,7 @@ from tfbert.data.tokenized import tokenize_examples
 from tfbert.errors import InputError
 from tfbert.models.mixout import add_mixout
 from tfbert.models.reinit import reinitialize
+from tfbert.models.text_model import build_model
 from tfbert.optim import OPTIMIZERS
 from tfbert.optim.multipliers import HEAD, freeze, gradual_unfreezing, layer_decay, parse_multipliers, pretrained
 from tfbert.optim.schedules import make_schedule
@@ -75,6 +76,21 @@ def encoder_of(config, preset):
     if settings.mixout:
         add_mixout(encoder, settings.mixout, settings.reinit_layers, settings.reinit_pooler)
     return encoder
+
+
+def model_of(config, preset, tokenizer, task, train_labels):
+    """Returns the TextModel to train: the encoder with what is new in it, and a new head."""
+    data, training = config.data, config.training
+    return build_model(
+        encoder_of(config, preset),
+        task,
+        tokenizer,
+        config.model.pooling,
+        data.max_seq_length,
+        text_columns_of(data),
+        seed_of(training, training.init_seed),
+        train_labels,
+    )
 
 
 def optimizer_of(config, model, steps):

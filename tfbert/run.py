@@ -7,6 +7,7 @@ from absl import app, logging
 
 from tfbert.callable_module import make_callable
 from tfbert.config import check_complete, config_from_flags, define_flags
+from tfbert.doctor import check_environment
 from tfbert.errors import InputError
 from tfbert.training.interruption import Interrupted
 from tfbert.training.tpu_variables import tpu_variables
@@ -26,6 +27,8 @@ def run(config):
         Interrupted: SIGTERM or Ctrl-C; what was trained is saved.
     """
     check_complete(config)
+    if config.runtime.doctor:  # looks from outside: a broken TensorFlow aborts the process that imports it
+        return check_environment(config.training.output_dir)
     if config.runtime.tpu or config.runtime.strategy == "tpu":
         variables = tpu_variables(config.runtime.tpu or "local")
         os.environ.update(variables)

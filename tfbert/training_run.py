@@ -39,6 +39,8 @@ _FREE = {
     "worker_hosts",
     "worker_index",
     "steps_per_loop",
+    "topology",
+    "doctor",
 }
 
 

@@ -67,6 +67,14 @@ class TrainingLoop:
                 f"them again, and it goes on from the last checkpoint. ({error.message.splitlines()[0]})"
             ) from None
 
+    @tf.autograph.experimental.do_not_convert
+    def step_on(self, batch):
+        """Runs one optimiser step of one replica on one share of its batch: what `tfbert.preflight` has compiled."""
+        if self._accumulation == 1:
+            return self._whole_step(batch)
+        self._part_of_step(batch, 0)
+        return self._end_of_step()
+
     def _run_steps(self, batches, steps):
         losses = tf.TensorArray(tf.float32, steps)
         for i in tf.range(steps):
