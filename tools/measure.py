@@ -17,7 +17,6 @@ import platform
 import shutil
 import subprocess
 import sys
-import time
 
 ROOT = pathlib.Path(__file__).parents[1]
 MEASURED = ROOT / "configs" / "measured.json"
@@ -61,18 +60,15 @@ def measure(name, seed, data):
     flags = flags if columns else []
     command = ["python", "-m", "tfbert.run", f"--config=configs/{name}.yaml", *flags]
     output = ROOT / "runs" / f"{name}-{seed}"
-    begin = time.time()
     run = [sys.executable, *command[1:], f"--seed={seed}", f"--output_dir={output}", "--overwrite"]
     subprocess.run(run, check=True, cwd=ROOT)
-    seconds = time.time() - begin
     lines = [json.loads(line) for line in (output / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     scores = [line for line in lines if line["split"] == "dev"][-1]
     measured = read()
-    entry = measured.setdefault(name, {"scores": {}, "seconds": {}})
+    entry = measured.setdefault(name, {"scores": {}})
     entry["scores"][str(seed)] = {key: value for key, value in scores.items() if key not in ("step", "split")}
-    entry["seconds"][str(seed)] = round(seconds)
     entry |= {"command": " ".join(command), "date": str(datetime.date.today()), "machine": machine(),
-              "versions": versions(), "split": split}  # fmt: skip
+              "versions": versions()}  # fmt: skip
     write(measured)
     shutil.rmtree(output)
 
@@ -83,7 +79,7 @@ def keep_peer(path):
     for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines():
         run = json.loads(line)
         scores = {name: run["result"][name] for name in ("accuracy", "f1", "mcc")}
-        peer = measured.setdefault(run["task"], {"scores": {}, "seconds": {}}).setdefault("peer", {"scores": {}})
+        peer = measured.setdefault(run["task"], {"scores": {}}).setdefault("peer", {"scores": {}})
         peer["scores"][str(run["seed"])] = scores
     write(measured)
 

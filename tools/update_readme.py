@@ -14,7 +14,9 @@ import textwrap
 import numpy as np
 
 ROOT = pathlib.Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
+
+from measure import FILES  # noqa: E402
 
 from tfbert.config import flags_table  # noqa: E402
 
@@ -92,13 +94,12 @@ def write_header(path, name, entry):
     body = text[re.search(r"^(?!#|\n)", text, flags=re.MULTILINE).start() :]
     results = ", ".join(f"{NAMES[metric]} {spread(entry, metric)}" for metric in SHOWN[name][1])
     seeds = ", ".join(sorted(entry["scores"], key=int))
-    seconds = np.mean(list(entry["seconds"].values()))
     header = [
         first,
         "#",
         *textwrap.wrap(entry["command"], 118, initial_indent="# ", subsequent_indent="#     ", break_on_hyphens=False),
-        f"# {results} (mean ± standard deviation over seeds {seeds}; {entry['split']} set, after the last step),",
-        f"# {seconds:.0f} s a run. {entry['date']}, {entry['machine']}; {entry['versions']}.",
+        f"# {results} (mean ± standard deviation over seeds {seeds}; {FILES[name][1]} set, after the last step),",
+        f"# {entry['date']}, {entry['machine']}; {entry['versions']}.",
     ]
     path.write_text("\n".join(header) + "\n\n" + body, encoding="utf-8")
 
