@@ -141,6 +141,15 @@ def random_texts(count, seed=0, longest=30):
     return [" ".join(rng.choice(words, rng.integers(0, longest))) for _ in range(count)]
 
 
+def file_flags(folder):
+    """Writes 61 training and 21 dev rows of two labels to a folder; returns the flags that name the files."""
+    for split, count, seed in (("train", 61, 0), ("dev", 21, 1)):
+        texts = [text or "empty" for text in random_texts(count, seed)]
+        rows = "".join(f"{text}\t{'ja' if 'printer' in text else 'nein'}\n" for text in texts)
+        (folder / f"{split}.tsv").write_text("text\tlabel\n" + rows, "utf-8")
+    return [f"--train_file={folder}/train.tsv", f"--dev_file={folder}/dev.tsv"]
+
+
 def command(*arguments, check=None, environment=None):
     """Runs `python -m tfbert.run` in a process of its own; returns the CompletedProcess."""
     result = subprocess.run(

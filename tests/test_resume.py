@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.conftest import ROOT, command, finish, random_texts, workers
+from tests.conftest import ROOT, command, file_flags, finish, workers
 
 STEPS = 60
 FLAGS = ("--max_seq_length=32", "--train_batch_size=8", "--learning_rate=3e-3", f"--max_steps={STEPS}",
@@ -21,11 +21,7 @@ FLAGS = ("--max_seq_length=32", "--train_batch_size=8", "--learning_rate=3e-3", 
 def flags(tiny, tmp_path_factory):
     """Flags of a run whose epochs end between checkpoints, with dropout."""
     folder = tmp_path_factory.mktemp("data")
-    for split, count, seed in (("train", 61, 0), ("dev", 21, 1)):
-        texts = [text or "empty" for text in random_texts(count, seed)]
-        rows = "".join(f"{text}\t{'ja' if 'printer' in text else 'nein'}\n" for text in texts)
-        (folder / f"{split}.tsv").write_text("text\tlabel\n" + rows, "utf-8")
-    return [f"--preset={tiny}", f"--train_file={folder}/train.tsv", f"--dev_file={folder}/dev.tsv", *FLAGS]
+    return [f"--preset={tiny}", *file_flags(folder), *FLAGS]
 
 
 def newest_step(output):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tests.conftest import command, finish, random_texts, workers
+from tests.conftest import command, file_flags, finish, workers
 from tfbert import InputError
 from tfbert.training.strategy import make_strategy
 from tfbert.training.tpu_variables import tpu_variables
@@ -16,11 +16,7 @@ from tfbert.training.tpu_variables import tpu_variables
 def flags(tiny, tmp_path_factory):
     """61 rows in batches of 16: every epoch's last batch is short; clipping bites, tokens repeat; no dropout."""
     folder = tmp_path_factory.mktemp("data")
-    for split, count, seed in (("train", 61, 0), ("dev", 21, 1)):
-        texts = [text or "empty" for text in random_texts(count, seed)]
-        rows = "".join(f"{text}\t{'ja' if 'printer' in text else 'nein'}\n" for text in texts)
-        (folder / f"{split}.tsv").write_text("text\tlabel\n" + rows, "utf-8")
-    return [f"--preset={tiny}", f"--train_file={folder}/train.tsv", f"--dev_file={folder}/dev.tsv", "--dropout=0",
+    return [f"--preset={tiny}", *file_flags(folder), "--dropout=0",
             "--max_seq_length=32", "--train_batch_size=16", "--learning_rate=3e-3", "--max_steps=30",
             "--max_grad_norm=0.5", "--layer_lr_decay=0.9", "--save_summary_steps=1",
             "--save_checkpoints_steps=30"]  # fmt: skip
