@@ -153,7 +153,7 @@ def file_flags(folder):
 def command(*arguments, check=None, environment=None):
     """Runs `python -m tfbert.run` in a process of its own; returns the CompletedProcess."""
     result = subprocess.run(
-        [sys.executable, "-m", "tfbert.run", *arguments], capture_output=True, text=True, timeout=280,
+        [sys.executable, "-m", "tfbert.run", *arguments], capture_output=True, text=True, timeout=600,
         cwd=ROOT, env={**os.environ, **(environment or {})},
     )  # fmt: skip
     if check is not None:
@@ -185,6 +185,6 @@ def free_ports(count):
 
 def finish(processes):
     """Waits for the end of processes that must succeed; returns what each printed."""
-    outputs = [process.communicate(timeout=250)[0] for process in processes]
+    outputs = [process.communicate(timeout=600)[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * len(processes), outputs[0][-3000:]
     return outputs
