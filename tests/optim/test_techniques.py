@@ -138,7 +138,7 @@ def test_lamb(replicas, jit):
 
 
 def test_lamb_with_a_weight_that_is_zero_takes_adams_step():
-    optimizer, variable = Lamb(0.1), keras.Variable(np.zeros(2), name="w")
+    optimizer, variable = Lamb(0.1), keras.Variable(np.zeros(2, np.float32), name="w")
     optimizer.build([variable])
     optimizer.apply([tf.constant([0.5, -0.25])], [variable])
     np.testing.assert_allclose(variable.numpy(), [-0.1, 0.1], atol=1e-6)
