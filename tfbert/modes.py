@@ -11,24 +11,13 @@ from tfbert.data.tokenized import tokenize_examples
 from tfbert.errors import InputError
 from tfbert.files import write_whole
 from tfbert.model_card import write_model_card
-from tfbert.models.presets import find_preset
 from tfbert.models.saved_model import load_model
 from tfbert.optim.multipliers import describe_groups
-from tfbert.parts import (
-    datasets_of,
-    dtype_of,
-    model_of,
-    optimizer_of,
-    strategy_of,
-    task_of,
-    text_columns_of,
-    uses_xla,
-)
+from tfbert.parts import dtype_of, strategy_of, text_columns_of, training_parts, uses_xla
 from tfbert.predict import predict_file
 from tfbert.preflight import describe, preflight, refusal
 from tfbert.training.checkpoints import check_disk
 from tfbert.training.evaluation import Evaluator
-from tfbert.training.loop import total_steps
 from tfbert.training.strategy import device_kind, is_chief, worker_values
 from tfbert.training_run import TrainingRun
 
@@ -39,36 +28,25 @@ def train_mode(config):
     Returns:
         dict. The content of `eval_results.json`.
     """
-    data, training = config.data, config.training
+    training = config.training
     output_dir = training.output_dir
     strategy = strategy_of(config)
     _refuse_finished(output_dir, training.overwrite, is_chief(strategy))
 
-    preset = find_preset(config.model.preset, config.model.cache_dir)
-    tokenizer = preset.tokenizer(data.do_lower_case)
-    task = task_of(config)
-    metric = training.best_metric or task.default_metric
-    if metric not in ("loss", *task.metric_names):
-        raise InputError(f"--best_metric must be one of loss, {', '.join(task.metric_names)}. Received: {metric!r}.")
-    datasets = datasets_of(config, tokenizer, task)
-
-    with strategy.scope():
-        model = model_of(config, preset, tokenizer, task, datasets["train"].examples.labels)
-        steps = training.max_steps or total_steps(datasets["train"].steps_per_epoch, training.num_train_epochs)
-        optimizer = optimizer_of(config, model, steps)
-        optimizer.build(model.trainable_variables)
-    run = TrainingRun(config, model, optimizer, strategy, datasets, metric, steps)
+    parts = training_parts(config, strategy)
+    model, optimizer, datasets = parts.model, parts.optimizer, parts.datasets
+    run = TrainingRun(config, parts, strategy)
     check_disk(output_dir, model, optimizer, training.keep_checkpoints)
     if is_chief(strategy):
         tf.io.gfile.makedirs(os.path.join(output_dir, "checkpoints"))
         write_whole(os.path.join(output_dir, "config.yaml"), config.to_yaml().encode())
-        write_whole(os.path.join(output_dir, "labels.json"), json.dumps(task.labels, ensure_ascii=False).encode())
-        _announce(config, model, optimizer, datasets, strategy, steps)
+        write_whole(os.path.join(output_dir, "labels.json"), json.dumps(model.task.labels, ensure_ascii=False).encode())
+        _announce(config, model, optimizer, datasets, strategy, parts.steps)
     _check_shared(output_dir, strategy)
     results = run.train()
     if is_chief(strategy):
         write_whole(os.path.join(output_dir, "eval_results.json"), json.dumps(results, indent=2).encode())
-        write_model_card(output_dir, config.as_dict(), task, results)
+        write_model_card(output_dir, config.as_dict(), model.task, results)
         print(json.dumps(results))
         print(f"The model is in {os.path.join(output_dir, 'model')}.")
     worker_values(strategy, 0)  # who leaves first would look dead to the others
@@ -133,15 +111,15 @@ def preflight_mode(config):
     Raises:
         InputError: it would not run.
     """
-    data, training = config.data, config.training
-    preset = find_preset(config.model.preset, config.model.cache_dir)
-    tokenizer = preset.tokenizer(data.do_lower_case)
-    task = task_of(config)
-    dataset = datasets_of(config, tokenizer, task)["train"]
-    model = model_of(config, preset, tokenizer, task, dataset.examples.labels)
-    steps = training.max_steps or total_steps(dataset.steps_per_epoch, training.num_train_epochs)
-    optimizer = optimizer_of(config, model, steps)
-    found = preflight(model, optimizer, dataset, config.runtime.topology, training.gradient_accumulation_steps)
+    training = config.training
+    parts = training_parts(config, tf.distribute.get_strategy(), splits=("train",))
+    found = preflight(
+        parts.model,
+        parts.optimizer,
+        parts.datasets["train"],
+        config.runtime.topology,
+        training.gradient_accumulation_steps,
+    )
     tf.io.gfile.makedirs(training.output_dir)
     write_whole(os.path.join(training.output_dir, "preflight.json"), json.dumps(found, indent=2).encode())
     print(describe(found))

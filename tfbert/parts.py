@@ -1,19 +1,62 @@
 """From settings to the parts of a run: each function reads the settings of one part and hands plain arguments on."""
 
+import dataclasses
+
+import keras
+
 from tfbert.data.dataset import ExampleDataset
 from tfbert.data.sources import read_examples
 from tfbert.data.tokenized import tokenize_examples
 from tfbert.errors import InputError
 from tfbert.models.mixout import add_mixout
+from tfbert.models.presets import find_preset
 from tfbert.models.reinit import reinitialize
-from tfbert.models.text_model import build_model
+from tfbert.models.text_model import TextModel, build_model
 from tfbert.optim import OPTIMIZERS
 from tfbert.optim.multipliers import HEAD, freeze, gradual_unfreezing, layer_decay, parse_multipliers, pretrained
 from tfbert.optim.schedules import make_schedule
 from tfbert.tasks import TASKS
+from tfbert.training.loop import total_steps
 from tfbert.training.strategy import device_kind, make_strategy
 
 _STEPS_PER_LOOP = {"CPU": 1, "GPU": 10, "TPU": 100}
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingParts:
+    """What a training needs.
+
+    Attributes:
+        model: TextModel, new.
+        optimizer: AdamWeightDecay or Lamb, built.
+        datasets: dict of ExampleDataset: "train", and perhaps "dev" and "test".
+        metric: str. The dev score that decides which model is kept.
+        steps: int. Steps of the whole run.
+    """
+
+    model: TextModel
+    optimizer: keras.optimizers.Optimizer
+    datasets: dict
+    metric: str
+    steps: int
+
+
+def training_parts(config, strategy, splits=("train", "dev", "test")):
+    """Returns the TrainingParts of a run on the devices of a strategy, with those of the splits that are given."""
+    data, training = config.data, config.training
+    preset = find_preset(config.model.preset, config.model.cache_dir)
+    tokenizer = preset.tokenizer(data.do_lower_case)
+    task = task_of(config)
+    metric = training.best_metric or task.default_metric
+    if metric not in ("loss", *task.metric_names):
+        raise InputError(f"--best_metric must be one of loss, {', '.join(task.metric_names)}. Received: {metric!r}.")
+    datasets = datasets_of(config, tokenizer, task, splits)
+    with strategy.scope():
+        model = model_of(config, preset, tokenizer, task, datasets["train"].examples.labels)
+        steps = training.max_steps or total_steps(datasets["train"].steps_per_epoch, training.num_train_epochs)
+        optimizer = optimizer_of(config, model, steps)
+        optimizer.build(model.trainable_variables)
+    return TrainingParts(model, optimizer, datasets, metric, steps)
 
 
 def strategy_of(config):
@@ -44,8 +87,8 @@ def task_of(config):
     return TASKS[model.task].from_examples(examples, **smoothing)
 
 
-def datasets_of(config, tokenizer, task):
-    """Returns the data sets that are given: "train", "dev", "test" -> ExampleDataset."""
+def datasets_of(config, tokenizer, task, splits):
+    """Returns those of the splits that are given: "train", "dev", "test" -> ExampleDataset."""
     data, training = config.data, config.training
     datasets = {}
     for split, location, limit in (
@@ -53,7 +96,7 @@ def datasets_of(config, tokenizer, task):
         ("dev", data.dev_file, None),
         ("test", data.test_file, None),
     ):
-        if location:
+        if location and split in splits:
             examples = read_rows(data, location, split, limit)
             examples = tokenize_examples(examples, tokenizer, data.max_seq_length, task.encode_label)
             batch_size = training.train_batch_size if split == "train" else training.eval_batch_size
@@ -71,6 +114,7 @@ def encoder_of(config, preset):
     """Returns the encoder with what is new in it; its weights must be the pre-trained ones before mixout keeps them."""
     settings = config.model
     encoder = preset.encoder(settings.dropout, dtype_of(config), config.data.do_lower_case)
+    encoder.remat = config.runtime.remat
     init_seed = seed_of(config.training, config.training.init_seed)
     reinitialize(encoder, settings.reinit_layers, settings.reinit_pooler, init_seed)
     if settings.mixout:

@@ -10,7 +10,7 @@ from tfbert.config import check_complete, config_from_flags, define_flags
 from tfbert.doctor import check_environment
 from tfbert.errors import InputError
 from tfbert.training.interruption import Interrupted
-from tfbert.training.tpu_variables import tpu_variables
+from tfbert.tpu.variables import tpu_variables
 
 
 def run(config):

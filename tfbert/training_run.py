@@ -47,33 +47,31 @@ _FREE = {
 class TrainingRun:
     """One training run: what happens at which step, and what a checkpoint has to remember."""
 
-    def __init__(self, config, model, optimizer, strategy, datasets, metric, steps):
+    def __init__(self, config, parts, strategy):
         """Restores the newest checkpoint, if there is one; writes nothing yet.
 
         Args:
             config: Config.
-            model: TextModel.
-            optimizer: built AdamWeightDecay or Lamb.
+            parts: TrainingParts.
             strategy: tf.distribute.Strategy.
-            datasets: dict of ExampleDataset: "train", and perhaps "dev" and "test".
-            metric: str. The dev score that decides which model is kept.
-            steps: int. Steps of the whole run.
 
         Raises:
             InputError: the checkpoint is of a run with other settings or data.
         """
         self._config, self._training = config, config.training
-        self._model, self._optimizer, self._strategy, self._datasets = model, optimizer, strategy, datasets
-        self._metric, self._steps = metric, steps
+        self._model, self._optimizer, self._strategy = parts.model, parts.optimizer, strategy
+        self._datasets, self._metric, self._steps = parts.datasets, parts.metric, parts.steps
         self._output_dir = self._training.output_dir
         self._model_dir = os.path.join(self._output_dir, "model")
         self._xla = uses_xla(config, strategy)
-        self._evaluator = Evaluator(model, strategy, self._xla)
+        self._evaluator = Evaluator(parts.model, strategy, self._xla)
         self._checkpoints = Checkpoints(
-            os.path.join(self._output_dir, "checkpoints"), model, optimizer, self._training.keep_checkpoints
+            os.path.join(self._output_dir, "checkpoints"), parts.model, parts.optimizer, self._training.keep_checkpoints
         )
         self._decides = {name: value for name, value in config.as_dict().items() if name not in _FREE} | {
-            f"{split} data": dataset.examples.fingerprint for split, dataset in datasets.items() if split != "test"
+            f"{split} data": dataset.examples.fingerprint
+            for split, dataset in parts.datasets.items()
+            if split != "test"
         }
         self._decides = json.loads(json.dumps(self._decides)) | {"devices": strategy.num_replicas_in_sync}
         state = self._checkpoints.restore(self._refuse_changed) or {"best": {}, "log": [], "seconds": 0.0}

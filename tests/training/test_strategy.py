@@ -9,7 +9,7 @@ from safetensors.numpy import load_file
 from tests.conftest import command, file_flags, finish, workers
 from tfbert import InputError
 from tfbert.training.strategy import make_strategy
-from tfbert.training.tpu_variables import tpu_variables
+from tfbert.tpu.variables import tpu_variables
 
 
 @pytest.fixture(scope="module")

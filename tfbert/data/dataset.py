@@ -49,13 +49,14 @@ class ExampleDataset(tf.data.Dataset):
 
     def with_shapes(self, static_shapes):
         """Returns the same batches with static shapes, or without."""
-        return ExampleDataset(self.examples, self.batch_size, self._row_length, self._shuffle, self.seed, static_shapes)
+        return self._like(self.batch_size, static_shapes)
 
     def with_batch_size(self, batch_size):
         """Returns the same examples in batches of another size."""
-        return ExampleDataset(
-            self.examples, batch_size, self._row_length, self._shuffle, self.seed, self._static_shapes
-        )
+        return self._like(batch_size, self._static_shapes)
+
+    def _like(self, batch_size, static_shapes):
+        return ExampleDataset(self.examples, batch_size, self._row_length, self._shuffle, self.seed, static_shapes)
 
     def shares(self, first_step, last_step, parts=1, pipeline=0, pipelines=1):
         """Returns the batches of the steps in [first_step, last_step), each cut into shares for devices and for parts.

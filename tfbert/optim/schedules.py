@@ -7,7 +7,7 @@ from keras import ops
 
 
 class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Rises linearly from a floor to the peak, then follows a curve that each subclass gives.
+    """Rises linearly from a floor to the peak, then follows a curve: a straight line down, or what a subclass gives.
 
         η(s) = peak · (f + (1 - f) · s / warmup_steps)                                     for s < warmup_steps
         η(s) = peak · (f + (1 - f) · curve((total_steps - s) / (total_steps - warmup_steps)))   after
@@ -35,7 +35,7 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
     def curve(self, left):
         """Returns the share of the peak where this share of the fall is left: float in [0, 1] -> the same."""
-        raise NotImplementedError
+        return left
 
     def get_config(self):
         """Returns the arguments of the constructor, for saving."""
@@ -49,10 +49,6 @@ class LinearWarmup(WarmupSchedule):
     Source: Hugging Face's get_linear_schedule_with_warmup; Devlin et al. 2018 (1810.04805), appendix A.2. Deviation
     from google-research/bert: there the fall counts from step 0, so that the rate jumps down where the two meet.
     """
-
-    def curve(self, left):
-        """Returns what is left."""
-        return left
 
 
 @keras.saving.register_keras_serializable("tfbert")
@@ -111,10 +107,6 @@ class SlantedTriangular(WarmupSchedule):
 
     floor = 1.0 / 32
 
-    def curve(self, left):
-        """Returns what is left."""
-        return left
-
 
 SCHEDULES = {
     "linear": LinearWarmup,
@@ -138,11 +130,5 @@ def make_schedule(name, peak, total_steps, warmup_steps=0, power=2.0):
 
 
 def linear_warmup(peak, total_steps, warmup_steps=0):
-    """Returns the LinearWarmup schedule: linear warm-up, then linear decay to 0.
-
-    Args:
-        peak: float. The highest learning rate.
-        total_steps: int. Steps of the whole run.
-        warmup_steps: int. Steps of the rise.
-    """
-    return LinearWarmup(peak, total_steps, warmup_steps)
+    """Returns `make_schedule("linear", …)`, BERT's own."""
+    return make_schedule("linear", peak, total_steps, warmup_steps)
