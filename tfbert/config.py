@@ -168,6 +168,9 @@ class RuntimeConfig:
     mixed_precision: str = setting(
         "none", "Arithmetic of the encoder; weights stay float32", choices=("none", "bfloat16")
     )
+    remat: bool = setting(
+        False, "Keep no more of a layer than its input, and compute the rest again in the backward pass: saves memory"
+    )
     xla: str = setting(
         "auto", "Compile the step with XLA; auto: on GPU and TPU, not on CPU", choices=("auto", "on", "off")
     )

@@ -58,14 +58,18 @@ def small_run(
     mixout=0.0,
     init_seed=0,
     data_seed=1,
+    weighted=False,
+    remat=False,
 ):
     """Trains the tiny model on 61 rows, batch 16: clipping bites, tokens repeat, an epoch's last batch is short.
 
+    `weighted`: the examples of one class count threefold.
     `techniques`: new top layer and pooler, prior decay, gradual unfreezing, averages, frozen positions, smoothing.
     """
     strategy = mirrored(replicas) or tf.distribute.get_strategy()
     with strategy.scope():
         encoder = load_encoder(folder, dropout=dropout)
+        encoder.remat = remat
         if techniques:
             reinitialize(encoder, layers=1, pooler=True, init_seed=init_seed)
         if mixout:
@@ -87,7 +91,7 @@ def small_run(
     texts = random_texts(61)
     rows = rows_of(texts, labels=["yes" if "printer" in text else "no" for text in texts])
     examples = tokenize_examples(rows, model.tokenizer, 32, model.task.encode_label)
-    dataset = ExampleDataset(examples, 16, 32, shuffle=True, seed=data_seed)
+    dataset = (Weighted if weighted else ExampleDataset)(examples, 16, 32, shuffle=True, seed=data_seed)
     start = [v.numpy() for v in model.trainable_variables]
     losses = train(model, dataset, optimizer, strategy, steps=steps, accumulation=accumulation,
                    steps_per_loop=steps_per_loop, xla=xla, data_seed=data_seed)  # fmt: skip
@@ -97,10 +101,22 @@ def small_run(
         return losses, scores, start, [v.numpy() for v in model.trainable_variables]
 
 
+class Weighted(ExampleDataset):
+    """The same batches, the examples of the second class counting threefold."""
+
+    def with_shapes(self, static_shapes):
+        return Weighted(self.examples, self.batch_size, 32, shuffle=True, seed=self.seed, static_shapes=static_shapes)
+
+    def shares(self, *args):
+        return (
+            super().shares(*args).map(lambda x, labels, weights: (x, labels, weights * tf.where(labels == 1, 3.0, 1.0)))
+        )
+
+
 @pytest.fixture(scope="module")
 def one_device(tiny):
-    """Returns a run on one device, each kind of run being made once: function (techniques) -> `small_run`'s."""
-    return functools.cache(lambda techniques: small_run(tiny, techniques=techniques))
+    """Returns a run on one device, each kind of run being made once: function (**kind) -> `small_run`'s."""
+    return functools.cache(lambda **kind: small_run(tiny, **kind))
 
 
 @pytest.mark.parametrize(
@@ -116,12 +132,18 @@ def one_device(tiny):
         {"xla": True, "replicas": 2, "steps_per_loop": 7},
         {"techniques": True, "replicas": 2, "accumulation": 2, "steps_per_loop": 10},
         {"techniques": True, "xla": True, "steps_per_loop": 10},
+        {"weighted": True, "replicas": 2, "accumulation": 2},
+        {"weighted": True, "replicas": 4, "xla": True, "steps_per_loop": 10},
+        {"remat": True, "replicas": 2},
+        {"remat": True, "xla": True, "techniques": True},
     ],
     ids=str,
 )
 def test_devices_parts_loops_and_xla_change_nothing(tiny, one_device, options):
     losses, scores, _, weights = small_run(tiny, **options)
-    expected_losses, expected_scores, start, expected_weights = one_device(options.get("techniques", False))
+    expected_losses, expected_scores, start, expected_weights = one_device(
+        **{kind: True for kind in ("techniques", "weighted") if kind in options}
+    )
     np.testing.assert_allclose(losses, expected_losses, atol=1e-5)
     assert scores.keys() == expected_scores.keys()
     for name in scores:
@@ -131,8 +153,18 @@ def test_devices_parts_loops_and_xla_change_nothing(tiny, one_device, options):
     assert apart < 1e-3 * change
 
 
+def test_weights_of_examples_count(one_device):
+    assert np.abs(one_device()[0] - one_device(weighted=True)[0]).max() > 0.01
+
+
+def test_remat_draws_the_same_masks_twice(tiny):
+    """With other masks in the second computation the gradients would be of another loss."""
+    plain, again = (small_run(tiny, steps=6, dropout=0.1, remat=remat) for remat in (False, True))
+    np.testing.assert_allclose(again[0], plain[0], atol=1e-5)
+
+
 def test_training_learns_and_clipping_bites(one_device):
-    losses, scores, start, weights = one_device(False)
+    losses, scores, start, weights = one_device()
     assert losses[-5:].mean() < losses[:5].mean() - 0.1
     assert all(np.abs(a - b).max() > 0 for a, b in zip(start, weights))
 

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from tfbert.models.dropout import dropout, site_seed
+from tfbert.models.remat import recomputed
 
 ACTIVATIONS = {
     # keras.activations.gelu computes erfc, which costs several times as much on a CPU.
@@ -31,6 +32,7 @@ class BertEncoder(keras.Model):
             tanh approximation of google-research/bert and keras-hub.
         layer_norm_epsilon: float.
         dropout_rate: float. For the embeddings, the attention probabilities and both outputs of a layer.
+        remat: bool. Whether training keeps no more of a layer than its input, and computes the rest twice.
         mixout: Mixout or None. What stands in dropout's place (`tfbert.models.mixout.add_mixout`).
 
     Source: Devlin et al. 2018 (1810.04805), google-research/bert `modeling.py`.
@@ -44,7 +46,7 @@ class BertEncoder(keras.Model):
         self.dropout_rate = backbone.dropout if dropout_rate is None else dropout_rate
         self.num_layers, self.num_heads = backbone.num_layers, backbone.num_heads
         self.hidden_dim = backbone.hidden_dim
-        self.mixout = None
+        self.mixout, self.remat = None, False
         self._seeds = keras.random.SeedGenerator(0)
         self.built = True
 
@@ -66,7 +68,8 @@ class BertEncoder(keras.Model):
         outputs = [x]
         for layer in range(self.num_layers):
             at = last_layer_at if layer == self.num_layers - 1 else None
-            x = self._layer(layer, x, bias, (rows, length), seed, at)
+            compute = functools.partial(self._layer, layer, bias=bias, shape=(rows, length), at=at)
+            x = recomputed(compute, x, seed) if self.remat and training else compute(x, seed)
             outputs.append(x)
         last = len(outputs) if last_layer_at is None else -1
         return [ops.reshape(x, (rows, length, self.hidden_dim)) for x in outputs[:last]] + outputs[last:]
@@ -90,7 +93,7 @@ class BertEncoder(keras.Model):
         rate = 0.0 if self.mixout else self.dropout_rate
         return dropout(self._norm(x, backbone.embeddings_layer_norm), rate, site_seed(seed, 0))
 
-    def _layer(self, layer, x, bias, shape, seed, at):
+    def _layer(self, layer, x, seed, bias, shape, at):
         """One transformer layer, normalised after each half: float [R * S, hidden] -> the same, or its rows `at`."""
         block = self.backbone.transformer_layers[layer]
         rate = 0.0 if self.mixout and layer in self.mixout.layers else self.dropout_rate
