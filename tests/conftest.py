@@ -4,8 +4,6 @@ import json
 import os
 import pathlib
 import socket
-import subprocess
-import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -13,6 +11,8 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import numpy as np
 import pytest
 import tensorflow as tf
+
+from tests.processes import Run, command  # noqa: F401
 
 ROOT = pathlib.Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
@@ -150,28 +150,13 @@ def file_flags(folder):
     return [f"--train_file={folder}/train.tsv", f"--dev_file={folder}/dev.tsv"]
 
 
-def command(*arguments, check=None, environment=None):
-    """Runs `python -m tfbert.run` in a process of its own; returns the CompletedProcess."""
-    result = subprocess.run(
-        [sys.executable, "-m", "tfbert.run", *arguments], capture_output=True, text=True, timeout=600,
-        cwd=ROOT, env={**os.environ, **(environment or {})},
-    )  # fmt: skip
-    if check is not None:
-        assert result.returncode == check, result.stdout[-3000:] + result.stderr[-3000:]
-    return result
-
-
 def workers(flags, output, count):
-    """Starts a run as one process, or as several that train together: a list of Popen."""
+    """Starts a run as one process, or as several that train together: a list of Run."""
     hosts = [f"--worker_hosts=127.0.0.1:{port}" for port in free_ports(count)] if count > 1 else []
     return [
-        subprocess.Popen(
-            [sys.executable, "-m", "tfbert.run", *flags, f"--output_dir={output}", *hosts]
-            + ([f"--worker_index={index}"] if hosts else []),
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
-        )
+        Run([*flags, f"--output_dir={output}", *hosts] + ([f"--worker_index={index}"] if hosts else []))
         for index in range(count)
-    ]  # fmt: skip
+    ]
 
 
 def free_ports(count):

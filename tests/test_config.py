@@ -130,15 +130,15 @@ def test_help_and_wrong_flags_answer_before_tensorflow_is_loaded():
         "config.define_flags(); assert not {'tensorflow', 'keras', 'numpy'} & set(sys.modules), 'slow imports'"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
-    result = command("--help")
+    result = command("--help", forked=False)
     assert "--learning_rate" in result.stdout and "Peak learning rate" in result.stdout
-    result = command("--learning_rate=fast", check=1)
+    result = command("--learning_rate=fast", check=1, forked=False)
     assert (
         "--learning_rate must be a number > 0.0. Received: 'fast'" in result.stderr and "Traceback" not in result.stderr
     )
-    result = command("--learning_rat=1", check=1)
+    result = command("--learning_rat=1", check=1, forked=False)
     assert "Unknown command line flag 'learning_rat'" in result.stderr
-    result = command("learning_rate=1", check=1)
+    result = command("learning_rate=1", check=1, forked=False)
     assert result.stderr == "Error: Every setting is a flag, --name=value. Received: learning_rate=1.\n"
 
 

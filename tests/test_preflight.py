@@ -109,8 +109,9 @@ def small_dataset(model, count=24):
     return make_dataset(rows, model.tokenizer, model.task, 8, model.max_seq_length)
 
 
-def compiler_of(folder, topology="v5e-1", accumulation=1, pooling="pooler"):
+def compiler_of(folder, topology="v5e-1", accumulation=1, pooling="pooler", remat=False):
     encoder = load_encoder(folder, dtype="mixed_bfloat16")
+    encoder.remat = remat
     model = build_model(encoder, TASKS["classification"](["no", "yes"]), pooling=pooling, max_seq_length=64)
     dataset = small_dataset(model)
     return StepCompiler(model, AdamWeightDecay(1e-4), dataset, find_topology(topology), accumulation, say=lambda _: 0)
@@ -130,6 +131,11 @@ def test_the_step_compiles_and_grows_with_the_batch(tiny):
     layers = load_encoder(tiny).backbone.transformer_layers
     weights = sum(layer.count_params() for layer in layers)
     assert 1 < large.flops / (256 * 64 * 6 * weights) < 3
+
+
+@compiles
+def test_remat_takes_less_memory(tiny):
+    assert compiled(tiny, 256, remat=True).hbm_bytes < 0.8 * compiled(tiny, 256).hbm_bytes
 
 
 @compiles

@@ -11,10 +11,12 @@ import time
 import pytest
 
 from tests.conftest import ROOT, command, file_flags, finish, workers
+from tests.processes import wait_until
 
 STEPS = 60
 FLAGS = ("--max_seq_length=32", "--train_batch_size=8", "--learning_rate=3e-3", f"--max_steps={STEPS}",
-         "--eval_steps=7", "--save_summary_steps=5", "--save_checkpoints_steps=2", "--best_metric=loss")  # fmt: skip
+         "--eval_steps=7", "--save_summary_steps=5", "--save_checkpoints_steps=2", "--best_metric=loss",
+         "--patience=8", "--halve_dev")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +106,7 @@ def test_sigterm_saves_and_the_same_command_goes_on(flags, tmp_path, count):
     slow = [flag for flag in flags if "save_checkpoints" not in flag] + ["--save_checkpoints_steps=1000"]
     finish(workers(slow, tmp_path / "whole", count))
     processes = workers(slow, tmp_path / "stopped", count)
-    while not (tmp_path / "stopped" / "metrics.jsonl").exists():
-        time.sleep(0.02)
+    wait_until((tmp_path / "stopped" / "metrics.jsonl").exists, processes[0])
     processes[-1].send_signal(signal.SIGTERM)
     outputs = [process.communicate(timeout=200)[0] for process in processes]
     assert [process.returncode for process in processes] == [128 + signal.SIGTERM] * count, outputs[-1][-2000:]
@@ -118,8 +119,7 @@ def test_sigterm_saves_and_the_same_command_goes_on(flags, tmp_path, count):
 
 def test_a_worker_that_is_lost_ends_the_others(flags, tmp_path):
     processes = workers([*flags, "--max_steps=100000"], tmp_path / "out", 2)
-    while newest_step(tmp_path / "out") < 2:
-        time.sleep(0.02)
+    wait_until(lambda: newest_step(tmp_path / "out") >= 2, processes[0])
     processes[1].kill()
     output = processes[0].communicate(timeout=200)[0]
     assert processes[0].returncode == 1
@@ -130,8 +130,7 @@ def test_changed_settings_are_refused_unless_asked_for(flags, tmp_path):
     output = tmp_path / "out"
     short = [flag for flag in flags if "max_steps" not in flag] + [f"--output_dir={output}"]
     process = workers([*flags, "--max_steps=100000"], output, 1)[0]
-    while newest_step(output) < 4:
-        time.sleep(0.02)
+    wait_until(lambda: newest_step(output) >= 4, process)
     process.kill()
     process.wait()
     before = sorted((path.name, path.stat().st_mtime_ns) for path in output.rglob("*"))

@@ -10,6 +10,7 @@ import sys
 import yaml
 from absl import flags
 
+from tfbert.combinations import check_together
 from tfbert.errors import InputError
 from tfbert.settings import allowed, kind_of, read_value, setting
 
@@ -25,6 +26,11 @@ class DataConfig:
     )
     dev_file: str | None = setting(None, "Rows that choose the best checkpoint; written as train_file is")
     test_file: str | None = setting(None, "Rows to score with the best checkpoint, to evaluate, or to predict")
+    halve_dev: bool = setting(
+        False,
+        "Let one half of dev_file, of the same labels, choose the best checkpoint, and the other be the test rows",
+    )
+    halve_dev_seed: int = setting(0, "Seed of that split, the same for all runs that are to be compared", minimum=0)
     text_column: str = setting("text", "Column of the text")
     text_pair_column: str | None = setting(None, "Column of the second text, for tasks on pairs")
     label_column: str = setting("label", "Column of the label (multilabel: a list, or labels separated by commas)")
@@ -122,7 +128,7 @@ class OptimizerConfig:
 class TrainingConfig:
     """The run: how long, how often, how large."""
 
-    mode: str = setting("train", "What to do", choices=("train", "evaluate", "predict", "preflight"))
+    mode: str = setting("train", "What to do", choices=("train", "sweep", "evaluate", "predict", "preflight"))
     output_dir: str | None = setting(None, "Folder for everything that is written; local or gs://")
     overwrite: bool = setting(False, "Replace what an earlier run left in output_dir")
     resume_changed: bool = setting(False, "Go on from a checkpoint although settings or data have changed since")
@@ -139,13 +145,45 @@ class TrainingConfig:
         1, "Parts in which a batch goes through the model; saves memory, changes nothing else", minimum=1
     )
     eval_steps: int | None = setting(None, "Steps between evaluations on dev_file; default: an epoch", minimum=1)
+    evaluations: int | None = setting(
+        None, "Evaluations on dev_file, evenly over the run and at its end; instead of eval_steps", minimum=1
+    )
+    patience: int | None = setting(
+        None, "Stop after so many evaluations without a better dev score; default: never", minimum=1
+    )
     best_metric: str | None = setting(None, "Dev metric that chooses the best checkpoint; default: the task's own")
     save_checkpoints_steps: int = setting(1000, "Steps between checkpoints", minimum=1)
     keep_checkpoints: int = setting(2, "Newest checkpoints kept", minimum=1)
-    save_summary_steps: int = setting(500, "Steps between lines in metrics.jsonl and TensorBoard", minimum=1)
+    save_summary_steps: int | None = setting(
+        None,
+        "Steps between lines in metrics.jsonl and TensorBoard; default: a fiftieth of the run, at most 500",
+        minimum=1,
+    )
+    stop_failed_runs: bool = setting(
+        False, "Stop a run that shows the signs of failure and scores no better than one answer to every text"
+    )
     seed: int = setting(0, "Seed of everything random", minimum=0)
     init_seed: int | None = setting(None, "Seed of new weights; default: seed", minimum=0)
     data_seed: int | None = setting(None, "Seed of order and dropout; default: seed", minimum=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class SweepConfig:
+    """Many runs: what varies between them, and who does them."""
+
+    sweep: dict | None = setting(
+        None,
+        "What varies, in YAML: {learning_rate: [2e-5, 5e-5], seed: 20}; a number of seeds means 0, 1, …; a list of "
+        "such mappings: one grid after another; {low: 1e-5, high: 1e-4, log: true}: a range, for a search",
+    )
+    sweep_trials: int | None = setting(
+        None, "Search with so many trials (Optuna's TPE), by dev score; default: the whole grid", minimum=1
+    )
+    sweep_store: str | None = setting(
+        None,
+        "Database of the trials, which several workers may share, as SQLAlchemy names it (postgresql://…); "
+        "default: OUTPUT_DIR/sweep.db",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,11 +231,16 @@ class Config:
     model: ModelConfig = ModelConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     training: TrainingConfig = TrainingConfig()
+    sweep: SweepConfig = SweepConfig()
     runtime: RuntimeConfig = RuntimeConfig()
 
     def as_dict(self):
         """Returns the settings as a flat dict, name -> value, in the order of declaration."""
         return {name: getattr(getattr(self, group), name) for name, group in _GROUP_OF.items()}
+
+    def replace(self, **settings):
+        """Returns a Config with some settings changed; raises InputError as `load_config` does."""
+        return load_config(**(self.as_dict() | settings))
 
     def to_yaml(self):
         """Returns the settings as YAML that `load_config` reads back to an equal Config."""
@@ -221,7 +264,7 @@ def load_config(path=None, **settings):
     for name, value in values.items():
         groups[_GROUP_OF[_known(name)]][name] = parse(name, value)
     config = Config(**{group: _GROUPS[group](**chosen) for group, chosen in groups.items()})
-    _check_together(config)
+    check_together(config)
     return config
 
 
@@ -229,6 +272,7 @@ def check_complete(config):
     """Raises InputError where the mode needs a setting that nobody gave."""
     needed = {
         "train": ("preset", "train_file", "output_dir"),
+        "sweep": ("preset", "train_file", "dev_file", "output_dir", "sweep"),
         "evaluate": ("test_file", "output_dir"),
         "predict": ("test_file", "output_dir"),
         "preflight": () if config.runtime.doctor else ("preset", "train_file", "output_dir", "topology"),
@@ -246,7 +290,11 @@ def parse(name, value):
 
     Strings are read as a command line's are, so that YAML's 2e-5 (a string, in YAML 1.1) is a number.
     """
-    return read_value(FIELDS[_known(name)], value)
+    value = read_value(FIELDS[_known(name)], value)
+    if name != "sweep" or value is None:
+        return value
+    mappings = value if isinstance(value, list) else [value]
+    return [{key: _sweep_values(key, spec) for key, spec in mapping.items()} for mapping in mappings]
 
 
 def define_flags():
@@ -289,6 +337,29 @@ def flags_table():
     return "\n".join(lines)
 
 
+_SEEDS = ("seed", "init_seed", "data_seed")
+
+
+def _sweep_values(name, spec):
+    """Returns what a setting is to be in a sweep: a list of its values, or {"low", "high", "log"}."""
+    group = _GROUP_OF[_known(name)]
+    if group == "sweep" or name in ("mode", "output_dir", "overwrite", "resume_changed"):
+        raise InputError(f"--sweep cannot vary {name}.")
+    if name in _SEEDS and isinstance(spec, int) and spec > 0:
+        return list(range(spec))
+    if isinstance(spec, list) and spec:
+        return [parse(name, value) for value in spec]
+    kind, _ = kind_of(FIELDS[name])
+    if isinstance(spec, dict) and {"low", "high"} <= spec.keys() <= {"low", "high", "log"} and kind in (int, float):
+        low, high = parse(name, spec["low"]), parse(name, spec["high"])
+        if low < high:
+            return {"low": low, "high": high, "log": bool(spec.get("log", False))}
+    raise InputError(
+        f"--sweep takes for each setting a list of values, a number of seeds, or a range of a number, "
+        f"{{low: …, high: …, log: true}}. Received for {name}: {spec!r}."
+    )
+
+
 class _FlagParser(flags.ArgumentParser):
     syntactic_help = ""
 
@@ -322,69 +393,6 @@ def _read_yaml(path):
     if not isinstance(values or {}, dict):
         raise InputError(f"--config={path} must hold `name: value` lines. Received: a {type(values).__name__}.")
     return values or {}
-
-
-def _check_together(config):
-    """Refuses settings that exclude or need each other."""
-    data, training, runtime = config.data, config.training, config.runtime
-    _check_techniques(config.model, config.optimizer)
-    if runtime.virtual_devices > 1 and runtime.strategy in ("one_device", "multi_worker", "tpu"):
-        raise InputError(
-            f"--virtual_devices={runtime.virtual_devices} and --strategy={runtime.strategy} exclude each other; "
-            "leave one of them out."
-        )
-    if runtime.tpu and runtime.strategy not in ("auto", "tpu"):
-        raise InputError(
-            f"--tpu={runtime.tpu} and --strategy={runtime.strategy} exclude each other; leave one of them out."
-        )
-    if runtime.worker_index is not None and not runtime.worker_hosts:
-        raise InputError(f"--worker_index={runtime.worker_index} needs --worker_hosts, among which it is the place.")
-    if training.gradient_accumulation_steps > training.train_batch_size:
-        raise InputError(
-            f"--gradient_accumulation_steps={training.gradient_accumulation_steps} is more than "
-            f"--train_batch_size={training.train_batch_size}: a part would be empty."
-        )
-    if training.best_metric and training.mode == "train" and not data.dev_file:
-        raise InputError(f"--best_metric={training.best_metric} needs --dev_file, on which it is measured.")
-    if runtime.doctor and training.mode != "preflight":
-        raise InputError(f"--doctor goes with --mode=preflight. Received: --mode={training.mode}.")
-    if training.eval_steps and training.mode == "train" and not data.dev_file:
-        raise InputError(f"--eval_steps={training.eval_steps} needs --dev_file, on which to evaluate.")
-
-
-def _check_techniques(model, optimizer):
-    """Refuses techniques that would undo each other or do nothing."""
-    new = [f"--{name}" for name in ("reinit_layers", "reinit_pooler") if getattr(model, name)]
-    for wrong, message in (
-        (
-            model.reinit_pooler and model.pooling != "pooler",
-            f"--reinit_pooler and --pooling={model.pooling} exclude each other: nothing passes through the pooler.",
-        ),
-        (
-            model.label_smoothing and model.task == "regression",
-            f"--label_smoothing={model.label_smoothing} and --task=regression exclude each other: there are no labels.",
-        ),
-        (
-            optimizer.prior_weight_decay and not optimizer.weight_decay,
-            "--prior_weight_decay needs --weight_decay, its strength. Received: --weight_decay=0.0.",
-        ),
-        (
-            optimizer.freeze == "encoder" and new,
-            f"--freeze=encoder and {' and '.join(new)} exclude each other: new weights must be trained.",
-        ),
-        (
-            optimizer.freeze == "encoder" and optimizer.unfreeze_steps,
-            f"--freeze=encoder and --unfreeze_steps={optimizer.unfreeze_steps} exclude each other; leave one of them "
-            "out.",
-        ),
-        (
-            optimizer.polynomial_power != 2.0 and optimizer.schedule != "polynomial",
-            f"--polynomial_power={optimizer.polynomial_power} needs --schedule=polynomial. "
-            f"Received: --schedule={optimizer.schedule}.",
-        ),
-    ):
-        if wrong:
-            raise InputError(message)
 
 
 _GROUPS = {field.name: type(field.default) for field in dataclasses.fields(Config)}

@@ -7,3 +7,7 @@ class InputError(ValueError):
     The message is one or two sentences: what was received, what is allowed, how to mend it.
     `tfbert.run` prints it without a traceback and exits with status 1.
     """
+
+
+class Diverged(InputError):
+    """The loss of a run is not finite."""

@@ -1,25 +1,24 @@
 """What `tfbert.run` can do: one function a mode, from settings to parts to results."""
 
+import dataclasses
 import json
 import os
 
 import tensorflow as tf
 
-from tfbert.data.dataset import ExampleDataset
+from tfbert.data.dataset import ExampleBatches
 from tfbert.data.sources import read_examples
 from tfbert.data.tokenized import tokenize_examples
 from tfbert.errors import InputError
 from tfbert.files import write_whole
-from tfbert.model_card import write_model_card
 from tfbert.models.saved_model import load_model
-from tfbert.optim.multipliers import describe_groups
 from tfbert.parts import dtype_of, strategy_of, text_columns_of, training_parts, uses_xla
 from tfbert.predict import predict_file
 from tfbert.preflight import describe, preflight, refusal
-from tfbert.training.checkpoints import check_disk
+from tfbert.sweep import Sweep
+from tfbert.trainer import Trainer
 from tfbert.training.evaluation import Evaluator
-from tfbert.training.strategy import device_kind, is_chief, worker_values
-from tfbert.training_run import TrainingRun
+from tfbert.training.strategy import is_chief, worker_values
 
 
 def train_mode(config):
@@ -28,28 +27,33 @@ def train_mode(config):
     Returns:
         dict. The content of `eval_results.json`.
     """
-    training = config.training
-    output_dir = training.output_dir
     strategy = strategy_of(config)
-    _refuse_finished(output_dir, training.overwrite, is_chief(strategy))
-
-    parts = training_parts(config, strategy)
-    model, optimizer, datasets = parts.model, parts.optimizer, parts.datasets
-    run = TrainingRun(config, parts, strategy)
-    check_disk(output_dir, model, optimizer, training.keep_checkpoints)
+    results = Trainer(strategy).train(config)
     if is_chief(strategy):
-        tf.io.gfile.makedirs(os.path.join(output_dir, "checkpoints"))
-        write_whole(os.path.join(output_dir, "config.yaml"), config.to_yaml().encode())
-        write_whole(os.path.join(output_dir, "labels.json"), json.dumps(model.task.labels, ensure_ascii=False).encode())
-        _announce(config, model, optimizer, datasets, strategy, parts.steps)
-    _check_shared(output_dir, strategy)
-    results = run.train()
-    if is_chief(strategy):
-        write_whole(os.path.join(output_dir, "eval_results.json"), json.dumps(results, indent=2).encode())
-        write_model_card(output_dir, config.as_dict(), model.task, results)
         print(json.dumps(results))
-        print(f"The model is in {os.path.join(output_dir, 'model')}.")
-    worker_values(strategy, 0)  # who leaves first would look dead to the others
+        print(f"The model is in {os.path.join(config.training.output_dir, 'model')}.")
+    return results
+
+
+def sweep_mode(config):
+    """Runs many trainings and keeps the best model: what --mode=sweep does.
+
+    Returns:
+        dict with `trials` (how many have ended), `failed` (how many of them failed) and `best` (its settings, folder
+        and results; None where none has a score).
+    """
+    found = Sweep(config, Trainer(strategy_of(config)))
+    trials, best = found.run(), found.best()
+    output_dir = config.training.output_dir
+    results = {
+        "trials": len(trials),
+        "failed": sum(bool(trial.failed) for trial in trials),
+        "best": best and dataclasses.asdict(best),
+    }
+    print(json.dumps(results))
+    print(f"The report is {os.path.join(output_dir, 'report.html')}.")
+    if best:
+        print(f"The best model is in {os.path.join(output_dir, 'model')}.")
     return results
 
 
@@ -67,7 +71,7 @@ def evaluate_mode(config):
         if location:
             examples = read_examples(location, *columns, data.label_column, None, data.quoting, split)
             examples = tokenize_examples(examples, model.tokenizer, model.max_seq_length, model.task.encode_label)
-            dataset = ExampleDataset(examples, training.eval_batch_size, model.max_seq_length, shuffle=False, seed=0)
+            dataset = ExampleBatches(examples, training.eval_batch_size, model.max_seq_length, shuffle=False, seed=0)
             results[split] = evaluator.evaluate(dataset)
     path = os.path.join(training.output_dir, "eval_results.json")
     if tf.io.gfile.exists(path):
@@ -129,7 +133,13 @@ def preflight_mode(config):
     return found
 
 
-MODES = {"train": train_mode, "evaluate": evaluate_mode, "predict": predict_mode, "preflight": preflight_mode}
+MODES = {
+    "train": train_mode,
+    "sweep": sweep_mode,
+    "evaluate": evaluate_mode,
+    "predict": predict_mode,
+    "preflight": preflight_mode,
+}
 
 
 def _saved_model(config):
@@ -144,35 +154,3 @@ def _columns(data, model):
     given = text_columns_of(data)
     columns = given if given != ("text",) else tuple(model.text_columns)
     return columns if len(columns) == 2 else (*columns, None)
-
-
-def _announce(config, model, optimizer, datasets, strategy, steps):
-    sizes = ", ".join(f"{dataset.examples.size} {split}" for split, dataset in datasets.items())
-    cut = datasets["train"].examples.cut_share
-    print(f"Examples: {sizes}; {cut:.1%} of the training texts are cut to {config.data.max_seq_length} pieces.")
-    if model.task.labels:
-        print(f"Labels: {', '.join(map(str, model.task.labels))}.")
-    print(
-        f"Devices: {strategy.num_replicas_in_sync} × {device_kind(strategy)}; {steps} steps of "
-        f"{config.training.train_batch_size} examples."
-    )
-    print(describe_groups(optimizer.groups()))
-
-
-def _check_shared(output_dir, strategy):
-    """Raises InputError where the machines do not all see the output folder that the chief has just made."""
-    worker_values(strategy, 0)
-    seen = tf.io.gfile.exists(os.path.join(output_dir, "config.yaml"))
-    if not worker_values(strategy, int(seen)).all():
-        raise InputError(f"--output_dir={output_dir} must be one folder that all machines see, such as one on gs://.")
-
-
-def _refuse_finished(output_dir, overwrite, chief):
-    finished = os.path.join(output_dir, "eval_results.json")
-    if tf.io.gfile.exists(finished) and not overwrite:
-        raise InputError(f"{output_dir} holds a finished run already; choose another --output_dir, or --overwrite.")
-    if overwrite and chief and tf.io.gfile.exists(output_dir):
-        for name in ("checkpoints", "model", "metrics.jsonl", "eval_results.json"):
-            path = os.path.join(output_dir, name)
-            if tf.io.gfile.exists(path):
-                (tf.io.gfile.rmtree if tf.io.gfile.isdir(path) else tf.io.gfile.remove)(path)

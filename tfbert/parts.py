@@ -4,8 +4,9 @@ import dataclasses
 
 import keras
 
-from tfbert.data.dataset import ExampleDataset
+from tfbert.data.dataset import ExampleBatches
 from tfbert.data.sources import read_examples
+from tfbert.data.splits import halves
 from tfbert.data.tokenized import tokenize_examples
 from tfbert.errors import InputError
 from tfbert.models.mixout import add_mixout
@@ -29,9 +30,9 @@ class TrainingParts:
     Attributes:
         model: TextModel, new.
         optimizer: AdamWeightDecay or Lamb, built.
-        datasets: dict of ExampleDataset: "train", and perhaps "dev" and "test".
+        datasets: dict of ExampleBatches: "train", and perhaps "dev" and "test".
         metric: str. The dev score that decides which model is kept.
-        steps: int. Steps of the whole run.
+        steps, warmup_steps: int. Steps of the whole run, and those in which the learning rate rises.
     """
 
     model: TextModel
@@ -39,6 +40,7 @@ class TrainingParts:
     datasets: dict
     metric: str
     steps: int
+    warmup_steps: int
 
 
 def training_parts(config, strategy, splits=("train", "dev", "test")):
@@ -54,9 +56,10 @@ def training_parts(config, strategy, splits=("train", "dev", "test")):
     with strategy.scope():
         model = model_of(config, preset, tokenizer, task, datasets["train"].examples.labels)
         steps = training.max_steps or total_steps(datasets["train"].steps_per_epoch, training.num_train_epochs)
-        optimizer = optimizer_of(config, model, steps)
+        warmup_steps = warmup_steps_of(config.optimizer, steps)
+        optimizer = optimizer_of(config, model, steps, warmup_steps)
         optimizer.build(model.trainable_variables)
-    return TrainingParts(model, optimizer, datasets, metric, steps)
+    return TrainingParts(model, optimizer, datasets, metric, steps, warmup_steps)
 
 
 def strategy_of(config):
@@ -88,7 +91,7 @@ def task_of(config):
 
 
 def datasets_of(config, tokenizer, task, splits):
-    """Returns those of the splits that are given: "train", "dev", "test" -> ExampleDataset."""
+    """Returns those of the splits that are given: "train", "dev", "test" -> ExampleBatches."""
     data, training = config.data, config.training
     datasets = {}
     for split, location, limit in (
@@ -100,13 +103,17 @@ def datasets_of(config, tokenizer, task, splits):
             examples = read_rows(data, location, split, limit)
             examples = tokenize_examples(examples, tokenizer, data.max_seq_length, task.encode_label)
             batch_size = training.train_batch_size if split == "train" else training.eval_batch_size
-            datasets[split] = ExampleDataset(
+            datasets[split] = ExampleBatches(
                 examples,
                 batch_size,
                 data.max_seq_length,
                 shuffle=split == "train",
                 seed=seed_of(training, training.data_seed),
             )
+    if data.halve_dev and "dev" in datasets:
+        whole = datasets["dev"]
+        for split, rows in zip(("dev", "test"), halves(whole.examples.labels, data.halve_dev_seed)):
+            datasets[split] = whole.with_examples(whole.examples.subset(rows))
     return datasets
 
 
@@ -137,7 +144,7 @@ def model_of(config, preset, tokenizer, task, train_labels):
     )
 
 
-def optimizer_of(config, model, steps):
+def optimizer_of(config, model, steps, warmup_steps):
     """Returns the optimiser of a run of so many steps, not yet built."""
     settings, new, encoder = config.optimizer, config.model, model.encoder
     multipliers = parse_multipliers(settings.lr_multipliers)
@@ -148,7 +155,7 @@ def optimizer_of(config, model, steps):
         multipliers += layer_decay(encoder, settings.layer_lr_decay)
     prior = pretrained(encoder, new.reinit_layers, new.reinit_pooler) if settings.prior_weight_decay else []
     return OPTIMIZERS[settings.optimizer](
-        _schedule(settings, steps),
+        make_schedule(settings.schedule, settings.learning_rate, steps, warmup_steps, settings.polynomial_power),
         settings.weight_decay,
         bias_correction=settings.bias_correction,
         global_clipnorm=settings.max_grad_norm or None,
@@ -159,13 +166,15 @@ def optimizer_of(config, model, steps):
     )
 
 
-def _schedule(settings, steps):
-    warmup = settings.warmup_steps
-    if warmup is None:
-        warmup = int(steps * settings.warmup_proportion)
-    if warmup > steps:
-        raise InputError(f"--warmup_steps must be at most {steps}, the steps of this run. Received: {warmup}.")
-    return make_schedule(settings.schedule, settings.learning_rate, steps, warmup, settings.polynomial_power)
+def warmup_steps_of(settings, steps):
+    """Returns in how many of the steps the learning rate rises: int."""
+    if settings.warmup_steps is None:
+        return int(steps * settings.warmup_proportion)
+    if settings.warmup_steps > steps:
+        raise InputError(
+            f"--warmup_steps must be at most {steps}, the steps of this run. Received: {settings.warmup_steps}."
+        )
+    return settings.warmup_steps
 
 
 def dtype_of(config):

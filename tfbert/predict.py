@@ -9,7 +9,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from tfbert.callable_module import make_callable
-from tfbert.data.dataset import ExampleDataset
+from tfbert.data.dataset import ExampleBatches
 from tfbert.data.tokenized import tokenize_examples
 from tfbert.training.evaluation import Evaluator
 from tfbert.training.strategy import is_chief
@@ -71,7 +71,7 @@ def predict_file(model, examples, path, batch_size, strategy=None, xla=False):
 def _predict(evaluator, examples, batch_size, on_loop=None):
     model = evaluator.model
     tokenized = tokenize_examples(examples, model.tokenizer, model.max_seq_length)
-    dataset = ExampleDataset(tokenized, batch_size, model.max_seq_length, shuffle=False, seed=0)
+    dataset = ExampleBatches(tokenized, batch_size, model.max_seq_length, shuffle=False, seed=0)
     return model.task.predictions(evaluator.outputs(dataset, on_loop))
 
 

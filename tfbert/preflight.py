@@ -21,7 +21,7 @@ def preflight(model, optimizer, dataset, topology, accumulation=1, say=print):
     Args:
         model: TextModel.
         optimizer: AdamWeightDecay.
-        dataset: ExampleDataset. The training data, in batches over all chips.
+        dataset: ExampleBatches. The training data, in batches over all chips.
         topology: str. Google's name of the TPU, as `tfbert.tpu.topologies` lists them.
         accumulation: int. Parts in which a batch goes through the model.
         say: callable (str). Told of each compilation.
@@ -30,7 +30,8 @@ def preflight(model, optimizer, dataset, topology, accumulation=1, say=print):
         dict, the content of `preflight.json`. Of the settings: `topology`, `chips`, `batch_size` (over all chips).
         Of the program: `compiles` (a TPU can do all its operations), `failure` (the one it cannot do, or
         None), `would_run`, `hbm_needed_bytes` and `hbm_bytes` (of one chip), `largest_batch` and
-        `smallest_that_fails` (over all chips; None: not reached), `flops_per_example`. Of the data: `padding_share`.
+        `smallest_that_fails` (over all chips; None: not reached), `flops_per_example`, `all_reduced_bytes` (the
+        gradients that each chip sends into the sum of a step). Of the data: `padding_share`.
         Of one host: `pipeline_examples_per_second`, `asked_examples_per_second`. And `pins`.
 
     Raises:
@@ -55,6 +56,7 @@ def preflight(model, optimizer, dataset, topology, accumulation=1, say=print):
         "largest_batch": fits * parts,
         "smallest_that_fails": fails and fails * parts,
         "flops_per_example": flops,
+        "all_reduced_bytes": _gradient_bytes(optimizer) if topology.chips > 1 else 0,
         "padding_share": padding_share(dataset.examples, model.max_seq_length),
         "pipeline_examples_per_second": pipeline_speed(dataset, parts),
         "asked_examples_per_second": flops
@@ -114,6 +116,10 @@ def _flops_per_example(known):
     return best.flops / best.examples if best.fits else None
 
 
+def _gradient_bytes(optimizer):
+    return sum(4 * int(variable.value.shape.num_elements()) for variable in optimizer.trained_variables)
+
+
 def _hbm_needed(asked, known):
     """What the compiler counted; where it gave up, what the line through the programs that fit leads to."""
     through = line(known)
@@ -129,6 +135,7 @@ def _program_lines(found):
         "HBM needed": f"{_gib(found['hbm_needed_bytes'])} of {_gib(found['hbm_bytes'])} a chip, for a batch of "
         f"{found['batch_size']}",
         "largest batch": f"{found['largest_batch']}{beyond}",
+        "all-reduced": f"{found['all_reduced_bytes'] / 1e6:,.0f} MB a step",
         "flops": f"{found['flops_per_example']:.3g} an example" if found["flops_per_example"] else "unknown",
     }
 

@@ -4,6 +4,8 @@ import dataclasses
 import types
 import typing
 
+import yaml
+
 from tfbert.errors import InputError
 
 
@@ -30,7 +32,7 @@ def read_value(field, value):
         raise InputError(f"--{field.name} needs {allowed(field)}. Received: nothing.")
     try:
         value = _convert(value, kind)
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError, yaml.YAMLError):
         raise InputError(f"--{field.name} must be {allowed(field)}. Received: {value!r}.") from None
     rules = field.metadata
     within = (
@@ -55,6 +57,11 @@ def kind_of(field):
 def _convert(value, kind):
     if kind is tuple:
         return tuple(str(item) for item in ([value] if isinstance(value, str) else value))
+    if kind is dict:
+        value = yaml.safe_load(value) if isinstance(value, str) else value
+        if not all(isinstance(mapping, dict) for mapping in (value if isinstance(value, list) else [value])):
+            raise TypeError(value)
+        return value
     if kind is bool:
         return value if isinstance(value, bool) else _BOOLEANS[value.lower()]
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
@@ -72,7 +79,14 @@ def allowed(field):
     rules = field.metadata
     if rules["choices"]:
         return " | ".join(rules["choices"])
-    words = {str: "text", int: "a whole number", float: "a number", bool: "true or false", tuple: "a list"}[kind]
+    words = {
+        str: "text",
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        tuple: "a list",
+        dict: "a mapping, or a list of mappings",
+    }[kind]
     bounds = [
         f"{word} {rules[rule]}"
         for rule, word in (("minimum", "≥"), ("above", ">"), ("maximum", "≤"), ("below", "<"))

@@ -1,25 +1,27 @@
-"""One training run: what happens at which step, what a checkpoint remembers, who writes."""
+"""One training run: what happens at which step, what a checkpoint remembers, what tells that it fails, who writes."""
 
 import json
 import os
 import signal
 import time
 
+import numpy as np
 import tensorflow as tf
 
 from tfbert.errors import InputError
 from tfbert.models.saved_model import load_weights, save_model
 from tfbert.parts import seed_of, steps_per_loop_of, uses_xla
 from tfbert.training.checkpoints import Checkpoints
-from tfbert.training.evaluation import Evaluator, is_better
+from tfbert.training.evaluation import Evaluator, is_better, scores
+from tfbert.training.health import RunHealth, majority_share, part_norms
 from tfbert.training.interruption import Interrupted, Interruption
-from tfbert.training.loop import train
+from tfbert.training.loop import TrainingLoop
 from tfbert.training.progress import RunLog
 from tfbert.training.strategy import is_chief, worker_values
 
 # Settings that may differ when a run is resumed: they change no weight and no line of metrics.jsonl. The data files may
 # have moved: what was read from them is compared instead, and the devices by their number.
-_FREE = {
+FREE = {
     "mode",
     "output_dir",
     "overwrite",
@@ -41,19 +43,51 @@ _FREE = {
     "steps_per_loop",
     "topology",
     "doctor",
+    "sweep",
+    "sweep_trials",
+    "sweep_store",
 }
+
+
+class TracedGraphs:
+    """What TensorFlow traces of a run: the training loop and the evaluation.
+
+    Attributes:
+        loop: TrainingLoop.
+        evaluator: Evaluator.
+    """
+
+    def __init__(self, config, parts, strategy):
+        """Prepares to trace.
+
+        Args:
+            config: Config.
+            parts: TrainingParts.
+            strategy: tf.distribute.Strategy.
+        """
+        xla, training = uses_xla(config, strategy), config.training
+        self.loop = TrainingLoop(
+            parts.model,
+            parts.optimizer,
+            strategy,
+            training.gradient_accumulation_steps,
+            xla,
+            seed_of(training, training.data_seed),
+        )
+        self.evaluator = Evaluator(parts.model, strategy, xla)
 
 
 class TrainingRun:
     """One training run: what happens at which step, and what a checkpoint has to remember."""
 
-    def __init__(self, config, parts, strategy):
+    def __init__(self, config, parts, strategy, graphs):
         """Restores the newest checkpoint, if there is one; writes nothing yet.
 
         Args:
             config: Config.
             parts: TrainingParts.
             strategy: tf.distribute.Strategy.
+            graphs: TracedGraphs of the parts.
 
         Raises:
             InputError: the checkpoint is of a run with other settings or data.
@@ -61,56 +95,82 @@ class TrainingRun:
         self._config, self._training = config, config.training
         self._model, self._optimizer, self._strategy = parts.model, parts.optimizer, strategy
         self._datasets, self._metric, self._steps = parts.datasets, parts.metric, parts.steps
+        self._loop, self._evaluator = graphs.loop, graphs.evaluator
         self._output_dir = self._training.output_dir
         self._model_dir = os.path.join(self._output_dir, "model")
-        self._xla = uses_xla(config, strategy)
-        self._evaluator = Evaluator(parts.model, strategy, self._xla)
         self._checkpoints = Checkpoints(
             os.path.join(self._output_dir, "checkpoints"), parts.model, parts.optimizer, self._training.keep_checkpoints
         )
-        self._decides = {name: value for name, value in config.as_dict().items() if name not in _FREE} | {
+        self._decides = {name: value for name, value in config.as_dict().items() if name not in FREE} | {
             f"{split} data": dataset.examples.fingerprint
             for split, dataset in parts.datasets.items()
             if split != "test"
         }
         self._decides = json.loads(json.dumps(self._decides)) | {"devices": strategy.num_replicas_in_sync}
-        state = self._checkpoints.restore(self._refuse_changed) or {"best": {}, "log": [], "seconds": 0.0}
-        self._best, self._pending, self._seconds_before = state["best"], state["log"], state["seconds"]
+        state = self._checkpoints.restore(self._refuse_changed) or {
+            "best": {},
+            "waited": 0,
+            "warnings": {},
+            "losses": [],
+            "predicted": [0.0] * parts.model.task.outputs,
+            "seconds": 0.0,
+        }
+        self._best, self._waited, self._seconds_before = state["best"], state["waited"], state["seconds"]
+        self._losses, self._predicted = state["losses"], np.array(state["predicted"], np.float32)
+        self._health = self._watch(parts.warmup_steps) if "dev" in parts.datasets else None
+        if self._health:
+            self._health.warnings = state["warnings"]
+
+    def _watch(self, warmup_steps):
+        settings = self._config.optimizer
+        return RunHealth(
+            self._model.task,
+            self._datasets["dev"].examples.labels,
+            self._metric,
+            settings.learning_rate,
+            settings.bias_correction,
+            warmup_steps,
+        )
 
     def train(self):
         """Runs to the last step, from the newest checkpoint if there is one; returns the results."""
-        first = int(self._optimizer.iterations.numpy())
+        first = self._loop.step
         chief = is_chief(self._strategy)
         if chief:
             self._checkpoints.clean()
         batch_size = self._training.train_batch_size
-        self._log = RunLog(self._output_dir, self._steps, batch_size, first, self._pending, chief)
+        self._log = RunLog(self._output_dir, self._steps, batch_size, first, self._losses, chief)
         if first:
             self._log.say(f"Going on from step {first}, where the newest checkpoint stands.")
         self._begin = time.monotonic()
         with Interruption() as interruption:
-            losses = train(
-                self._model,
+            losses = self._loop.run(
                 self._datasets["train"],
-                self._optimizer,
-                self._strategy,
-                steps=self._steps,
-                accumulation=self._training.gradient_accumulation_steps,
-                steps_per_loop=steps_per_loop_of(self._config, self._strategy),
-                xla=self._xla,
-                data_seed=seed_of(self._training, self._training.data_seed),
-                events=self._events(),
-                on_loop=self._log.steps,
-                stop=lambda: interruption.signal is not None,
+                first if self._ended_early() else self._steps,
+                steps_per_loop_of(self._config, self._strategy),
+                self._events(),
+                self._log.steps,
+                stop=lambda: interruption.signal is not None or bool(self._ended_early()),
             )
             step = first + len(losses)
-            if step < self._steps:
+            if step < self._steps and not self._ended_early():
                 self._save(step)
                 self._log.close()
                 worker_values(self._strategy, 0)
                 raise Interrupted(interruption.signal or signal.SIGTERM, step)
+        if step < self._steps:
+            self._log.say(f"Stopped at step {step}: {self._ended_early()}.")
         self._log.close()
-        return self._results(self._steps * batch_size / self._seconds())
+        return self._results(step, step * batch_size / self._seconds())
+
+    def _ended_early(self):
+        """Returns why the run ends before its last step, None where it does not."""
+        if self._training.patience and self._waited >= self._training.patience:
+            return f"{self._waited} evaluations without a better {self._metric}"
+        best = self._best.get("dev")
+        if self._training.stop_failed_runs and best and self._health.hopeless(best, self._loop.step / self._steps):
+            return f"it fails: {self._health.failed(best)}"
+        return None
 
     def _seconds(self):
         """Returns how long the run has trained so far, before it was interrupted included."""
@@ -130,38 +190,79 @@ class TrainingRun:
             )
 
     def _events(self):
-        events = [(self._training.save_summary_steps, self._log_step)]
+        events = [(self._training.save_summary_steps or min(500, -(-self._steps // 50)), self._log_step)]
         if "dev" in self._datasets:
-            events.append((self._training.eval_steps or self._datasets["train"].steps_per_epoch, self._evaluate))
+            events.append((self._steps_between_evaluations(), self._evaluate))
         else:
             events.append((self._steps, self._keep))
         return events + [(self._training.save_checkpoints_steps, self._save)]
 
+    def _steps_between_evaluations(self):
+        if self._training.evaluations:
+            return -(-self._steps // self._training.evaluations)
+        return self._training.eval_steps or self._datasets["train"].steps_per_epoch
+
     def _log_step(self, step):
-        self._log.log(step, float(tf.convert_to_tensor(self._optimizer.learning_rate)))
+        learning_rate = float(tf.convert_to_tensor(self._optimizer.learning_rate))
+        norms = part_norms(self._optimizer.gradient_norms())
+        self._log.log(step, learning_rate, norms, self._predicted + self._loop.take_predicted())
+        self._predicted[:] = 0
+        self._warn(step, norms)
 
     def _evaluate(self, step):
+        dataset = self._datasets["dev"]
         with self._optimizer.averaged():
-            scores = self._evaluator.evaluate(self._datasets["dev"])
-        self._log.evaluation(step, "dev", scores)
-        if is_better(self._metric, scores.get(self._metric), self._best.get("dev", {}).get(self._metric)):
-            self._keep(step, scores)
+            outputs = self._evaluator.outputs(dataset)
+        found = scores(self._model.task, dataset.examples.labels, outputs)
+        self._log.evaluation(step, "dev", found, majority_share(self._model.task, outputs))
+        self._waited += 1
+        if is_better(self._metric, found.get(self._metric), self._best.get("dev", {}).get(self._metric)):
+            self._waited = 0
+            self._keep(step, found)
+        self._warn(step, part_norms(self._optimizer.gradient_norms()), outputs, found)
 
-    def _keep(self, step, scores=None):
-        self._best = {"step": step, **({"dev": scores} if scores else {})}
+    def _warn(self, step, *what):
+        for warning in self._health.look(*what) if self._health else ():
+            self._log.say(f"Warning, step {step}: {warning}")
+
+    def _keep(self, step, dev_scores=None):
+        self._best = {"step": step, **({"dev": dev_scores} if dev_scores else {})}
         with self._optimizer.averaged():
             if is_chief(self._strategy):
                 save_model(self._model, self._model_dir)
 
     def _save(self, step):
+        self._predicted += self._loop.take_predicted()
         if is_chief(self._strategy):
-            state = {"best": self._best, "log": self._log.pending, "seconds": self._seconds(), "decides": self._decides}
+            state = {
+                "best": self._best,
+                "waited": self._waited,
+                "warnings": self._health.warnings if self._health else {},
+                "losses": self._log.pending,
+                "predicted": self._predicted.tolist(),
+                "seconds": self._seconds(),
+                "decides": self._decides,
+            }
             self._checkpoints.save(step, state)
 
-    def _results(self, examples_per_second):
+    def _results(self, step, examples_per_second):
         results = {"dev": self._best["dev"]} if "dev" in self._best else {}
         if "test" in self._datasets:
-            if self._best["step"] != self._steps or self._config.optimizer.ema_decay:
+            if self._best["step"] != step or self._config.optimizer.ema_decay:
                 load_weights(self._model, self._model_dir)
             results["test"] = self._evaluator.evaluate(self._datasets["test"])
-        return results | {"examples_per_second": round(examples_per_second, 2), "best_step": self._best["step"]}
+        results |= {
+            "examples_per_second": round(examples_per_second, 2),
+            "best_step": self._best["step"],
+            "steps": step,
+        }
+        if self._health:
+            failed = self._health.failed(results["dev"])
+            results |= {
+                "baseline": self._health.baseline,
+                "failed": failed,
+                "warnings": list(self._health.warnings.values()),
+            }
+            if failed:
+                print(f"This run has failed: {failed}.")
+        return results

@@ -8,11 +8,8 @@ from tfbert.data.sources import read_examples
 from tfbert.data.tokenized import tokenize_examples
 
 
-class ExampleDataset(tf.data.Dataset):
-    """One epoch after another of batches (features, labels, weights), for `model.fit` and for `tfbert.train`.
-
-    Iterating it gives an epoch, each time the next one. `shares` gives any stretch of the same batches, split over the
-    devices of a distribution strategy.
+class ExampleBatches:
+    """The batches (features, labels, weights) of some examples, epoch after epoch, any of which can be had alone.
 
     Attributes:
         examples: TokenizedExamples.
@@ -21,7 +18,7 @@ class ExampleDataset(tf.data.Dataset):
     """
 
     def __init__(self, examples, batch_size, row_length, shuffle, seed, static_shapes=False):
-        """Wraps tokenised examples.
+        """Says what the batches are; nothing is computed yet.
 
         Args:
             examples: TokenizedExamples.
@@ -35,28 +32,29 @@ class ExampleDataset(tf.data.Dataset):
         self.examples, self.batch_size, self.seed = examples, batch_size, seed
         self.steps_per_epoch = -(-examples.size // batch_size)
         self._row_length, self._shuffle, self._static_shapes = row_length, shuffle, static_shapes
-        with tf.device("CPU"):
-            self._epoch = tf.Variable(-1, dtype=tf.int64, trainable=False)
-        self._batches = self._one_epoch_after_another()
-        super().__init__(self._batches._variant_tensor)
-
-    def _inputs(self):
-        return [self._batches]
-
-    @property
-    def element_spec(self):
-        return self._batches.element_spec
 
     def with_shapes(self, static_shapes):
         """Returns the same batches with static shapes, or without."""
-        return self._like(self.batch_size, static_shapes)
+        return self._like(static_shapes=static_shapes)
 
     def with_batch_size(self, batch_size):
         """Returns the same examples in batches of another size."""
-        return self._like(batch_size, self._static_shapes)
+        return self._like(batch_size=batch_size)
 
-    def _like(self, batch_size, static_shapes):
-        return ExampleDataset(self.examples, batch_size, self._row_length, self._shuffle, self.seed, static_shapes)
+    def with_examples(self, examples):
+        """Returns batches of other examples."""
+        return self._like(examples=examples)
+
+    def _like(self, **changes):
+        same = {
+            "examples": self.examples,
+            "batch_size": self.batch_size,
+            "row_length": self._row_length,
+            "shuffle": self._shuffle,
+            "seed": self.seed,
+            "static_shapes": self._static_shapes,
+        }
+        return ExampleBatches(**same | changes)
 
     def shares(self, first_step, last_step, parts=1, pipeline=0, pipelines=1):
         """Returns the batches of the steps in [first_step, last_step), each cut into shares for devices and for parts.
@@ -78,14 +76,6 @@ class ExampleDataset(tf.data.Dataset):
 
         numbers = tf.data.Dataset.range((last_step - first_step) * parts)
         return _mapped(numbers, share)
-
-    def _one_epoch_after_another(self):
-        epochs = tf.data.Dataset.from_tensors(0).map(lambda _: self._epoch.assign_add(1))
-        steps = epochs.flat_map(
-            lambda epoch: tf.data.Dataset.range(epoch * self.steps_per_epoch, (epoch + 1) * self.steps_per_epoch)
-        )
-        batches = _mapped(steps, lambda step: self._share(step, 0, 1))
-        return batches.apply(tf.data.experimental.assert_cardinality(self.steps_per_epoch))
 
     def _share(self, step, share, shares):
         """Returns share number `share` of the batch of a step: a pure function of the three."""
@@ -112,10 +102,39 @@ class ExampleDataset(tf.data.Dataset):
         return features, tf.ensure_shape(labels, [slots, *labels.shape[1:]]), weights
 
 
+class ExampleDataset(ExampleBatches, tf.data.Dataset):
+    """ExampleBatches that `model.fit` takes, too: iterating them gives an epoch, each time the next one."""
+
+    def __init__(self, *args, **kwargs):
+        """Takes the arguments of ExampleBatches."""
+        ExampleBatches.__init__(self, *args, **kwargs)
+        with tf.device("CPU"):
+            self._epoch = tf.Variable(-1, dtype=tf.int64, trainable=False)
+        self._batches = self._one_epoch_after_another()
+        tf.data.Dataset.__init__(self, self._batches._variant_tensor)
+
+    def _inputs(self):
+        return [self._batches]
+
+    @property
+    def element_spec(self):
+        return self._batches.element_spec
+
+    def _one_epoch_after_another(self):
+        epochs = tf.data.Dataset.from_tensors(0).map(lambda _: self._epoch.assign_add(1))
+        steps = epochs.flat_map(
+            lambda epoch: tf.data.Dataset.range(epoch * self.steps_per_epoch, (epoch + 1) * self.steps_per_epoch)
+        )
+        batches = _mapped(steps, lambda step: self._share(step, 0, 1))
+        return batches.apply(tf.data.experimental.assert_cardinality(self.steps_per_epoch))
+
+
 def _mapped(numbers, function):
     options = tf.data.Options()
     options.deterministic = True
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    # Nothing in it needs autograph, whose rewriting of the code takes seconds.
+    function = tf.autograph.experimental.do_not_convert(function)
     mapped = numbers.map(function, num_parallel_calls=tf.data.AUTOTUNE)
     return mapped.prefetch(tf.data.AUTOTUNE).with_options(options)
 

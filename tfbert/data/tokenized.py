@@ -1,5 +1,6 @@
 """Examples tokenised once: in memory while they are few, in a temporary file when they are many."""
 
+import copy
 import hashlib
 import itertools
 import os
@@ -34,10 +35,10 @@ class TokenizedExamples:
                 window an example.
             labels: callable returning np.ndarray [size, ...] or None; called when `windows` is exhausted.
         """
-        chunks, lengths, first_lengths, cut = [], [], [], 0
+        chunks, lengths, first_lengths, cut = [], [], [], []
         self._file, held, digest = None, 0, hashlib.sha256()
         for pieces, chunk_lengths, chunk_first_lengths, chunk_cut in windows:
-            cut += chunk_cut.sum()
+            cut.append(chunk_cut)
             lengths.append(chunk_lengths)
             first_lengths.append(chunk_first_lengths)
             chunks.append(pieces)
@@ -50,19 +51,33 @@ class TokenizedExamples:
         if self._file:
             self._file.write(np.concatenate(chunks or [np.zeros(0, np.int32)]).tobytes())
             self._file.flush()
-        self.window_lengths = np.concatenate(lengths)
-        self.size = len(self.window_lengths)
-        self.cut_share = cut / self.size
-        self.labels = labels()
-        for part in (self.window_lengths, *([] if self.labels is None else [self.labels])):
+        with tf.device("CPU"):
+            self._pieces = None if self._file else tf.constant(np.concatenate(chunks))
+        lengths = np.concatenate(lengths)
+        starts = np.concatenate([[0], np.cumsum(lengths[:-1], dtype=np.int64)])
+        self._keep(starts, lengths, np.concatenate(first_lengths), np.concatenate(cut), labels(), digest)
+
+    def subset(self, indices):
+        """Returns some of the examples, by number: int [n] -> TokenizedExamples, which shares the pieces."""
+        chosen = copy.copy(self)
+        labels = None if self.labels is None else self.labels[indices]
+        columns = (self._starts, self._lengths, self._first_lengths)
+        starts, lengths, first_lengths = (column.numpy()[indices] for column in columns)
+        digest = hashlib.sha256(self.fingerprint.encode() + np.asarray(indices, np.int64).tobytes())
+        chosen._keep(starts, lengths.astype(np.int32), first_lengths, self._cut[indices], labels, digest)
+        return chosen
+
+    def _keep(self, starts, lengths, first_lengths, cut, labels, digest):
+        """Keeps what there is of each example but its pieces."""
+        self.window_lengths, self.labels, self._cut = lengths, labels, cut
+        self.size, self.cut_share = len(lengths), cut.mean()
+        for part in (lengths, *([] if labels is None else [labels])):
             digest.update(np.ascontiguousarray(part).data)
         self.fingerprint = digest.hexdigest()
         with tf.device("CPU"):
-            self._pieces = None if self._file else tf.constant(np.concatenate(chunks))
-            self._starts = tf.constant(np.concatenate([[0], np.cumsum(self.window_lengths[:-1], dtype=np.int64)]))
-            self._lengths = tf.constant(self.window_lengths.astype(np.int64))
-            self._first_lengths = tf.constant(np.concatenate(first_lengths))
-            self._labels = None if self.labels is None else tf.constant(self.labels)
+            self._starts, self._lengths = tf.constant(starts, tf.int64), tf.constant(lengths.astype(np.int64))
+            self._first_lengths = tf.constant(first_lengths)
+            self._labels = None if labels is None else tf.constant(labels)
 
     def windows(self, indices):
         """Returns the windows of some examples: int64 [n] -> (RaggedTensor int32 [n, (pieces)], int32 [n])."""
@@ -114,6 +129,7 @@ def tokenize_examples(examples, tokenizer, max_seq_length, encode_label=None):
         except InputError as error:  # tf.data would wrap it in an error of its own, with its traceback
             refused.append(error)
 
+    @tf.autograph.experimental.do_not_convert
     def to_windows(first, second=None):
         pieces = (tokenizer(first), None if second is None else tokenizer(second))
         windows, first_lengths, cut = head_windows(*pieces, max_seq_length, tokenizer.cls_id, tokenizer.sep_id)

@@ -105,6 +105,13 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         self._velocities = self._slots(trained, "velocity")
         self._references = self._slots(decayed, "reference", start=True)
         self._averages = self._slots(trained if self.ema_decay else [None] * len(trained), "average", start=True)
+        with tf.init_scope():
+            self._half_squares = tf.Variable(
+                tf.zeros([len(self.trained_variables)]),
+                trainable=False,
+                synchronization=tf.VariableSynchronization.ON_READ,
+                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+            )
 
     def _slots(self, variables, name, start=False):
         """Returns a variable beside each one given, None beside None: 0, or with `start` the one's present value."""
@@ -120,6 +127,11 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
     def trained_variables(self):
         """The variables that are trained: those with a multiplier other than 0, a list."""
         return [v for v, multiplier in zip(self._trainable_variables, self._multipliers) if multiplier]
+
+    def gradient_norms(self):
+        """Returns the norm of each trained variable's gradient in the last step, before clipping: path -> float."""
+        norms = np.sqrt(2.0 * self._half_squares.numpy())
+        return {variable.path: float(norm) for variable, norm in zip(self.trained_variables, norms)}
 
     def groups(self):
         """Returns what holds for each variable, once built: list of (variable, dict of str to number or str)."""
@@ -161,8 +173,11 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         if replica and replica.num_replicas_in_sync > 1:
             grads = replica.all_reduce(tf.distribute.ReduceOp.SUM, grads)
         grads = [self._once_started(g, self._get_variable_index(v)) for g, v in zip(grads, variables)]
+        half_squares = tf.stack([tf.nn.l2_loss(gradient) for gradient in grads])
+        self._half_squares.assign(half_squares)
         if self.max_norm:
-            grads, _ = tf.clip_by_global_norm(grads, self.max_norm)
+            norm = tf.sqrt(2.0 * tf.reduce_sum(half_squares))
+            grads, _ = tf.clip_by_global_norm(grads, self.max_norm, use_norm=norm)
         tf.__internal__.distribute.interim.maybe_merge_call(
             self._distributed_tf_update_step, self._distribution_strategy, list(zip(grads, variables)), learning_rate
         )

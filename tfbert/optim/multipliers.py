@@ -104,6 +104,23 @@ def pretrained(encoder, reinit_layers=0, reinit_pooler=False):
     return [EMBEDDINGS, *layers, *pooler]
 
 
+def parts_of(paths):
+    """Returns variables' paths by the part of the model that they belong to, from the bottom up: name -> list of path.
+
+    The parts are "embeddings", "layer 0", "layer 1", …, "pooler" and "head".
+    """
+    parts = {}
+    for path in paths:
+        layer = re.match(r"transformer_layer_(\d+)/", path)
+        if layer:
+            name = f"layer {layer[1]}"
+        else:
+            patterns = (("embeddings", EMBEDDINGS), ("pooler", POOLER))
+            name = next((part for part, pattern in patterns if re.fullmatch(pattern, path)), "head")
+        parts.setdefault(name, []).append(path)
+    return parts
+
+
 def layer_pattern(layer):
     """Returns the pattern of a layer's variables."""
     return rf"transformer_layer_{layer}/.*"

@@ -44,6 +44,10 @@ class Classification:
         """Returns the head's first biases, zeros as in google-research/bert: [outputs]."""
         return np.zeros(self.outputs, np.float32)
 
+    def constant_outputs(self, labels):
+        """Returns the best outputs that are the same for every text, the log-frequencies: int [N] -> [classes]."""
+        return np.log(np.bincount(labels, minlength=self.outputs) / len(labels) + 1e-9).astype(np.float32)
+
     def loss(self, labels, logits):
         """Returns each example's cross-entropy: int [M], float [M, classes] -> float [M]."""
         return ops.sparse_categorical_crossentropy(ops.cast(labels, "int32"), logits, from_logits=True)
@@ -58,6 +62,10 @@ class Classification:
             return self.loss(labels, logits)
         uniform = -ops.mean(ops.log_softmax(logits, axis=-1), axis=-1)
         return (1 - self.label_smoothing) * self.loss(labels, logits) + self.label_smoothing * uniform
+
+    def predicted(self, logits):
+        """Returns which class has the largest logit, as 0 or 1: float [M, classes] -> float [M, classes]."""
+        return ops.one_hot(ops.argmax(logits, axis=-1), self.outputs)
 
     def keras_metrics(self):
         """Returns metrics for `fit`."""

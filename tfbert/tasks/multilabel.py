@@ -59,6 +59,10 @@ class Multilabel:
         held, rows = labels.sum(axis=0, dtype=np.float64), len(labels)
         return np.log((held + 1) / (rows - held + 1)).astype(np.float32)
 
+    def constant_outputs(self, labels):
+        """Returns the best outputs that are the same for every text, the labels' log-odds: [N, labels] -> [labels]."""
+        return self.initial_bias(labels)
+
     def loss(self, labels, logits):
         """Returns each example's loss: [M, labels], float [M, labels] -> float [M]."""
         return ops.mean(ops.binary_crossentropy(ops.cast(labels, logits.dtype), logits, from_logits=True), axis=-1)
@@ -71,6 +75,10 @@ class Multilabel:
         """
         smooth = (1 - self.label_smoothing) * ops.cast(labels, logits.dtype) + self.label_smoothing / 2
         return self.loss(smooth, logits)
+
+    def predicted(self, logits):
+        """Returns which labels are predicted, as 0 or 1: float [M, labels] -> float [M, labels]."""
+        return ops.cast(logits >= 0, "float32")
 
     def keras_metrics(self):
         """Returns metrics for `fit`."""

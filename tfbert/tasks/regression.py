@@ -45,6 +45,10 @@ class Regression:
         """Returns the head's first biases, zeros as in google-research/bert: [outputs]."""
         return np.zeros(self.outputs, np.float32)
 
+    def constant_outputs(self, labels):
+        """Returns the best output that is the same for every text, the mean: float [N] -> [1]."""
+        return np.array([labels.mean()], np.float32)
+
     def loss(self, labels, logits):
         """Returns each example's squared error: float [M], float [M, 1] -> float [M]."""
         return ops.square(logits[:, 0] - ops.cast(labels, logits.dtype))
@@ -52,6 +56,10 @@ class Regression:
     def training_loss(self, labels, logits):
         """Returns the loss to train on, which is `loss`."""
         return self.loss(labels, logits)
+
+    def predicted(self, logits):
+        """Returns nothing that could be counted: float [M, 1] -> zeros [M, 1]."""
+        return ops.zeros_like(logits)
 
     def keras_metrics(self):
         """Returns metrics for `fit`."""

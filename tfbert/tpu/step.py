@@ -52,7 +52,7 @@ class StepCompiler:
         Args:
             model: TextModel.
             optimizer: AdamWeightDecay.
-            dataset: ExampleDataset; its first rows stand for the data.
+            dataset: ExampleBatches; its first rows stand for the data.
             topology: Topology.
             accumulation: int. Parts in which a batch goes through the model.
             say: callable (str), told of every compilation.

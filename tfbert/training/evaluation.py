@@ -23,24 +23,16 @@ class Evaluator:
         jit = xla and not compiles_all(self.strategy)
         self._forward = tf.function(self._outputs, jit_compile=True) if jit else self._outputs
         self._run = tf.function(self._run_steps)
+        self._pipelines = {}
 
     def outputs(self, dataset, on_loop=None):
         """Returns the model's outputs, np.float32 [examples, outputs], in the order of the examples.
 
         Args:
-            dataset: ExampleDataset, not shuffled.
+            dataset: ExampleBatches, not shuffled.
             on_loop: callable (examples just done) called after each loop.
         """
-        dataset = dataset.with_shapes(self._static_shapes)
-        replicas = self.strategy.num_replicas_in_sync
-
-        def of_pipeline(context):
-            pipelines = context.num_input_pipelines
-            return dataset.shares(
-                0, dataset.steps_per_epoch, replicas // pipelines, context.input_pipeline_id, pipelines
-            )
-
-        batches = iter(self.strategy.distribute_datasets_from_function(of_pipeline))
+        batches = iter(self._distributed(dataset))
         found = []
         for first in range(0, dataset.steps_per_epoch, self._steps_per_loop):
             steps = min(self._steps_per_loop, dataset.steps_per_epoch - first)
@@ -49,6 +41,21 @@ class Evaluator:
             if on_loop:
                 on_loop(len(found[-1]))
         return np.concatenate(found)
+
+    def _distributed(self, dataset):
+        """Returns a data set's batches on the devices; kept, as to make them takes longer than to score a small set."""
+        if id(dataset) not in self._pipelines:
+            batches, replicas = dataset.with_shapes(self._static_shapes), self.strategy.num_replicas_in_sync
+
+            def of_pipeline(context):
+                pipelines = context.num_input_pipelines
+                return batches.shares(
+                    0, batches.steps_per_epoch, replicas // pipelines, context.input_pipeline_id, pipelines
+                )
+
+            distributed = self.strategy.distribute_datasets_from_function(of_pipeline)
+            self._pipelines[id(dataset)] = dataset, distributed
+        return self._pipelines[id(dataset)][1]
 
     def evaluate(self, dataset):
         """Returns the scores of a labelled data set: dict with `loss` and the task's metrics."""
@@ -85,14 +92,16 @@ def scores(task, labels, outputs):
     return {"loss": float(tf.reduce_mean(losses)), **task.metrics(labels, outputs)}
 
 
-_LOWER_IS_BETTER = ("loss", "mean_squared_error")
+def lower_is_better(metric):
+    """Says whether less of a metric is better."""
+    return metric in ("loss", "mean_squared_error")
 
 
 def is_better(metric, score, best):
     """Says whether a score (None: undefined) beats the best so far (None: there is none)."""
     if score is None or best is None:
         return best is None
-    return score < best if metric in _LOWER_IS_BETTER else score > best
+    return score < best if lower_is_better(metric) else score > best
 
 
 def evaluate(model, dataset, strategy=None):
@@ -100,7 +109,7 @@ def evaluate(model, dataset, strategy=None):
 
     Args:
         model: TextModel.
-        dataset: ExampleDataset, not shuffled.
+        dataset: ExampleBatches, not shuffled.
         strategy: tf.distribute.Strategy; None: the default one.
     """
     return Evaluator(model, strategy).evaluate(dataset)

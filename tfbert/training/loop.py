@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfbert.errors import InputError
+from tfbert.errors import Diverged, InputError
 from tfbert.training.strategy import compiles_all, worker_values
 
 
@@ -27,7 +27,7 @@ class TrainingLoop:
         """
         self.model, self.optimizer, self._accumulation = model, optimizer, accumulation
         self.strategy = strategy or tf.distribute.get_strategy()
-        self._data_seed = data_seed
+        self._static_shapes = xla or compiles_all(self.strategy)
         jit = xla and not compiles_all(self.strategy)
         self._gradients = tf.function(self._loss_and_gradients, jit_compile=True) if jit else self._loss_and_gradients
         with self.strategy.scope():
@@ -35,12 +35,40 @@ class TrainingLoop:
             self._variables = optimizer.trained_variables
             self._sums = [_per_replica_zeros(v) for v in self._variables] if accumulation > 1 else []
             self._weight, self._loss = (_per_replica_zeros(tf.zeros([])) for _ in range(2))
+            self._predicted = _per_replica_zeros(tf.zeros([model.task.outputs]))
+            # A variable, so that another seed needs no new trace.
+            self.data_seed = tf.Variable(data_seed, dtype=tf.int64, trainable=False)
         self._run = tf.function(self._run_steps)
 
     @property
     def step(self):
         """The number of optimiser steps done, an int."""
         return int(self.optimizer.iterations.numpy())
+
+    def take_predicted(self):
+        """Returns how often each label was predicted in training since the last call: np.float32 [outputs]."""
+        counts = self._predicted.numpy()
+        self._predicted.assign(np.zeros_like(counts))
+        return counts
+
+    def run(self, dataset, last_step, steps_per_loop=1, events=(), on_loop=None, stop=None):
+        """Runs from the present step up to `last_step`; arguments, result and errors are those of `train`."""
+        batches = self.batches(dataset.with_shapes(static_shapes=self._static_shapes), last_step)
+        step, history = self.step, []
+        while step < last_step:
+            end = min([last_step, step + steps_per_loop] + [(step // every + 1) * every for every, _ in events])
+            losses = self.advance(batches, end - step)
+            _check_finite(losses, step)
+            step = end
+            history.append(losses)
+            if on_loop:
+                on_loop(step, losses)
+            for every, function in events:
+                if step % every == 0 or step == last_step:
+                    function(step)
+            if stop and worker_values(self.strategy, int(stop())).any():
+                break
+        return np.concatenate(history) if history else np.zeros(0, np.float32)
 
     def batches(self, dataset, last_step):
         """Returns an iterator over the shares of the batches from the present step on, up to `last_step`."""
@@ -90,13 +118,15 @@ class TrainingLoop:
     @tf.autograph.experimental.do_not_convert
     def _whole_step(self, batch):
         weight = _sum_over_replicas(tf.reduce_sum(batch[2]))
-        loss, gradients = self._gradients(*batch, weight, self._seed(0))
+        loss, predicted, gradients = self._gradients(*batch, weight, self._seed(0))
+        self._predicted.assign_add(predicted)
         self.optimizer.apply(gradients, self._variables)
         return loss
 
     @tf.autograph.experimental.do_not_convert
     def _part_of_step(self, batch, part):
-        loss, gradients = self._gradients(*batch, tf.ones([]), self._seed(part))
+        loss, predicted, gradients = self._gradients(*batch, tf.ones([]), self._seed(part))
+        self._predicted.assign_add(predicted)
         for total, gradient in zip(self._sums, gradients):
             total.assign_add(gradient)
         self._weight.assign_add(tf.reduce_sum(batch[2]))
@@ -112,21 +142,22 @@ class TrainingLoop:
         return loss
 
     def _loss_and_gradients(self, features, labels, weights, weight, seed):
-        """Returns the share's part of the step's loss, sum(weights * losses) / weight, and its gradients."""
+        """Returns the share's part of the step's loss, sum(weights * losses) / weight, what it predicts, gradients."""
         variables = [v.value for v in self._variables]
         # Only what is trained is watched, so that there is no backward pass below its lowest layer.
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
             outputs = self.model(features, training=True, seed=seed)
             loss = tf.reduce_sum(weights * self.model.task.training_loss(labels, outputs)) / weight
-        return loss, [tf.convert_to_tensor(g) for g in tape.gradient(loss, variables)]
+        predicted = tf.reduce_sum(self.model.task.predicted(outputs) * tf.sign(weights)[:, tf.newaxis], axis=0)
+        return loss, predicted, [tf.convert_to_tensor(g) for g in tape.gradient(loss, variables)]
 
     def _seed(self, part):
         """Returns the dropout seed of one part of this step on this replica: int32 [2]."""
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         step = tf.cast(self.optimizer.iterations.value, tf.int32)
         number = (step * self._accumulation + part) * self.strategy.num_replicas_in_sync + replica
-        return tf.stack([tf.constant(self._data_seed, tf.int32), number])
+        return tf.stack([tf.cast(self.data_seed.read_value(), tf.int32), number])
 
 
 def _per_replica_zeros(like):
@@ -161,7 +192,7 @@ def train(
 
     Args:
         model: TextModel, created under `strategy.scope()`.
-        dataset: ExampleDataset.
+        dataset: ExampleBatches.
         optimizer: AdamWeightDecay or Lamb; it goes on from the step it has reached.
         strategy: tf.distribute.Strategy; None: the default one.
         epochs: float. Passes over the data.
@@ -182,22 +213,7 @@ def train(
     """
     loop = TrainingLoop(model, optimizer, strategy, accumulation, xla, data_seed)
     total = steps or total_steps(dataset.steps_per_epoch, epochs)
-    batches = loop.batches(dataset.with_shapes(static_shapes=xla or compiles_all(loop.strategy)), total)
-    step, history = loop.step, []
-    while step < total:
-        end = min([total, step + steps_per_loop] + [(step // every + 1) * every for every, _ in events])
-        losses = loop.advance(batches, end - step)
-        _check_finite(losses, step)
-        step = end
-        history.append(losses)
-        if on_loop:
-            on_loop(step, losses)
-        for every, function in events:
-            if step % every == 0 or step == total:
-                function(step)
-        if stop and worker_values(loop.strategy, int(stop())).any():
-            break
-    return np.concatenate(history) if history else np.zeros(0, np.float32)
+    return loop.run(dataset, total, steps_per_loop, events, on_loop, stop)
 
 
 def total_steps(steps_per_epoch, epochs):
@@ -208,7 +224,7 @@ def total_steps(steps_per_epoch, epochs):
 def _check_finite(losses, step):
     bad = np.flatnonzero(~np.isfinite(losses))
     if bad.size:
-        raise InputError(
+        raise Diverged(
             f"The loss is {losses[bad[0]]} at step {step + 1 + bad[0]}: training stopped; what was saved before "
             "is kept. Lower --learning_rate, raise --warmup_proportion, or check the labels."
         )

@@ -46,16 +46,26 @@ class RunLog:
         speed = {"examples/s": f"{rate * self._batch_size:.1f}"} if rate else {}
         self._bar.set_postfix({"loss": f"{losses[-1]:.4f}", **speed}, refresh=False)
 
-    def log(self, step, learning_rate):
-        """Writes a line with the mean loss since the last one."""
-        if self.pending:
-            loss = sum(self.pending) / len(self.pending)
-            self._write(step, {"split": "train", "loss": loss, "learning_rate": learning_rate})
-            self.pending = []
+    def log(self, step, learning_rate, norms, predicted):
+        """Writes a line on the steps since the last one.
 
-    def evaluation(self, step, split, scores):
-        """Writes a line with the scores of an evaluation, and says them."""
-        self._write(step, {"split": split, **scores})
+        Args:
+            step: int.
+            learning_rate: float.
+            norms: dict of float. The gradient norm of each part of the model in this step.
+            predicted: np.float32 [outputs]. How often each label was predicted in the training batches.
+        """
+        if not self.pending:
+            return
+        values = {"split": "train", "loss": sum(self.pending) / len(self.pending), "learning_rate": learning_rate}
+        if predicted.any():
+            values["majority_share"] = float(predicted.max() / predicted.sum())
+        self._write(step, values | {f"gradient_norm/{part}": norm for part, norm in norms.items()})
+        self.pending = []
+
+    def evaluation(self, step, split, scores, majority_share):
+        """Writes a line with the scores of an evaluation and the share of the most frequent answer; says the scores."""
+        self._write(step, {"split": split, **scores, "majority_share": majority_share})
         self.say(f"step {step}: {split} " + "  ".join(f"{name} {value:.4f}" for name, value in scores.items()))
 
     def say(self, text):

@@ -1,0 +1,113 @@
+"""The signs of a failing run: on made-up runs, and on one that really fails."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.conftest import command, file_flags
+from tfbert import TASKS, AdamWeightDecay, build_model, load_encoder
+from tfbert.training.health import RunHealth, majority_share, part_norms, vanished
+
+DEV = np.array([0, 1, 1, 1, 0, 1], np.int32)
+ONE_CLASS = np.tile(np.float32([0.0, 5.0]), (6, 1))
+
+
+def watch(metric="accuracy", rate=2e-5, bias_correction=True, warmup=10):
+    return RunHealth(TASKS["classification"](["no", "yes"]), DEV, metric, rate, bias_correction, warmup)
+
+
+def test_baselines():
+    assert watch().baseline["accuracy"] == pytest.approx(4 / 6)
+    assert watch().failed({"accuracy": 4 / 6}) == (
+        "accuracy on dev is 0.6667, no better than 0.6667, that of one answer to every text"
+    )
+    assert watch().failed({"accuracy": 5 / 6}) is None
+    assert watch("mcc").failed({"mcc": 0.0}) and not watch("mcc").failed({"mcc": 0.1})
+    assert "undefined" in watch("roc_auc").failed({})
+    numbers = RunHealth(TASKS["regression"](), np.float32([1, 2, 4]), "pearson", 2e-5, True, 10)
+    assert numbers.baseline["mean_squared_error"] == pytest.approx(np.var([1, 2, 4]))
+    assert "undefined, no better than 0.0000" in numbers.failed({}) and not numbers.failed({"pearson": 0.2})
+    lower = RunHealth(TASKS["regression"](), np.float32([1, 2, 4]), "mean_squared_error", 2e-5, True, 10)
+    assert lower.failed({"mean_squared_error": 9.0}) and not lower.failed({"mean_squared_error": 0.1})
+    labels = np.array([[1, 0], [1, 0], [0, 1]], np.uint8)
+    several = RunHealth(TASKS["multilabel"](["a", "b"]), labels, "f1_micro", 2e-5, True, 10)
+    assert several.baseline["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_majority_share():
+    task = TASKS["classification"](["no", "yes"])
+    assert majority_share(task, ONE_CLASS) == 1.0
+    assert majority_share(task, np.eye(2, dtype=np.float32)[[0, 1, 1, 0, 1]]) == pytest.approx(0.6)
+    assert majority_share(TASKS["multilabel"](["a", "b"]), np.float32([[1, -1], [1, -1], [1, 1]])) == pytest.approx(
+        2 / 3
+    )
+    assert majority_share(TASKS["regression"](), np.zeros((3, 1))) == 0.0
+
+
+@pytest.mark.parametrize(
+    "settings,cause",
+    [
+        ({"bias_correction": False}, "no bias correction (--bias_correction)."),
+        ({"rate": 3e-4}, "a learning rate of 0.0003, which is high (2e-5 to 5e-5 are usual)."),
+        (
+            {"rate": 3e-4, "warmup": 0},
+            "a learning rate of 0.0003, which is high (2e-5 to 5e-5 are usual) and no warm-up (--warmup_proportion=0.1).",
+        ),
+        ({}, "an unlucky seed, or too few steps (--num_train_epochs)."),
+    ],
+    ids=str,
+)
+def test_warnings_name_the_likely_cause_once(settings, cause):
+    health = watch(**settings)
+    good, bad = {"embeddings": 0.1, "layer 0": 0.2, "head": 0.3}, {"embeddings": 1e-5, "layer 0": 1e-4, "head": 0.3}
+    assert vanished(good) == [] and vanished(bad) == ["embeddings", "layer 0"]
+    assert health.look(good) == []
+    assert health.look(good, ONE_CLASS, {"accuracy": 4 / 6}) == [
+        f"Every dev text gets the same answer. Likely cause: {cause}"
+    ]
+    assert not health.hopeless({"accuracy": 4 / 6}, 0.3) and health.hopeless({"accuracy": 4 / 6}, 0.5)
+    (warning,) = health.look(bad, ONE_CLASS, {"accuracy": 4 / 6})
+    assert warning.startswith("The gradients of embeddings to layer 0 have vanished") and warning.endswith(cause)
+    assert health.hopeless({"accuracy": 4 / 6}, 0.3) and not health.hopeless({"accuracy": 5 / 6}, 0.9)
+    assert health.look(bad) == []
+
+
+def test_part_norms(tiny):
+    """By part of the model, from the bottom up; together they are the norm that is clipped."""
+    model = build_model(load_encoder(tiny), TASKS["classification"](["no", "yes"]), max_seq_length=32)
+    optimizer = AdamWeightDecay(1e-3)
+    optimizer.build(model.trainable_variables)
+    gradients = [np.full(v.shape, 0.01, np.float32) for v in model.trainable_variables]
+    optimizer.apply(gradients)
+    norms = part_norms(optimizer.gradient_norms())
+    assert list(norms) == ["embeddings", "layer 0", "layer 1", "pooler", "head"]
+    assert norms["head"] == pytest.approx(0.01 * np.sqrt(32 * 2 + 2), rel=1e-5)
+    assert np.sqrt(sum(norm**2 for norm in norms.values())) == pytest.approx(
+        np.sqrt(sum((g**2).sum() for g in gradients)), rel=1e-5
+    )
+
+
+@pytest.fixture(scope="module")
+def flags(tiny, tmp_path_factory):
+    """A rate of 0.3 without warm-up destroys the encoder within its first steps."""
+    folder = tmp_path_factory.mktemp("data")
+    return [f"--preset={tiny}", *file_flags(folder), "--max_seq_length=32", "--train_batch_size=8", "--max_steps=40",
+            "--evaluations=10", "--learning_rate=0.3", "--nobias_correction", "--warmup_proportion=0",
+            "--schedule=constant"]  # fmt: skip
+
+
+def test_a_run_that_fails_is_marked_stopped_and_counted(flags, tmp_path):
+    result = command(*flags, f"--output_dir={tmp_path}", "--stop_failed_runs", check=0)
+    results = json.loads((tmp_path / "eval_results.json").read_text())
+    assert results["failed"].startswith("accuracy on dev is") and results["steps"] < 40
+    assert f"Stopped at step {results['steps']}: it fails: accuracy on dev is" in result.stdout
+    assert results["warnings"] and "no bias correction" in results["warnings"][0]
+    assert "Warning, step" in result.stdout and "restarts" not in results
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert all(0 < line["majority_share"] <= 1 for line in lines)
+    assert {"gradient_norm/embeddings", "gradient_norm/layer 1", "gradient_norm/head"} <= lines[0].keys()
+    command(*flags, f"--output_dir={tmp_path}", "--overwrite", "--learning_rate=1e-3", check=0)
+    results = json.loads((tmp_path / "eval_results.json").read_text())
+    assert results["restarts"] == 1 and results["steps"] == 40
+    assert "It replaces 1 failed run in this folder." in (tmp_path / "report.html").read_text("utf-8")

@@ -1,0 +1,374 @@
+"""report.html: what came of a run, or of many, in one file that needs no network."""
+
+import html
+import importlib.metadata
+import io
+import json
+import os
+import platform
+
+import numpy as np
+import tensorflow as tf
+
+from tfbert.files import write_whole
+from tfbert.statistics import best_of, paired_effect
+from tfbert.training.evaluation import lower_is_better
+
+_PACKAGES = ("tfbert", "tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy")
+_COLORS = ("#1f6feb", "#d1570c", "#2da44e", "#8250df", "#bf3989", "#6e7781", "#9a6700", "#0a7ea4", "#cf222e", "#57606a")
+_MOST_CURVES = len(_COLORS)
+_STYLE = {
+    "svg.hashsalt": "tfbert",
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
+body {{ font: 15px/1.5 system-ui, sans-serif; color: #1f2328; max-width: 960px; margin: 2rem auto; padding: 0 1rem }}
+h1 {{ font-size: 1.5rem }} h2 {{ font-size: 1.15rem; margin-top: 2rem }}
+table {{ border-collapse: collapse; font-variant-numeric: tabular-nums }}
+th, td {{ padding: .25rem .7rem; border-bottom: 1px solid #d1d9e0; text-align: right }}
+th:first-child, td:first-child {{ text-align: left }}
+.verdict {{ padding: .6rem 1rem; border-left: 4px solid #2da44e; background: #f6f8fa }}
+.verdict.bad {{ border-color: #cf222e }}
+.quiet {{ color: #59636e; font-size: .9rem }} svg {{ max-width: 100%; height: auto }}
+details {{ margin: .5rem 0 }} pre {{ overflow-x: auto; background: #f6f8fa; padding: .7rem; font-size: .85rem }}
+</style></head><body>
+<h1>{title}</h1>
+{body}
+</body></html>
+"""
+
+
+def write_run_report(output_dir, settings, metric, results, fingerprints):
+    """Writes the report of one run.
+
+    Args:
+        output_dir: str. It holds the run's `metrics.jsonl`.
+        settings: dict. All settings, by name.
+        metric: str. The dev score that chose the model.
+        results: dict. The content of `eval_results.json`.
+        fingerprints: dict of str. A hash of each data set.
+    """
+    lines = read_metrics(output_dir)
+    train, dev = ([line for line in lines if line["split"] == split] for split in ("train", "dev"))
+    body = [_run_verdict(metric, results)]
+    body.append(_figure("Learning curves", lambda axes: _learning_curves(axes, train, dev, metric), columns=2))
+    if any(name.startswith("gradient_norm/") for line in train for name in line):
+        body.append(_figure("Gradient norms by layer", lambda axes: _gradient_norms(axes, train)))
+    body.append("<h2>Scores</h2>" + _scores_table(results))
+    body += [_settings_of(settings), _about(fingerprints)]
+    title = f"{settings['task']} with {settings['preset']}"
+    _write(output_dir, title, body)
+
+
+def write_sweep_report(output_dir, settings, metric, trials):
+    """Writes the report of a sweep.
+
+    Args:
+        output_dir: str.
+        settings: dict. What all trials share, by name; `sweep` holds what varies.
+        metric: str. The dev score by which trials are compared.
+        trials: list of SweepTrial, those that have ended.
+    """
+    groups = group_trials(trials, settings)
+    curves = {name: [_curve(trial.folder, metric) for trial in members] for name, members in groups.items()}
+    body = [_sweep_verdict(metric, groups)]
+    body.append("<h2>Scores over seeds</h2>" + _groups_table(metric, groups))
+    body.append(_figure(f"Distribution of {metric} on dev", lambda axes: _boxes(axes, metric, groups),
+                        height=1.2 + 0.45 * len(groups)))  # fmt: skip
+    if any(len(members) > 1 for members in groups.values()):
+        body.append(_figure(f"Expected best {metric} of k runs", lambda axes: _best_of_curves(axes, metric, groups)))
+    if any(curve for members in curves.values() for curve in members):
+        body.append(_figure(f"{metric} on dev while training", lambda axes: _group_curves(axes, curves, metric)))
+    body.append("<h2>Effect of each setting</h2>" + _effects_table(metric, trials))
+    body.append(_failures(trials))
+    body += [_settings_of(settings), _about({})]
+    _write(output_dir, f"Sweep: {settings['task']} with {settings['preset']}", body)
+
+
+SEEDS = ("seed", "init_seed", "data_seed")
+
+
+def group_trials(trials, settings):
+    """Returns the trials by how they differ from the sweep's own settings, seeds apart: str -> list of SweepTrial.
+
+    Args:
+        trials: list of SweepTrial.
+        settings: dict. Those of the sweep, by name.
+    """
+    groups = {}
+    for trial in trials:
+        varied = {name: value for name, value in trial.settings.items() if name not in SEEDS}
+        if len(varied) > 2:  # too long to be told in full
+            varied = {name: value for name, value in varied.items() if value != settings[name]}
+        name = ", ".join(f"{name}={_text(value)}" for name, value in varied.items())
+        groups.setdefault(name or "as configured", []).append(trial)
+    return groups
+
+
+def score_of(trial, metric):
+    """Returns a trial's dev score: float, NaN where the run broke off."""
+    return trial.results.get("dev", {}).get(metric, np.nan)
+
+
+def read_metrics(folder):
+    """Returns the lines of a run's metrics.jsonl: list of dict; none where there is no file."""
+    path = os.path.join(folder, "metrics.jsonl")
+    if not tf.io.gfile.exists(path):
+        return []
+    with tf.io.gfile.GFile(path) as file:
+        return [json.loads(line) for line in file.read().splitlines()]
+
+
+def _run_verdict(metric, results):
+    if "dev" not in results:
+        return _verdict("Trained without a dev file: nothing here tells how good it is.", bad=True)
+    text = (
+        f"{metric} on dev: <b>{results['dev'][metric]:.4f}</b>, from step {results['best_step']} of {results['steps']}."
+    )
+    if results["failed"]:
+        text = f"<b>This run has failed</b>: {html.escape(results['failed'])}."
+    elif metric in results["baseline"]:
+        text += f" One answer to every text would score {results['baseline'][metric]:.4f}."
+    if results.get("restarts"):
+        text += f" It replaces {results['restarts']} failed run{'s' * (results['restarts'] > 1)} in this folder."
+    text += " One run with one seed: another seed scores differently."
+    warnings = "".join(f"<li>{html.escape(warning)}</li>" for warning in results["warnings"])
+    return _verdict(text + (f"<ul>{warnings}</ul>" if warnings else ""), bad=bool(results["failed"]))
+
+
+def _sweep_verdict(metric, groups):
+    """Says which setting to trust: the highest median, and by how much it leads."""
+    sign = -1 if lower_is_better(metric) else 1
+    ranked = sorted(groups.items(), key=lambda item: -sign * _summary(metric, item[1])["median"])
+    best, found = ranked[0][0], _summary(metric, ranked[0][1])
+    text = (
+        f"Best median {metric}: <b>{html.escape(best)}</b>, {found['median']:.4f} "
+        f"(mean {found['mean']:.4f} ± {found['std']:.4f} over {found['runs']} runs, {found['failed']:.0%} failed)."
+    )
+    if len(ranked) > 1:
+        second = _summary(metric, ranked[1][1])
+        lead = abs(found["median"] - second["median"])
+        spread = max(found["std"], second["std"])
+        word = "less than" if lead < spread else "more than"
+        text += (
+            f" Its lead over the next, {html.escape(ranked[1][0])}, is {lead:.4f}: {word} one standard deviation "
+            "between seeds."
+        )
+    return _verdict(text, bad=found["failed"] > 0.2)
+
+
+def _summary(metric, members):
+    values = np.array([score_of(trial, metric) for trial in members])
+    scored = values[np.isfinite(values)]
+    nothing = {"mean": np.nan, "std": np.nan, "median": np.nan, "best": np.nan}
+    found = (
+        nothing
+        if not scored.size
+        else {
+            "mean": scored.mean(),
+            "std": scored.std(ddof=1) if scored.size > 1 else np.nan,
+            "median": np.median(scored),
+            "best": scored.min() if lower_is_better(metric) else scored.max(),
+        }
+    )
+    return found | {"runs": len(members), "failed": np.mean([bool(trial.failed) for trial in members])}
+
+
+def _groups_table(metric, groups):
+    rows = []
+    for name, members in groups.items():
+        found = _summary(metric, members)
+        test = np.array([trial.results.get("test", {}).get(metric, np.nan) for trial in members])
+        test = test[np.isfinite(test)]
+        rows.append(
+            [
+                name,
+                found["runs"],
+                f"{found['mean']:.4f} ± {found['std']:.4f}",
+                f"{found['median']:.4f}",
+                f"{found['best']:.4f}",
+                f"{found['failed']:.0%}",
+                f"{test.mean():.4f} ± {test.std(ddof=1):.4f}" if test.size > 1 else "",
+            ]
+        )
+    head = ["setting", "runs", "mean ± std", "median", "best", "failed", "test, mean ± std"]
+    keep = [i for i in range(len(head)) if i < 6 or any(row[i] for row in rows)]
+    return _table([head[i] for i in keep], [[row[i] for i in keep] for row in rows]) + (
+        f"<p class=quiet>{html.escape(metric)} on dev. Failed: no better than one answer to every text, or broken off."
+        "</p>"
+    )
+
+
+def _effects_table(metric, trials):
+    rows = []
+    for name in trials[0].settings:
+        if name in SEEDS:
+            continue
+        values = list(dict.fromkeys(json.dumps(trial.settings[name]) for trial in trials))
+        for value in values[1:]:
+            found = paired_effect(trials, name, json.loads(values[0]), json.loads(value), lambda t: score_of(t, metric))
+            if found:
+                low, high = found["interval"]
+                verdict = "better" if low > 0 else "worse" if high < 0 else "not told apart"
+                rows.append([
+                    f"{name}: {_text(json.loads(values[0]))} → {_text(json.loads(value))}",
+                    found["pairs"], f"{found['mean']:+.4f}", f"{low:+.4f} to {high:+.4f}", verdict,
+                ])  # fmt: skip
+    if not rows:
+        return "<p class=quiet>Nothing was varied but seeds.</p>"
+    return _table(["change", "pairs", "mean difference", "95 % interval", "higher is"], rows) + (
+        "<p class=quiet>Pairs of runs that are equal but for this setting, the seed included; the interval is a "
+        "bootstrap over the pairs.</p>"
+    )
+
+
+def _failures(trials):
+    failed = [(trial, trial.failed) for trial in trials if trial.failed]
+    if not failed:
+        return ""
+    items = "".join(
+        f"<li>{html.escape(', '.join(f'{n}={_text(v)}' for n, v in trial.settings.items()) + ': ' + reason)}</li>"
+        for trial, reason in failed
+    )
+    return f"<details><summary>{len(failed)} failed runs</summary><ul>{items}</ul></details>"
+
+
+def _learning_curves(axes, train, dev, metric):
+    left, right = axes
+    left.plot([line["step"] for line in train], [line["loss"] for line in train], color=_COLORS[0], label="train")
+    if dev:
+        left.plot([line["step"] for line in dev], [line["loss"] for line in dev], "o-", color=_COLORS[1], label="dev")
+        points = [(line["step"], line[metric]) for line in dev if metric in line]
+        right.plot(*zip(*points), "o-", color=_COLORS[1]) if points else None
+    left.legend(frameon=False)
+    _label(left, "step", "loss")
+    _label(right, "step", f"{metric} on dev")
+
+
+def _gradient_norms(axes, train):
+    names = [name for name in train[0] if name.startswith("gradient_norm/")]
+    for number, name in enumerate(names):
+        axes[0].plot([line["step"] for line in train], [max(line[name], 1e-12) for line in train],
+                     color=_shade(number / max(len(names) - 1, 1)), label=name.partition("/")[2])  # fmt: skip
+    axes[0].set_yscale("log")
+    axes[0].legend(frameon=False, ncols=2, fontsize=8)
+    _label(axes[0], "step", "norm before clipping")
+
+
+def _boxes(axes, metric, groups):
+    names = list(groups)
+    values = [np.array([score_of(trial, metric) for trial in members]) for members in groups.values()]
+    axes[0].boxplot([value[np.isfinite(value)] for value in values], orientation="horizontal", showfliers=False,
+                    widths=0.5, medianprops={"color": _COLORS[1]})  # fmt: skip
+    rng = np.random.default_rng(0)
+    for place, (members, value) in enumerate(zip(groups.values(), values), start=1):
+        heights = place + rng.uniform(-0.15, 0.15, len(value))
+        bad = np.array([bool(trial.failed) for trial in members])
+        axes[0].scatter(value[~bad], heights[~bad], s=14, color=_COLORS[0], alpha=0.7, zorder=3)
+        axes[0].scatter(value[bad], heights[bad], s=22, color="#cf222e", marker="x", zorder=3)
+    axes[0].set_yticks(range(1, len(names) + 1), names, fontsize=8)
+    axes[0].invert_yaxis()
+    _label(axes[0], f"{metric} on dev (× failed)", "")
+
+
+def _best_of_curves(axes, metric, groups):
+    for number, (name, members) in enumerate(list(groups.items())[:_MOST_CURVES]):
+        values = np.array([score_of(trial, metric) for trial in members])
+        sign = -1 if lower_is_better(metric) else 1
+        values = values[np.isfinite(values)]
+        if not len(values):
+            continue
+        expected = sign * best_of(sign * values)
+        axes[0].plot(range(1, len(expected) + 1), expected, "o-", ms=3, color=_COLORS[number], label=name)
+    axes[0].legend(frameon=False, fontsize=8)
+    _label(axes[0], "runs, k", f"expected best {metric}")
+
+
+def _group_curves(axes, curves, metric):
+    for number, (name, members) in enumerate(list(curves.items())[:_MOST_CURVES]):
+        steps = sorted({step for curve in members for step in curve})
+        values = np.array([[curve.get(step, np.nan) for step in steps] for curve in members])
+        for row in values:
+            axes[0].plot(steps, row, color=_COLORS[number], alpha=0.15, lw=0.8)
+        axes[0].plot(steps, np.nanmedian(values, axis=0), color=_COLORS[number], lw=2, label=name)
+    axes[0].legend(frameon=False, fontsize=8)
+    _label(axes[0], "step", f"{metric} on dev; bold: the median")
+
+
+def _curve(folder, metric):
+    return {line["step"]: line[metric] for line in read_metrics(folder) if line["split"] == "dev" and metric in line}
+
+
+def _figure(title, draw, columns=1, height=3.4):
+    """Returns a figure as inline SVG under its title."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure  # not pyplot, whose backend is the caller's
+
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(9, height), layout="constrained")
+        draw(figure.subplots(1, columns, squeeze=False)[0])
+        image = io.StringIO()
+        figure.savefig(image, format="svg", metadata={"Date": None})
+    svg = image.getvalue()
+    return f"<h2>{html.escape(title)}</h2>\n{svg[svg.index('<svg') :]}"
+
+
+def _label(axes, x, y):
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.grid(alpha=0.2)
+
+
+def _shade(share):
+    import matplotlib
+
+    return matplotlib.colormaps["viridis"](0.9 * share)
+
+
+def _verdict(text, bad=False):
+    return f'<p class="verdict{" bad" if bad else ""}">{text}</p>'
+
+
+def _scores_table(results):
+    splits = [split for split in ("dev", "test") if split in results]
+    columns = splits + (["baseline"] if "baseline" in results else [])
+    names = list(dict.fromkeys(name for split in splits for name in results[split]))
+    cell = lambda split, name: f"{results[split][name]:.4f}" if name in results[split] else ""  # noqa: E731
+    return _table(["score", *columns], [[name, *(cell(split, name) for split in columns)] for name in names])
+
+
+def _settings_of(settings):
+    rows = "\n".join(f"{name}: {_text(value)}" for name, value in settings.items() if value not in (None, (), []))
+    inside = f"<summary>All settings</summary><pre>{html.escape(rows)}</pre>"
+    return f"<h2>Settings and versions</h2><details>{inside}</details>"
+
+
+def _about(fingerprints):
+    versions = []
+    for package in _PACKAGES:
+        try:
+            versions.append(f"{package} {importlib.metadata.version(package)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    hashes = "".join(f"<br>{split} data: sha256 {digest}" for split, digest in fingerprints.items())
+    return f"<p class=quiet>{', '.join(versions)}; Python {platform.python_version()}{hashes}</p>"
+
+
+def _table(head, rows):
+    cells = "".join(f"<th>{html.escape(str(cell))}</th>" for cell in head)
+    lines = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{cells}</tr></thead><tbody>{lines}</tbody></table>"
+
+
+def _text(value):
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _write(output_dir, title, body):
+    page = _PAGE.format(title=html.escape(title), body="\n".join(body))
+    write_whole(os.path.join(output_dir, "report.html"), page.encode())

@@ -1,0 +1,121 @@
+"""Is a run about to fail? Gradients that vanish, a single answer to every text, a score no better than a guess."""
+
+import numpy as np
+
+from tfbert.optim.multipliers import parts_of
+from tfbert.training.evaluation import is_better, scores
+
+# A run whose dev predictions agree to this share predicts one class only.
+ONE_CLASS = 0.99
+# A part's gradient has vanished below this share of the head's.
+VANISHED = 1e-2
+HIGH_RATE = 1e-4
+
+
+class RunHealth:
+    """What tells a failing run from a good one, from its first steps on.
+
+    Mosbach et al. 2020 (2006.04884), section 5.1: a failed run's gradients vanish in all layers but the top ones early
+    in training; section 3: it scores no better than the majority class. Zhang et al. 2020 (2006.05987), section 4:
+    without bias correction the first steps are too large.
+
+    Attributes:
+        baseline: dict. The scores on dev of the same answer to every text: its majority class, its mean number, or the
+            labels that hold more often than not.
+        warnings: dict of str. Those given so far: kind -> sentence.
+    """
+
+    def __init__(self, task, dev_labels, metric, learning_rate, bias_correction, warmup_steps):
+        """Scores the baseline.
+
+        Args:
+            task: one of TASKS.
+            dev_labels: np.ndarray [N, ...].
+            metric: str. The dev score by which a run is judged.
+            learning_rate: float. The peak.
+            bias_correction: bool.
+            warmup_steps: int.
+        """
+        constant = np.tile(task.constant_outputs(dev_labels), (len(dev_labels), 1))
+        self.baseline = scores(task, dev_labels, constant)
+        self._task, self._metric = task, metric
+        self._learning_rate, self._bias_correction, self._warmup = learning_rate, bias_correction, warmup_steps
+        self.warnings = {}
+
+    def failed(self, dev_scores):
+        """Returns why a run with these dev scores has failed, None where it has not."""
+        score = dev_scores.get(self._metric)
+        baseline = self.baseline.get(self._metric, 0.0)  # a constant correlates with nothing
+        if is_better(self._metric, score, baseline):
+            return None
+        shown = "undefined" if score is None else f"{score:.4f}"
+        return f"{self._metric} on dev is {shown}, no better than {baseline:.4f}, that of one answer to every text"
+
+    def look(self, norms, outputs=None, dev_scores=None):
+        """Looks at a run; returns new warnings, each kind once.
+
+        Args:
+            norms: dict of float. The gradient norm of each part of the model, from the bottom up.
+            outputs: np.float32 [N, outputs]. The model's outputs on dev, if it was just evaluated.
+            dev_scores: dict. The scores of them.
+
+        Returns:
+            list of str.
+        """
+        found = {}
+        weak = vanished(norms)
+        if weak:
+            found["vanished gradients"] = (
+                f"The gradients of {weak[0]}{' to ' + weak[-1] if weak[1:] else ''} have vanished: they are under "
+                f"{VANISHED:g} of the head's. Likely cause: {self._cause()}."
+            )
+        if outputs is not None and majority_share(self._task, outputs) >= ONE_CLASS and self.failed(dev_scores):
+            found["one class"] = f"Every dev text gets the same answer. Likely cause: {self._cause()}."
+        new = {kind: text for kind, text in found.items() if kind not in self.warnings}
+        self.warnings |= new
+        return list(new.values())
+
+    def hopeless(self, best, share):
+        """Says whether a run may be given up: no better than a guess so far, and half done or its gradients vanished.
+
+        Args:
+            best: dict. The best dev scores so far.
+            share: float. How much of the run is done.
+        """
+        return bool(self.failed(best)) and (share >= 0.5 or "vanished gradients" in self.warnings)
+
+    def _cause(self):
+        causes = []
+        if not self._bias_correction:
+            causes.append("no bias correction (--bias_correction)")
+        if self._learning_rate >= HIGH_RATE:
+            causes.append(f"a learning rate of {self._learning_rate:g}, which is high (2e-5 to 5e-5 are usual)")
+        if not self._warmup:
+            causes.append("no warm-up (--warmup_proportion=0.1)")
+        return " and ".join(causes) or "an unlucky seed, or too few steps (--num_train_epochs)"
+
+
+def part_norms(norms):
+    """Returns the gradient norm of each part of the model from those of its variables: part -> float."""
+    return {
+        part: float(np.sqrt(sum(norms[path] ** 2 for path in paths))) for part, paths in parts_of(list(norms)).items()
+    }
+
+
+def vanished(norms):
+    """Returns the parts whose gradient is next to nothing beside the head's: list of str."""
+    head = norms.get("head", 0.0)
+    return [part for part, norm in norms.items() if norm < VANISHED * head]
+
+
+def majority_share(task, outputs):
+    """Returns the share of the most frequent answer among a task's predictions: float, 0 where answers are numbers.
+
+    Args:
+        task: one of TASKS.
+        outputs: np.float32 [N, outputs].
+    """
+    if not task.labels:
+        return 0.0
+    answers = np.asarray(task.predicted(outputs))
+    return np.unique(answers, axis=0, return_counts=True)[1].max() / len(answers)
