@@ -24,7 +24,7 @@ def test_halves_are_whole_disjoint_and_alike(labels):
     assert sorted([*first, *second]) == list(range(len(labels))) and 0 <= len(first) - len(second) <= 1
     for label in np.unique(labels, axis=0):
         counts = [sum(np.array_equal(labels[row], label) for row in half) for half in (first, second)]
-        assert abs(counts[0] - counts[1]) <= 1
+        assert abs(counts[0] - counts[1]) <= 2  # both ends of its rows may be paired with another label
     assert np.array_equal(first, halves(labels, 3)[0]) and not np.array_equal(first, halves(labels, 4)[0])
 
 
