@@ -74,7 +74,7 @@ def test_sweep_report(tmp_path):
     assert "Best median accuracy: <b>bias_correction=true</b>" in page and "The loss is nan at step 3" in page
     scores = [t.results["dev"]["accuracy"] for t in trials_of() if t.results and not t.settings["bias_correction"]]
     assert f"{np.mean(scores):.4f} ± {np.std(scores, ddof=1):.4f}" in page and "<td>11%</td>" in page
-    assert re.search(r"bias_correction: false → true</td><td>8</td><td>\+0\.(1|09)", page) and "<td>better</td>" in page
+    assert re.search(r"bias_correction: false → true</td><td>8</td><td>\+0\.(1|09)", page) and "<td>higher</td>" in page
     assert page.count("<svg") == 3
     write_sweep_report(str(tmp_path), SETTINGS, "accuracy", trials_of()[-1:])
     assert "100%" in (tmp_path / "report.html").read_text("utf-8")
@@ -83,6 +83,7 @@ def test_sweep_report(tmp_path):
 RESULTS = {
     "dev": {"accuracy": 0.8, "loss": 0.5}, "test": {"accuracy": 0.7}, "baseline": {"accuracy": 0.6}, "failed": None,
     "warnings": ["A <b>warning</b>."], "best_step": 4, "steps": 5, "examples_per_second": 10.0,
+    "data": {"train": "12ab"},
 }  # fmt: skip
 
 
@@ -92,7 +93,7 @@ def write_run(folder, **changes):
     lines.append({"step": 5, "split": "dev", "loss": 0.5, "accuracy": 0.8, "majority_share": 0.5})
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     settings = SETTINGS | {"train_file": "<script>alert('中文')</script>"}
-    write_run_report(str(folder), settings, "accuracy", RESULTS | changes, {"train": "12ab"})
+    write_run_report(str(folder), settings, "accuracy", RESULTS | changes)
     return (folder / "report.html").read_text("utf-8")
 
 

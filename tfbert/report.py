@@ -30,7 +30,7 @@ _PAGE = """<!DOCTYPE html>
 body {{ font: 15px/1.5 system-ui, sans-serif; color: #1f2328; max-width: 960px; margin: 2rem auto; padding: 0 1rem }}
 h1 {{ font-size: 1.5rem }} h2 {{ font-size: 1.15rem; margin-top: 2rem }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums }}
-th, td {{ padding: .25rem .7rem; border-bottom: 1px solid #d1d9e0; text-align: right }}
+th, td {{ padding: .25rem .7rem; border-bottom: 1px solid #d1d9e0; text-align: right; white-space: nowrap }}
 th:first-child, td:first-child {{ text-align: left }}
 .verdict {{ padding: .6rem 1rem; border-left: 4px solid #2da44e; background: #f6f8fa }}
 .verdict.bad {{ border-color: #cf222e }}
@@ -43,7 +43,7 @@ details {{ margin: .5rem 0 }} pre {{ overflow-x: auto; background: #f6f8fa; padd
 """
 
 
-def write_run_report(output_dir, settings, metric, results, fingerprints):
+def write_run_report(output_dir, settings, metric, results):
     """Writes the report of one run.
 
     Args:
@@ -51,7 +51,6 @@ def write_run_report(output_dir, settings, metric, results, fingerprints):
         settings: dict. All settings, by name.
         metric: str. The dev score that chose the model.
         results: dict. The content of `eval_results.json`.
-        fingerprints: dict of str. A hash of each data set.
     """
     lines = read_metrics(output_dir)
     train, dev = ([line for line in lines if line["split"] == split] for split in ("train", "dev"))
@@ -60,7 +59,7 @@ def write_run_report(output_dir, settings, metric, results, fingerprints):
     if any(name.startswith("gradient_norm/") for line in train for name in line):
         body.append(_figure("Gradient norms by layer", lambda axes: _gradient_norms(axes, train)))
     body.append("<h2>Scores</h2>" + _scores_table(results))
-    body += [_settings_of(settings), _about(fingerprints)]
+    body += [_settings_of(settings), _about(results)]
     title = f"{settings['task']} with {settings['preset']}"
     _write(output_dir, title, body)
 
@@ -86,7 +85,7 @@ def write_sweep_report(output_dir, settings, metric, trials):
         body.append(_figure(f"{metric} on dev while training", lambda axes: _group_curves(axes, curves, metric)))
     body.append("<h2>Effect of each setting</h2>" + _effects_table(metric, trials))
     body.append(_failures(trials))
-    body += [_settings_of(settings), _about({})]
+    body += [_settings_of(settings), _about(next((trial.results for trial in trials if trial.results), {}))]
     _write(output_dir, f"Sweep: {settings['task']} with {settings['preset']}", body)
 
 
@@ -214,14 +213,14 @@ def _effects_table(metric, trials):
             found = paired_effect(trials, name, json.loads(values[0]), json.loads(value), lambda t: score_of(t, metric))
             if found:
                 low, high = found["interval"]
-                verdict = "better" if low > 0 else "worse" if high < 0 else "not told apart"
+                verdict = "higher" if low > 0 else "lower" if high < 0 else "not told apart"
                 rows.append([
                     f"{name}: {_text(json.loads(values[0]))} → {_text(json.loads(value))}",
                     found["pairs"], f"{found['mean']:+.4f}", f"{low:+.4f} to {high:+.4f}", verdict,
                 ])  # fmt: skip
     if not rows:
         return "<p class=quiet>Nothing was varied but seeds.</p>"
-    return _table(["change", "pairs", "mean difference", "95 % interval", "higher is"], rows) + (
+    return _table(["change", "pairs", "mean difference", "95 % interval", "the score is"], rows) + (
         "<p class=quiet>Pairs of runs that are equal but for this setting, the seed included; the interval is a "
         "bootstrap over the pairs.</p>"
     )
@@ -285,7 +284,8 @@ def _best_of_curves(axes, metric, groups):
             continue
         expected = sign * best_of(sign * values)
         axes[0].plot(range(1, len(expected) + 1), expected, "o-", ms=3, color=_COLORS[number], label=name)
-    axes[0].legend(frameon=False, fontsize=8)
+    axes[0].xaxis.get_major_locator().set_params(integer=True)
+    _legend_beside(axes[0])
     _label(axes[0], "runs, k", f"expected best {metric}")
 
 
@@ -296,7 +296,7 @@ def _group_curves(axes, curves, metric):
         for row in values:
             axes[0].plot(steps, row, color=_COLORS[number], alpha=0.15, lw=0.8)
         axes[0].plot(steps, np.nanmedian(values, axis=0), color=_COLORS[number], lw=2, label=name)
-    axes[0].legend(frameon=False, fontsize=8)
+    _legend_beside(axes[0])
     _label(axes[0], "step", f"{metric} on dev; bold: the median")
 
 
@@ -324,6 +324,10 @@ def _label(axes, x, y):
     axes.grid(alpha=0.2)
 
 
+def _legend_beside(axes):
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
 def _shade(share):
     import matplotlib
 
@@ -348,14 +352,14 @@ def _settings_of(settings):
     return f"<h2>Settings and versions</h2><details>{inside}</details>"
 
 
-def _about(fingerprints):
+def _about(results):
     versions = []
     for package in _PACKAGES:
         try:
             versions.append(f"{package} {importlib.metadata.version(package)}")
         except importlib.metadata.PackageNotFoundError:
             continue
-    hashes = "".join(f"<br>{split} data: sha256 {digest}" for split, digest in fingerprints.items())
+    hashes = "".join(f"<br>{split} data: sha256 {digest}" for split, digest in results.get("data", {}).items())
     return f"<p class=quiet>{', '.join(versions)}; Python {platform.python_version()}{hashes}</p>"
 
 

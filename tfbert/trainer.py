@@ -79,11 +79,11 @@ class Trainer:
                 _announce(config, parts, strategy)
         _check_shared(output_dir, strategy)
         results = run.train() | ({"restarts": restarts} if restarts else {})
+        results["data"] = {split: dataset.examples.fingerprint for split, dataset in parts.datasets.items()}
         if chief:
             write_whole(os.path.join(output_dir, "eval_results.json"), json.dumps(results, indent=2).encode())
             write_model_card(output_dir, config.as_dict(), model.task, results)
-            hashes = {split: dataset.examples.fingerprint for split, dataset in parts.datasets.items()}
-            write_run_report(output_dir, config.as_dict(), parts.metric, results, hashes)
+            write_run_report(output_dir, config.as_dict(), parts.metric, results)
         worker_values(strategy, 0)  # who leaves first would look dead to the others
         return results
 

@@ -3,6 +3,7 @@
 
     tools/tpu_table.py                       every row; what configs/tpu_compiled.json holds is not compiled again
     tools/tpu_table.py base-128-v5e-1 ...    some rows
+    tools/tpu_table.py --pipeline            measures the input pipeline on one core of this machine
     tools/tpu_table.py --write               only writes the tables into BUILD.md
 
 Weights are random: memory and work do not depend on them. Arithmetic is mixed bfloat16, dropout 0.1, the head has two
@@ -25,44 +26,38 @@ KEPT = ROOT / "configs" / "tpu_compiled.json"
 # Layers, hidden size, heads.
 MODELS = {"base": (12, 768, 12), "large": (24, 1024, 16)}
 ROWS = [f"{model}-{length}-{topology}" for model in MODELS for length in (128, 512) for topology in ("v5e-1", "v6e-1")]
-BATCH = 32
+# Two programs give the line by which the memory grows with the batch.
+BATCHES = (8, 32)
+WEIGHTS = {"base": 109_483_778, "large": 335_143_938}
+# Bytes a second between the chips of a v5e: Google Cloud's "TPU v5e", 1,600 Gbit/s a chip.
+ICI_BYTES = 200e9
 GIB = 2**30
 
 
 def main(names):
     """Compiles what is missing of some rows, then writes the table."""
-    if names != ["--write"]:
+    if names == ["--pipeline"]:
+        keep("pipeline", measure_pipeline())
+    elif names != ["--write"]:
         for name in names or ROWS:
             make_row(name)
     path = ROOT / "BUILD.md"
     text = path.read_text(encoding="utf-8")
-    text = re.sub(r"(<!-- tpu -->\n).*(<!-- /tpu -->)", lambda m: m[1] + table() + m[2], text, flags=re.DOTALL)
+    for marker, content in (("tpu", table()), ("scaling", scaling())):
+        pattern = rf"(<!-- {marker} -->\n).*(<!-- /{marker} -->)"
+        text = re.sub(pattern, lambda match: match[1] + content + match[2], text, flags=re.DOTALL)
     path.write_text(text, encoding="utf-8")
 
 
 def make_row(name):
-    """Compiles at BATCH, with --remat and without, then searches for the largest batch."""
-    from tfbert.tpu.search import search
-    from tfbert.tpu.step import Compiled
-    from tfbert.tpu.topologies import find_topology
-
-    compilers = {}
-
-    def compile_at(size, remat=False):
+    """Compiles at two batches, and at the larger one with --remat."""
+    for remat, sizes in ((False, BATCHES), (True, BATCHES[-1:])):
         key = name + "-remat" * remat
-        known = {entry["examples"]: Compiled(**entry) for entry in read_kept().get(key, [])}
-        if size not in known:
-            if remat not in compilers:
-                compilers[remat] = new_compiler(name, remat)
-            known[size] = compilers[remat].compile(size)
-            kept = read_kept()
-            kept.setdefault(key, []).append(dataclasses.asdict(known[size]))
-            KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-        return known[size]
-
-    first = compile_at(BATCH)
-    compile_at(BATCH, remat=True)
-    search(compile_at, first, find_topology(name.split("-", 2)[2]).hbm_bytes)
+        missing = set(sizes) - {entry["examples"] for entry in read_kept().get(key, [])}
+        compiler = new_compiler(name, remat) if missing else None
+        for size in sorted(missing):
+            found = dataclasses.asdict(compiler.compile(size))
+            keep(key, [*read_kept().get(key, []), found])
 
 
 def new_compiler(name, remat):
@@ -87,36 +82,90 @@ def new_compiler(name, remat):
     model = build_model(encoder, TASKS["classification"]([0, 1]), max_seq_length=int(length))
     pieces, count = np.full(8 * int(length), 100, np.int32), np.full(8, int(length), np.int32)
     examples = TokenizedExamples([(pieces, count, count, np.zeros(8, bool))], lambda: np.zeros(8, np.int32))
-    dataset = ExampleDataset(examples, BATCH, int(length), shuffle=False, seed=0)
+    dataset = ExampleDataset(examples, 32, int(length), shuffle=False, seed=0)
     optimizer = AdamWeightDecay(linear_warmup(2e-5, 1000, 100))
     return StepCompiler(model, optimizer, dataset, find_topology(topology))
 
 
+def measure_pipeline():
+    """Returns how many examples a second one core makes ready: MRPC's pairs, 128 pieces, tokenised before."""
+    os.sched_setaffinity(0, {0})
+
+    from tfbert import TASKS, load_tokenizer, make_dataset
+    from tfbert.preflight import pipeline_speed
+
+    data = ROOT.parent / "shared" / "data" / "mrpc" / "train.jsonl"
+    task = TASKS["classification"]([0, 1])
+    dataset = make_dataset(str(data), load_tokenizer("minilm"), task, text_column="text_a", text_pair_column="text_b")
+    return round(pipeline_speed(dataset))
+
+
+def scaling():
+    """Returns what the numbers make of larger TPUs, in Markdown."""
+    from tfbert.preflight import ASSUMED_UTILISATION
+    from tfbert.tpu.topologies import find_topology
+
+    kept = read_kept()
+    pipeline, chip = kept.get("pipeline"), find_topology("v5e-1")
+    lines = [
+        "| BERT, length | TPU | examples/s asked of a host | cores for that | a step, 32 a chip | its all-reduce |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in ROWS:
+        model, length, topology = name.split("-", 2)
+        fits = [entry for entry in kept.get(name, []) if entry["fits"]]
+        if topology != "v5e-1" or not fits or not pipeline:
+            continue
+        best = max(fits, key=lambda entry: entry["examples"])
+        speed = ASSUMED_UTILISATION * chip.peak_flops / (best["flops"] / best["examples"])
+        for slice_name, chips, hosts in (("v5e-8", 8, 1), ("v5e, 32 hosts", 128, 32)):
+            asked = speed * chips / hosts
+            reduced = 2 * (chips - 1) / chips * 4 * WEIGHTS[model] / ICI_BYTES
+            lines.append(
+                f"| {model}, {length} | {slice_name} | {asked:,.0f} | {asked / pipeline:.1f} "
+                f"| {BATCHES[-1] / speed * 1e3:.0f} ms | {4 * WEIGHTS[model] / 1e6:,.0f} MB, {reduced * 1e3:.1f} ms |"
+            )
+    return "\n".join(lines) + "\n"
+
+
 def table():
     """Returns the table of all rows that are measured, in Markdown."""
+    small, large = BATCHES
     lines = [
-        f"| BERT, length, TPU | HBM at batch {BATCH} | with `--remat` | largest batch that fits | flops an example |",
-        "|---|---|---|---|---|",
+        f"| BERT, length, TPU | HBM at batch {small} | at {large} | at {large} with `--remat` | largest batch, by the "
+        "line through the two | flops an example |",
+        "|---|---|---|---|---|---|",
     ]
     kept = read_kept()
-    lines += [_line(name, kept) for name in ROWS if name in kept]
+    lines += [_line(name, kept) for name in ROWS if len(kept.get(name, [])) == len(BATCHES)]
     return "\n".join(lines) + "\n"
 
 
 def _line(name, kept):
+    from tfbert.tpu.search import line
+    from tfbert.tpu.step import Compiled
+    from tfbert.tpu.topologies import find_topology
+
     model, length, topology = name.split("-", 2)
-    found = kept[name]
-    first = next(entry for entry in found if entry["examples"] == BATCH)
-    fits = max((entry["examples"] for entry in found if entry["fits"]), default=0)
-    fails = min((entry["examples"] for entry in found if not entry["fits"]), default=None)
-    largest = f"{fits} ({fails} does not)" if fails else f"{fits}, none larger tried"
-    again = next((_gib(entry) for entry in kept.get(name + "-remat", []) if entry["examples"] == BATCH), "")
-    flops = next((f"{entry['flops'] / entry['examples']:.3g}" for entry in found if entry["fits"]), "")
-    return f"| {model}, {length}, {topology} | {_gib(first)} | {again} | {largest} | {flops} |"
+    known = sorted((Compiled(**entry) for entry in kept[name]), key=lambda compiled: compiled.examples)
+    again = [Compiled(**entry) for entry in kept.get(name + "-remat", [])]
+    through = line(known)
+    largest = "?"
+    if through:
+        room = find_topology(topology).hbm_bytes - through[0]
+        largest = f"about {int(room / through[1]) // 8 * 8}"
+    flops = next((f"{compiled.flops / compiled.examples:.3g}" for compiled in reversed(known) if compiled.fits), "")
+    memory = [_gib(compiled) for compiled in (*known, *again)] + [""] * (1 - len(again))
+    return f"| {model}, {length}, {topology} | {' | '.join(memory)} | {largest} | {flops} |"
 
 
-def _gib(entry):
-    return f"{entry['hbm_bytes'] / GIB:.2f} GiB" if entry["fits"] else "does not fit"
+def _gib(compiled):
+    return f"{compiled.hbm_bytes / GIB:.2f} GiB" if compiled.fits else "does not fit"
+
+
+def keep(key, value):
+    """Writes one entry of what is measured."""
+    KEPT.write_text(json.dumps(read_kept() | {key: value}, indent=1) + "\n", encoding="utf-8")
 
 
 def read_kept():

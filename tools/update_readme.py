@@ -40,13 +40,32 @@ def main():
     measured = json.loads((ROOT / "configs" / "measured.json").read_text(encoding="utf-8"))
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
-    for marker, table in (("flags", flags_table()), ("results", results_table(measured)), ("bench", bench(measured))):
+    for marker, table in (
+        ("flags", flags_table()),
+        ("results", results_table(measured)),
+        ("sweeps", sweeps_tables(measured)),
+        ("bench", bench(measured)),
+    ):
         pattern = rf"(<!-- {marker} -->\n).*(<!-- /{marker} -->)"
         text = re.sub(pattern, lambda match: match[1] + table + "\n" + match[2], text, flags=re.DOTALL)
     readme.write_text(text, encoding="utf-8")
     for name in SHOWN:
         if name in measured:
-            write_header(ROOT / "configs" / f"{name}.yaml", name, measured[name])
+            results = ", ".join(f"{NAMES[metric]} {spread(measured[name], metric)}" for metric in SHOWN[name][1])
+            seeds = ", ".join(sorted(measured[name]["scores"], key=int))
+            what = f"mean ± standard deviation over seeds {seeds}; {FILES[name][1]} set, after the last step"
+            write_header(
+                ROOT / "configs" / f"{name}.yaml",
+                measured[name]["command"],
+                [f"{results} ({what}),"],
+                measured[name],
+            )
+    for name, entry in measured.get("sweeps", {}).items():
+        command = f"python -m tfbert.run --config=configs/{name}.yaml --output_dir=runs/{name}"
+        lines = [f"{label}: {spread_of(group['test'])}, {failures(group)}" for label, group in entry["groups"].items()]
+        intro = f"{NAMES[entry['metric']]} of the best checkpoint on the other half of dev, mean ± standard deviation:"
+        write_header(ROOT / "configs" / f"{name}.yaml", command, [intro, *lines], entry)
+    draw(measured)
 
 
 def results_table(measured):
@@ -68,6 +87,62 @@ def spread(entry, metric):
     return f"{values.mean():.1f} ± {values.std(ddof=1):.1f}"
 
 
+def spread_of(values):
+    """Returns mean ± standard deviation of some scores, as percentages."""
+    values = 100 * np.array([value for value in values if value is not None])
+    return f"{values.mean():.1f} ± {values.std(ddof=1):.1f}"
+
+
+def failures(group):
+    """Returns how many of a setting's runs failed, in words."""
+    return f"{sum(group['failed'])} of {len(group['failed'])} runs failed"
+
+
+def sweeps_tables(measured):
+    """Returns the tables of the sweeps, one a config."""
+    lines = []
+    for name, entry in measured.get("sweeps", {}).items():
+        path = ROOT / "configs" / f"{name}.yaml"
+        title = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+        lines += [f"[{title}](configs/{name}.yaml)", ""]
+        lines += [
+            f"| setting | {NAMES[entry['metric']]}, mean ± std | median | best | failed |",
+            "|---|---|---|---|---|",
+        ]
+        for label, group in entry["groups"].items():
+            values = 100 * np.array([value for value in group["test"] if value is not None])
+            lines.append(f"| {label} | {spread_of(group['test'])} | {np.median(values):.1f} | {values.max():.1f} "
+                         f"| {sum(group['failed'])} of {len(group['failed'])} |")  # fmt: skip
+        lines += ["", f"{entry['date']}, {entry['machine']}.", ""]
+    return "\n".join(lines[:-1])
+
+
+def draw(measured):
+    """Draws what bias correction does: configs/bias_correction.svg."""
+    entry = measured.get("sweeps", {}).get("bias_correction")
+    if not entry:
+        return
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context({"svg.hashsalt": "tfbert", "axes.spines.top": False, "axes.spines.right": False}):
+        figure = Figure(figsize=(8, 2.6), layout="constrained")
+        axes = figure.subplots()
+        rng = np.random.default_rng(0)
+        for place, (label, group) in enumerate(entry["groups"].items()):
+            values, failed = 100 * np.array(group["test"], float), np.array(group["failed"])
+            heights = place + rng.uniform(-0.18, 0.18, len(values))
+            axes.scatter(values[~failed], heights[~failed], s=26, color="#1f6feb", alpha=0.75, label=None)
+            axes.scatter(values[failed], heights[failed], s=34, color="#cf222e", marker="x")
+            axes.text(101, place, f"{failed.sum()} of {len(failed)} failed", va="center", fontsize=9)
+        axes.set_yticks(range(len(entry["groups"])), ["with bias correction", "without, as the original BERT"])
+        axes.set_ylim(len(entry["groups"]) - 0.5, -0.5)
+        axes.set_xlim(45, 100)
+        axes.set_xlabel(f"{NAMES[entry['metric']]} on unseen rows, % (a point a seed)")
+        axes.grid(axis="x", alpha=0.2)
+        figure.savefig(ROOT / "configs" / "bias_correction.svg", metadata={"Date": None})
+
+
 def bench(measured):
     """Returns the table of timings: medians of each program, and their ratio to ours."""
     lines = []
@@ -87,18 +162,16 @@ def bench(measured):
     return "\n".join(lines[:-1])
 
 
-def write_header(path, name, entry):
-    """Puts the command and its result into the comment at the head of a config."""
+def write_header(path, command, results, entry):
+    """Puts the command and its results into the comment at the head of a config."""
     text = path.read_text(encoding="utf-8")
     first = text.partition("\n")[0]
     body = text[re.search(r"^(?!#|\n)", text, flags=re.MULTILINE).start() :]
-    results = ", ".join(f"{NAMES[metric]} {spread(entry, metric)}" for metric in SHOWN[name][1])
-    seeds = ", ".join(sorted(entry["scores"], key=int))
     header = [
         first,
         "#",
-        *textwrap.wrap(entry["command"], 118, initial_indent="# ", subsequent_indent="#     ", break_on_hyphens=False),
-        f"# {results} (mean ± standard deviation over seeds {seeds}; {FILES[name][1]} set, after the last step),",
+        *textwrap.wrap(command, 118, initial_indent="# ", subsequent_indent="#     ", break_on_hyphens=False),
+        *(f"# {line}" for line in results),
         f"# {entry['date']}, {entry['machine']}; {entry['versions']}.",
     ]
     path.write_text("\n".join(header) + "\n\n" + body, encoding="utf-8")
