@@ -63,7 +63,7 @@ def test_flags_win_over_yaml_and_print_what_they_got(tmp_path):
             "--strategy must be auto | one_device | mirrored | multi_worker | tpu. Received: 'cluster'",
         ),
         ({"seed": None}, "--seed needs a whole number ≥ 0. Received: nothing"),
-        ({"lr_multipliers": 3}, "must be a list"),
+        ({"head_layers": "wide"}, "--head_layers must be a list. Received: 'wide'"),
         ({"virtual_devices": 2, "strategy": "one_device"}, "exclude each other"),
         ({"gradient_accumulation_steps": 64}, "a part would be empty"),
         ({"best_metric": "f1"}, "--best_metric=f1 needs --dev_file"),

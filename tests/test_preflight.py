@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tests.conftest import random_texts, rows_of
 from tfbert import TASKS, AdamWeightDecay, InputError, build_model, load_config, load_encoder, make_dataset, run
-from tfbert.models.pooling import POOLINGS
+from tfbert.models.encoder import BertEncoder
 from tfbert.preflight import describe, padding_share, pipeline_speed, refusal
 from tfbert.tpu import search as search_module
 from tfbert.tpu.search import bounds, line, next_size, search
@@ -146,14 +146,14 @@ def test_several_chips_and_accumulation_compile(tiny, options):
 
 @compiles
 def test_what_a_tpu_cannot_do_is_named(tiny, monkeypatch):
-    pool = POOLINGS["pooler"]
+    pool = BertEncoder.pool
 
     def through_text(*args, **kwargs):
         x = pool(*args, **kwargs)
         text = tf.strings.as_string(tf.cast(x, tf.float32))
         return x + tf.cast(tf.stop_gradient(tf.strings.to_number(text)), x.dtype)
 
-    monkeypatch.setitem(POOLINGS, "pooler", through_text)
+    monkeypatch.setattr(BertEncoder, "pool", through_text)
     refused = compiler_of(tiny).compile(8)
     assert not refused.fits and "a TPU cannot do the operation" in refused.failure
     assert "AsString" in refused.failure or "StringToNumber" in refused.failure

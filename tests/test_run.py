@@ -55,7 +55,8 @@ def test_output_folder(trained, files):
     assert json.loads((output / "labels.json").read_text()) == ["ja", "nein"]
     results = json.loads((output / "eval_results.json").read_text())
     assert set(results) == {
-        "dev", "test", "examples_per_second", "best_step", "steps", "baseline", "failed", "warnings", "data"}  # fmt: skip
+        "dev", "test", "examples_per_second", "best_step", "steps", "baseline", "failed", "warnings",
+        "data"}  # fmt: skip
     assert results["steps"] == 200 and results["failed"] is None
     assert results["dev"]["accuracy"] >= 0.9 and results["test"]["accuracy"] >= 0.8
     lines = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]

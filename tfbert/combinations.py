@@ -71,6 +71,10 @@ def _check_techniques(model, optimizer):
             f"--reinit_pooler and --pooling={model.pooling} exclude each other: nothing passes through the pooler.",
         ),
         (
+            any(units < 1 for units in model.head_layers),
+            f"--head_layers must be whole numbers of at least 1. Received: {', '.join(map(str, model.head_layers))}.",
+        ),
+        (
             model.label_smoothing and model.task == "regression",
             f"--label_smoothing={model.label_smoothing} and --task=regression exclude each other: there are no labels.",
         ),

@@ -12,7 +12,7 @@ from absl import flags
 
 from tfbert.combinations import check_together
 from tfbert.errors import InputError
-from tfbert.settings import allowed, kind_of, read_value, setting
+from tfbert.settings import allowed, kind_of, read_value, read_yaml, setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +55,15 @@ class ModelConfig:
         "Pre-trained BERT: a Keras preset name or handle, hf://ORG/NAME, a folder (Keras, Hugging Face, Google TF1, "
         "or a model saved by tfbert), or minilm; default for evaluate and predict: OUTPUT_DIR/model",
     )
-    pooling: str = setting("pooler", "How a sequence becomes a vector", choices=("pooler", "cls", "mean", "max"))
+    pooling: str = setting(
+        "pooler",
+        "How a sequence becomes a vector: pooler, cls, mean or max of the last layer; layer:K, first_last, "
+        "last4_concat, last4_mean, last4_max, all_concat, all_mean or scalar_mix of [CLS] in several",
+    )
+    head_layers: tuple[int, ...] = setting((), "Widths of dense layers below the head's last: 256,64")
+    head_activation: str = setting(
+        "tanh", "What follows each of head_layers", choices=("tanh", "relu", "gelu", "gelu_new")
+    )
     dropout: float | None = setting(
         None, "Dropout rate in encoder and head; default: the preset's", minimum=0.0, maximum=0.9
     )
@@ -258,7 +266,7 @@ def load_config(path=None, **settings):
     Raises:
         InputError: an unknown name, a value of the wrong type or out of range, or settings that exclude each other.
     """
-    values = _read_yaml(path) if path else {}
+    values = read_yaml(path) if path else {}
     values.update(settings)
     groups = {group: {} for group in _GROUPS}
     for name, value in values.items():
@@ -380,19 +388,6 @@ def _known(name):
         hint = f"did you mean {close[0]}? " if close else ""
         raise InputError(f"Unknown setting {name!r}; {hint}The known ones: {', '.join(_GROUP_OF)}.")
     return name
-
-
-def _read_yaml(path):
-    try:
-        with open(path, encoding="utf-8") as file:
-            values = yaml.safe_load(file)
-    except OSError as error:
-        raise InputError(f"--config={path} cannot be read: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"--config={path} is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(values or {}, dict):
-        raise InputError(f"--config={path} must hold `name: value` lines. Received: a {type(values).__name__}.")
-    return values or {}
 
 
 _GROUPS = {field.name: type(field.default) for field in dataclasses.fields(Config)}

@@ -141,6 +141,8 @@ def model_of(config, preset, tokenizer, task, train_labels):
         text_columns_of(data),
         seed_of(training, training.init_seed),
         train_labels,
+        config.model.head_layers,
+        config.model.head_activation,
     )
 
 

@@ -31,7 +31,7 @@ def read_value(field, value):
             return None
         raise InputError(f"--{field.name} needs {allowed(field)}. Received: nothing.")
     try:
-        value = _convert(value, kind)
+        value = _convert_list(value, _members(field)) if kind is tuple else _convert(value, kind)
     except (AttributeError, KeyError, TypeError, ValueError, yaml.YAMLError):
         raise InputError(f"--{field.name} must be {allowed(field)}. Received: {value!r}.") from None
     rules = field.metadata
@@ -47,6 +47,20 @@ def read_value(field, value):
     return value
 
 
+def read_yaml(path):
+    """Returns the settings of a YAML file: dict; InputError where it cannot be read or holds something else."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            values = yaml.safe_load(file)
+    except OSError as error:
+        raise InputError(f"--config={path} cannot be read: {error.strerror}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"--config={path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values or {}, dict):
+        raise InputError(f"--config={path} must hold `name: value` lines. Received: a {type(values).__name__}.")
+    return values or {}
+
+
 def kind_of(field):
     """Returns (type, whether None is allowed) of a field declared as `T`, `T | None` or `tuple[str, ...]`."""
     parts = typing.get_args(field.type) if isinstance(field.type, types.UnionType) else (field.type,)
@@ -54,9 +68,12 @@ def kind_of(field):
     return typing.get_origin(kind) or kind, types.NoneType in parts
 
 
+def _members(field):
+    """Returns the type of a list's members."""
+    return typing.get_args(field.type)[0]
+
+
 def _convert(value, kind):
-    if kind is tuple:
-        return tuple(str(item) for item in ([value] if isinstance(value, str) else value))
     if kind is dict:
         value = yaml.safe_load(value) if isinstance(value, str) else value
         if not all(isinstance(mapping, dict) for mapping in (value if isinstance(value, list) else [value])):
@@ -71,6 +88,14 @@ def _convert(value, kind):
             raise ValueError(value)
         return int(value)
     return kind(value)
+
+
+def _convert_list(value, kind):
+    """Returns a list's members, all of one type; numbers may come as text, separated by commas."""
+    parts = [value] if isinstance(value, (str, int)) else list(value)
+    if kind is int:
+        parts = [number for part in parts for number in str(part).split(",")]
+    return tuple(_convert(part, kind) for part in parts)
 
 
 def allowed(field):

@@ -7,11 +7,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conftest import random_texts, rows_of
-from tfbert import InputError, TASKS, build_model, load_encoder, load_model, predict, save_model
+from tests.conftest import random_texts, rows_of, write_tiny
+from tfbert import (
+    TASKS,
+    AdamWeightDecay,
+    InputError,
+    build_model,
+    load_encoder,
+    load_model,
+    predict,
+    save_model,
+    train,
+)
 from tfbert.data.dataset import ExampleDataset
 from tfbert.data.tokenized import tokenize_examples
-from tfbert.models.pooling import POOLINGS, pool_windows
+from tfbert.models.pooling import POOLINGS, Pooling
 
 
 def batch_of(tokenizer, static_shapes, count=7, batch_size=9):
@@ -20,32 +30,79 @@ def batch_of(tokenizer, static_shapes, count=7, batch_size=9):
 
 
 @pytest.mark.parametrize("static_shapes", [False, True])
-@pytest.mark.parametrize("name", POOLINGS)
-def test_poolings_equal_their_formulas_and_padding_never_leaks(tiny, name, static_shapes):
-    encoder = load_encoder(tiny)
+@pytest.mark.parametrize("name", [*POOLINGS, "layer:0", "layer:2"])
+def test_poolings_equal_their_formulas_and_padding_never_leaks(tmp_path, name, static_shapes):
+    """On random tensors in place of five layers, with huge values where there is padding."""
+    encoder = load_encoder(str(write_tiny(tmp_path / "tiny", layers=5)))
     features = batch_of(encoder.tokenizer, static_shapes)
     window_ids, start = features["window_ids"].numpy(), features["window_start"].numpy()
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(*window_ids.shape, 32)).astype(np.float32)
-    x[window_ids == 0] = 1e30
+    x = rng.normal(size=(6, *window_ids.shape, 32)).astype(np.float32)
+    x[:, window_ids == 0] = 1e30
 
-    def given(features, training, seed, last_layer_at=None):
-        return [tf.constant(x if last_layer_at is None else x.reshape(-1, 32)[last_layer_at.numpy()])]
+    def given(features, training, seed, last_layer_at=None, depth=None):
+        *below, last = list(x)[: depth + 1]
+        last = last if last_layer_at is None else last.reshape(-1, 32)[last_layer_at.numpy()]
+        return [tf.constant(layer) for layer in (*below, last)]
 
     encoder.call = given
-    found = pool_windows(name, encoder, features).numpy()
+    pooling = Pooling(name, encoder)
+    if name == "scalar_mix":
+        pooling.mix.assign(rng.normal(size=5))
+        pooling.scale.assign(1.7)
+    found = pooling(features, encoder=encoder).numpy()
     w, b = (v.numpy() for v in (encoder.backbone.pooled_dense.kernel, encoder.backbone.pooled_dense.bias))
     for slot in range(7):
         row, column = divmod(start[slot], window_ids.shape[1])
-        tokens = x[row][window_ids[row] == window_ids[row, column]].astype(np.float64)
+        tokens = x[-1, row][window_ids[row] == window_ids[row, column]].astype(np.float64)
+        cls = x[1:, row, column].astype(np.float64)
         expected = {
-            "cls": tokens[0],
-            "mean": tokens.mean(axis=0),
-            "max": tokens.max(axis=0),
-            "pooler": np.tanh(tokens[0] @ w + b),
-        }[name]
+            "cls": lambda: tokens[0],
+            "mean": lambda: tokens.mean(axis=0),
+            "max": lambda: tokens.max(axis=0),
+            "pooler": lambda: np.tanh(tokens[0] @ w + b),
+            "layer:0": lambda: cls[0],
+            "layer:2": lambda: cls[2],
+            "first_last": lambda: (cls[0] + cls[4]) / 2,
+            "last4_concat": lambda: np.concatenate([cls[1], cls[2], cls[3], cls[4]]),
+            "last4_mean": lambda: cls[1:].mean(axis=0),
+            "last4_max": lambda: cls[1:].max(axis=0),
+            "all_concat": lambda: cls.reshape(-1),
+            "all_mean": lambda: cls.mean(axis=0),
+            "scalar_mix": lambda: 1.7 * (np.exp(pooling.mix.numpy()) / np.exp(pooling.mix.numpy()).sum()) @ cls,
+        }[name]()
         np.testing.assert_allclose(found[slot], expected, atol=1e-5)
-    assert np.isfinite(found[:7]).all() and found.shape == (9, 32)
+    assert np.isfinite(found[:7]).all() and found.shape == (9, pooling.width)
+
+
+@pytest.mark.parametrize("xla", [False, True])
+@pytest.mark.parametrize("name", [*POOLINGS, "layer:0"])
+def test_every_pooling_trains_and_survives_saving(tiny, tmp_path, name, xla):
+    """With a deeper head; every variable that is trained moves, and the saved model predicts the same."""
+    model = build_model(load_encoder(tiny, dropout=0.0), TASKS["classification"](["no", "yes"]), pooling=name,
+                        max_seq_length=24, head_layers=(8, 6), head_activation="gelu")  # fmt: skip
+    rows = rows_of(random_texts(16), labels=["no", "yes"] * 8)
+    dataset = ExampleDataset(tokenize_examples(rows, model.tokenizer, 24, model.task.encode_label), 8, 24, True, 0)
+    before = {v.path: v.numpy() for v in model.trainable_variables}
+    train(model, dataset, AdamWeightDecay(1e-3), steps=3, xla=xla)
+    still = [v.path for v in model.trainable_variables if np.array_equal(v.numpy(), before[v.path])]
+    assert all(path.endswith("key/bias") for path in still)  # it adds the same to every score
+    assert {"head/hidden_0_kernel", "head/hidden_1_bias", "head/kernel"} <= before.keys()
+    save_model(model, str(tmp_path / "model"))
+    loaded = load_model(str(tmp_path / "model"))
+    assert predict(loaded, ["the printer is down", "ok"]) == predict(model, ["the printer is down", "ok"])
+    if name == "scalar_mix":
+        np.testing.assert_array_equal(loaded.pool.shares(), model.pool.shares())
+
+
+def test_a_head_of_several_layers_equals_its_formula(tiny):
+    model = build_model(load_encoder(tiny), TASKS["classification"](["a", "b"]), max_seq_length=16, head_layers=(7, 5))
+    x = np.random.default_rng(0).normal(size=(4, 32)).astype(np.float32)
+    expected = x.astype(np.float64)
+    for kernel, bias in model.head.hidden:
+        expected = np.tanh(expected @ kernel.numpy() + bias.numpy())
+    expected = expected @ model.head.kernel.numpy() + model.head.bias.numpy()
+    np.testing.assert_allclose(model.head(tf.constant(x)), expected, atol=1e-6)
 
 
 def test_head_is_seeded_and_small(tiny):
@@ -66,8 +123,10 @@ def test_refusals(tiny):
     encoder, task = load_encoder(tiny), TASKS["regression"]()
     with pytest.raises(InputError, match="max_seq_length must be at most 64"):
         build_model(encoder, task, max_seq_length=65)
-    with pytest.raises(InputError, match="pooling must be one of pooler, cls"):
+    with pytest.raises(InputError, match="--pooling must be one of pooler, cls.* Received: 'sum'"):
         build_model(encoder, task, pooling="sum", max_seq_length=16)
+    with pytest.raises(InputError, match="--pooling=layer:K takes a layer from 0 to 1. Received: 'layer:2'"):
+        build_model(encoder, task, pooling="layer:2", max_seq_length=16)
 
 
 @pytest.mark.parametrize(

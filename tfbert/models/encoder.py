@@ -50,7 +50,7 @@ class BertEncoder(keras.Model):
         self._seeds = keras.random.SeedGenerator(0)
         self.built = True
 
-    def call(self, features, training=False, seed=None, last_layer_at=None):
+    def call(self, features, training=False, seed=None, last_layer_at=None, depth=None):
         """Computes every layer's output.
 
         Args:
@@ -59,6 +59,7 @@ class BertEncoder(keras.Model):
             seed: int32 [2]. Decides the masks of dropout and mixout; None: the next of the encoder's own generator.
             last_layer_at: int32 [W], flat indices of tokens (row * S + column). The last layer's output is computed
                 for these alone, [W, hidden], which saves its feed-forward over all others; None: for every token.
+            depth: int. So many layers, from the bottom; None: all.
         """
         seed = self.dropout_seed(training, seed)
         rows, length = ops.shape(features["token_ids"])
@@ -66,8 +67,9 @@ class BertEncoder(keras.Model):
         bias = ops.where(same_window, 0.0, _MASKED)[:, None]
         x = self._embed(features, seed)
         outputs = [x]
-        for layer in range(self.num_layers):
-            at = last_layer_at if layer == self.num_layers - 1 else None
+        depth = self.num_layers if depth is None else depth
+        for layer in range(depth):
+            at = last_layer_at if layer == depth - 1 else None
             compute = functools.partial(self._layer, layer, bias=bias, shape=(rows, length), at=at)
             x = recomputed(compute, x, seed) if self.remat and training else compute(x, seed)
             outputs.append(x)

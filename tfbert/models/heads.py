@@ -4,24 +4,52 @@ import keras
 from keras import ops
 
 from tfbert.models.dropout import dropout, site_seed
+from tfbert.models.encoder import ACTIVATIONS
 
 _SITE = 9999
 
 
 class Head(keras.layers.Layer):
-    """Dropout and one dense layer, as in google-research/bert `run_classifier.py`.
+    """Dropout and one dense layer, as in google-research/bert `run_classifier.py`; more layers where asked for.
 
-    Call it with float [M, hidden] and a dropout seed (int32 [2] or None); returns float32 [M, outputs].
+    Call it with float [M, width] and a dropout seed (int32 [2] or None); returns float32 [M, outputs].
+
+    Attributes:
+        outputs: int.
+        hidden: list of (kernel, bias). The layers below the last, each after its own dropout.
+        activation: str. What follows each of them, a key of ACTIVATIONS or "tanh".
     """
 
-    def __init__(self, outputs, hidden_dim, dropout_rate, init_seed=0, **kwargs):
+    def __init__(self, outputs, width, dropout_rate, init_seed=0, layers=(), activation="tanh", **kwargs):
+        """Makes new weights.
+
+        Args:
+            outputs: int.
+            width: int. Size of an example's vector.
+            dropout_rate: float.
+            init_seed: int.
+            layers: sequence of int. Widths of the layers below the last.
+            activation: str.
+        """
         super().__init__(**kwargs)
-        self.outputs, self.dropout_rate = outputs, dropout_rate
-        initializer = keras.initializers.TruncatedNormal(stddev=0.02, seed=init_seed)
-        self.kernel = self.add_weight(name="kernel", shape=(hidden_dim, outputs), initializer=initializer)
-        self.bias = self.add_weight(name="bias", shape=(outputs,), initializer="zeros")
+        self.outputs, self.dropout_rate, self.activation = outputs, dropout_rate, activation
+        self.hidden = []
+        for number, units in enumerate(layers):
+            self.hidden.append(self._dense(f"hidden_{number}", width, units, init_seed + number + 1))
+            width = units
+        self.kernel, self.bias = self._dense("", width, outputs, init_seed)
         self.built = True
 
     def call(self, vectors, seed=None):
+        activation = ops.tanh if self.activation == "tanh" else ACTIVATIONS[self.activation]
+        for number, (kernel, bias) in enumerate(self.hidden):
+            vectors = dropout(vectors, self.dropout_rate, site_seed(seed, _SITE + 1 + number))
+            vectors = activation(ops.matmul(vectors, ops.cast(kernel, vectors.dtype)) + ops.cast(bias, vectors.dtype))
         vectors = dropout(vectors, self.dropout_rate, site_seed(seed, _SITE))
         return ops.cast(ops.matmul(vectors, ops.cast(self.kernel, vectors.dtype)), "float32") + self.bias
+
+    def _dense(self, name, inputs, units, seed):
+        prefix = f"{name}_" if name else ""
+        initializer = keras.initializers.TruncatedNormal(stddev=0.02, seed=seed)
+        kernel = self.add_weight(name=f"{prefix}kernel", shape=(inputs, units), initializer=initializer)
+        return kernel, self.add_weight(name=f"{prefix}bias", shape=(units,), initializer="zeros")

@@ -48,6 +48,8 @@ def save_model(model, folder):
                 "task": model.task.name,
                 "labels": model.task.labels,
                 "pooling": model.pooling,
+                "head_layers": [bias.shape[0] for _, bias in model.head.hidden],
+                "head_activation": model.head.activation,
                 "max_seq_length": model.max_seq_length,
                 "text_columns": model.text_columns,
             },
@@ -81,7 +83,16 @@ def load_model(folder, dropout=None, dtype="float32"):
     about = read_json(folder, "tfbert.json")
     encoder = find_preset(folder).encoder(dropout, dtype)
     task = TASKS[about["task"]](about["labels"])
-    model = build_model(encoder, task, None, about["pooling"], about["max_seq_length"], about["text_columns"])
+    model = build_model(
+        encoder,
+        task,
+        None,
+        about["pooling"],
+        about["max_seq_length"],
+        about["text_columns"],
+        head_layers=about["head_layers"],
+        head_activation=about["head_activation"],
+    )
     _load_head(model, SafetensorsReader(folder))
     return model
 
@@ -94,15 +105,28 @@ def load_weights(model, folder):
 
 
 def _load_head(model, reader):
-    model.head.kernel.assign(reader.tensor("classifier.weight").T)
-    model.head.bias.assign(reader.tensor("classifier.bias"))
+    for name, (variable, transposed) in _own_variables(model).items():
+        value = reader.tensor(name)
+        variable.assign(value.T if transposed else value)
 
 
 def _tensors(model):
-    return encoder_tensors(model.encoder) | {
-        "classifier.weight": np.ascontiguousarray(model.head.kernel.numpy().T),
-        "classifier.bias": model.head.bias.numpy(),
+    own = {
+        name: np.ascontiguousarray(variable.numpy().T if transposed else variable.numpy())
+        for name, (variable, transposed) in _own_variables(model).items()
     }
+    return encoder_tensors(model.encoder) | own
+
+
+def _own_variables(model):
+    """Returns what stands on the encoder: name in the file -> (variable, whether it is transposed there)."""
+    head = model.head
+    own = {"classifier.weight": (head.kernel, True), "classifier.bias": (head.bias, False)}
+    for number, (kernel, bias) in enumerate(head.hidden):
+        own |= {f"tfbert.head.{number}.weight": (kernel, True), f"tfbert.head.{number}.bias": (bias, False)}
+    if model.pooling == "scalar_mix":
+        own |= {"tfbert.mix": (model.pool.mix, False), "tfbert.mix_scale": (model.pool.scale, False)}
+    return own
 
 
 def _hugging_face_config(model):

@@ -4,7 +4,7 @@ import keras
 
 from tfbert.errors import InputError
 from tfbert.models.heads import Head
-from tfbert.models.pooling import POOLINGS, pool_windows
+from tfbert.models.pooling import Pooling
 
 
 class TextModel(keras.Model):
@@ -14,26 +14,32 @@ class TextModel(keras.Model):
         encoder: BertEncoder.
         task: one of TASKS.
         tokenizer: BertTokenizer.
-        pooling: str.
+        pool: Pooling.
+        head: Head.
         max_seq_length: int. The longest sequence the model was made for.
         text_columns: tuple of str. Where its training data had the text, and the second text of a pair.
     """
 
-    def __init__(self, encoder, task, tokenizer, pooling, max_seq_length, text_columns, init_seed, **kwargs):
+    def __init__(self, encoder, task, tokenizer, pooling, head, max_seq_length, text_columns, **kwargs):
         super().__init__(**kwargs)
         self.encoder, self.task, self.tokenizer = encoder, task, tokenizer
-        self.pooling, self.max_seq_length, self.text_columns = pooling, max_seq_length, tuple(text_columns)
-        self.head = Head(
-            task.outputs, encoder.hidden_dim, encoder.dropout_rate, init_seed, name="head", dtype=encoder.dtype_policy
-        )
-        # A pooler that nothing passes through has no gradient.
-        encoder.backbone.pooled_dense.trainable = pooling == "pooler"
+        self.max_seq_length, self.text_columns = max_seq_length, tuple(text_columns)
+        self.pool, self.head = pooling, head
+        # What nothing passes through has no gradient.
+        encoder.backbone.pooled_dense.trainable = pooling.pooling == "pooler"
+        for layer in encoder.backbone.transformer_layers[pooling.depth :]:
+            layer.trainable = False
         self.built = True
+
+    @property
+    def pooling(self):
+        """The pooling's name, str."""
+        return self.pool.pooling
 
     def call(self, features, training=False, seed=None):
         """Computes the outputs; `seed` (int32 [2]) decides what is dropped out, None: the encoder's own generator."""
         seed = self.encoder.dropout_seed(training, seed)
-        return self.head(pool_windows(self.pooling, self.encoder, features, training, seed), seed=seed)
+        return self.head(self.pool(features, encoder=self.encoder, training=training, seed=seed), seed=seed)
 
     def compile(self, optimizer="rmsprop", loss=None, weighted_metrics=None, **kwargs):
         """Configures `fit`: as `keras.Model.compile`, with the task's loss and accuracy where none are given."""
@@ -62,6 +68,8 @@ def build_model(
     text_columns=("text",),
     init_seed=0,
     train_labels=None,
+    head_layers=(),
+    head_activation="tanh",
 ):
     """Returns a TextModel: the encoder with a new head for the task.
 
@@ -69,25 +77,37 @@ def build_model(
         encoder: BertEncoder, from `load_encoder`.
         task: one of TASKS.
         tokenizer: BertTokenizer; None: the one that `load_encoder` read beside the weights.
-        pooling: str, a key of POOLINGS.
+        pooling: str, as `Pooling` takes it.
         max_seq_length: int. Pieces of a sequence, special ones included.
         text_columns: (text,) or (text, second text). Columns of the training data, kept for prediction.
         init_seed: int. Seed of the head's weights.
         train_labels: np.ndarray [N, ...]. The training data's (`ExampleDataset.examples.labels`), from which the task
             may take the head's first biases: multi-label does.
+        head_layers: sequence of int. Widths of dense layers below the head's last.
+        head_activation: str. What follows each of those: "tanh", or a key of ACTIVATIONS.
 
     Raises:
         InputError: an unknown pooling, or a length beyond the encoder's positions.
     """
-    if pooling not in POOLINGS:
-        raise InputError(f"pooling must be one of {', '.join(POOLINGS)}. Received: {pooling!r}.")
     positions = encoder.backbone.max_sequence_length
     if max_seq_length > positions:
         raise InputError(
             f"max_seq_length must be at most {positions}, the positions this encoder has. Received: {max_seq_length}."
         )
     tokenizer = tokenizer or encoder.tokenizer
-    model = TextModel(encoder, task, tokenizer, pooling, max_seq_length, text_columns, init_seed)
+    policy = encoder.dtype_policy
+    pooling = Pooling(pooling, encoder, name="pooling", dtype=policy)
+    head = Head(
+        task.outputs,
+        pooling.width,
+        encoder.dropout_rate,
+        init_seed,
+        head_layers,
+        head_activation,
+        name="head",
+        dtype=policy,
+    )
+    model = TextModel(encoder, task, tokenizer, pooling, head, max_seq_length, text_columns)
     if train_labels is not None:
         model.head.bias.assign(task.initial_bias(train_labels))
     return model

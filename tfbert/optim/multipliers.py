@@ -4,13 +4,14 @@ import re
 
 from tfbert.errors import InputError
 
-# Biases and the scales and shifts of LayerNorm (gamma, beta) do not decay, as in google-research/bert.
-NO_DECAY = (r".*/bias", r".*/(gamma|beta)")
+# Biases and the scales and shifts of LayerNorm (gamma, beta) do not decay, as in google-research/bert; nor does a
+# scalar mix, which would forget its layers.
+NO_DECAY = (r".*/(hidden_\d+_)?bias", r".*/(gamma|beta)", r"pooling/.*")
 
 EMBEDDINGS = r"(token_embedding|position_embedding|segment_embedding|embeddings_layer_norm)/.*"
 LAYER = r"transformer_layer_\d+/.*"
 POOLER = r"pooled_dense/.*"
-HEAD = r"head/.*"
+HEAD = r"(head|pooling)/.*"
 
 
 def value_of(pairs, path, default):
