@@ -28,7 +28,7 @@ def check_together(config):
             f"--train_batch_size={training.train_batch_size}: a part would be empty."
         )
     _check_evaluation(data, training)
-    _check_sweep(config.sweep, training)
+    _check_sweep(config.sweep, training, runtime)
     if runtime.doctor and training.mode != "preflight":
         raise InputError(f"--doctor goes with --mode=preflight. Received: --mode={training.mode}.")
 
@@ -51,13 +51,20 @@ def _check_evaluation(data, training):
         raise InputError("--halve_dev needs --dev_file, the rows to be halved.")
 
 
-def _check_sweep(sweep, training):
+def _check_sweep(sweep, training, runtime):
     spaces = sweep.sweep or []
     ranges = [name for space in spaces for name, spec in space.items() if isinstance(spec, dict)]
     if sweep.sweep_trials and len(spaces) > 1:
         raise InputError("--sweep_trials searches one space. Received: a --sweep of several mappings.")
     if ranges and not sweep.sweep_trials:
         raise InputError(f"--sweep has a range ({ranges[0]}), so that --sweep_trials must say how often to try.")
+    if training.mode == "sweep" and (runtime.worker_hosts or runtime.strategy == "multi_worker"):
+        raise InputError(
+            "--mode=sweep does not share a training among machines: start it on each of them with the same "
+            "--sweep_store, and each takes trials of its own."
+        )
+    if training.mode == "sweep" and training.overwrite:
+        raise InputError("--mode=sweep does not overwrite; choose another --output_dir, or delete the old one.")
     if sweep.sweep and training.mode == "train":
         raise InputError("--sweep goes with --mode=sweep. Received: --mode=train.")
 

@@ -250,7 +250,13 @@ class Sweep:
             with tf.io.gfile.GFile(finished) as file:
                 return json.load(file)
         config = self._config.replace(
-            mode="train", output_dir=folder, sweep=None, sweep_trials=None, sweep_store=None, **settings
+            mode="train",
+            output_dir=folder,
+            overwrite=False,
+            sweep=None,
+            sweep_trials=None,
+            sweep_store=None,
+            **settings,
         )
         return self._trainer.train(config, announce=False)
 

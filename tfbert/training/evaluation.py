@@ -6,6 +6,10 @@ import tensorflow as tf
 from tfbert.training.strategy import compiles_all
 
 
+# Data sets whose pipelines are kept: dev and test.
+_KEPT = 2
+
+
 class Evaluator:
     """Runs a model over datasets; the function is traced once and serves them all.
 
@@ -55,6 +59,8 @@ class Evaluator:
 
             distributed = self.strategy.distribute_datasets_from_function(of_pipeline)
             self._pipelines[id(dataset)] = dataset, distributed
+            if len(self._pipelines) > _KEPT:  # a long prediction comes in many data sets
+                self._pipelines.pop(next(iter(self._pipelines)))
         return self._pipelines[id(dataset)][1]
 
     def evaluate(self, dataset):
