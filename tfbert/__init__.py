@@ -8,6 +8,7 @@ _HOME = {
     "AdamWeightDecay": "optim.adam_weight_decay",
     "InputError": "errors",
     "Lamb": "optim.lamb",
+    "LongText": "data.windows",
     "TASKS": "tasks",
     "add_mixout": "models.mixout",
     "build_model": "models.text_model",

@@ -28,6 +28,13 @@ def check_together(config):
             f"--train_batch_size={training.train_batch_size}: a part would be empty."
         )
     _check_evaluation(data, training)
+    if data.head_pieces and data.long_text != "head_tail":
+        raise InputError(f"--head_pieces={data.head_pieces} needs --long_text=head_tail. Received: {data.long_text}.")
+    if data.head_pieces and data.head_pieces > data.max_seq_length - 2:
+        raise InputError(
+            f"--head_pieces must be at most {data.max_seq_length - 2}, the pieces of a sequence but for [CLS] and "
+            f"[SEP]. Received: {data.head_pieces}."
+        )
     _check_sweep(config.sweep, training, runtime)
     if runtime.doctor and training.mode != "preflight":
         raise InputError(f"--doctor goes with --mode=preflight. Received: --mode={training.mode}.")

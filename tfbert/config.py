@@ -41,6 +41,19 @@ class DataConfig:
         choices=("auto", "on", "off"),
     )
     max_seq_length: int = setting(128, "Pieces of a sequence, [CLS] and [SEP] included; the rest is cut off", minimum=4)
+    long_text: str = setting(
+        "head",
+        "What is kept of a text that is longer: its beginning, its end, or some of each",
+        choices=("head", "tail", "head_tail"),
+    )
+    head_pieces: int | None = setting(
+        None, "Pieces from the beginning with head_tail; default: a quarter, 128 of 510", minimum=1
+    )
+    truncation: str = setting(
+        "longest_first",
+        "Which side of a pair is cut; longest_first: piece by piece the longer one, as BERT does",
+        choices=("longest_first", "only_first", "only_second"),
+    )
     do_lower_case: bool | None = setting(None, "Lower-case and strip accents; default: as the preset was trained")
     limit_train_rows: int | None = setting(None, "Train on the first rows only", minimum=1)
 

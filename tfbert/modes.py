@@ -70,7 +70,9 @@ def evaluate_mode(config):
     for split, location in (("dev", data.dev_file), ("test", data.test_file)):
         if location:
             examples = read_examples(location, *columns, data.label_column, None, data.quoting, split)
-            examples = tokenize_examples(examples, model.tokenizer, model.max_seq_length, model.task.encode_label)
+            examples = tokenize_examples(
+                examples, model.tokenizer, model.max_seq_length, model.task.encode_label, model.long_text
+            )
             dataset = ExampleBatches(examples, training.eval_batch_size, model.max_seq_length, shuffle=False, seed=0)
             results[split] = evaluator.evaluate(dataset)
     path = os.path.join(training.output_dir, "eval_results.json")

@@ -8,6 +8,7 @@ from tfbert.data.dataset import ExampleBatches
 from tfbert.data.sources import read_examples
 from tfbert.data.splits import halves
 from tfbert.data.tokenized import tokenize_examples
+from tfbert.data.windows import LongText
 from tfbert.errors import InputError
 from tfbert.models.mixout import add_mixout
 from tfbert.models.presets import find_preset
@@ -75,6 +76,11 @@ def text_columns_of(data):
     return (data.text_column, data.text_pair_column) if data.text_pair_column else (data.text_column,)
 
 
+def long_text_of(data):
+    """Returns what is kept of a text that is too long: LongText."""
+    return LongText(data.long_text, data.head_pieces, data.truncation)
+
+
 def read_rows(data, location, split, limit=None):
     """Returns the rows of a data location: iterable of dict."""
     return read_examples(
@@ -101,7 +107,9 @@ def datasets_of(config, tokenizer, task, splits):
     ):
         if location and split in splits:
             examples = read_rows(data, location, split, limit)
-            examples = tokenize_examples(examples, tokenizer, data.max_seq_length, task.encode_label)
+            examples = tokenize_examples(
+                examples, tokenizer, data.max_seq_length, task.encode_label, long_text_of(data)
+            )
             batch_size = training.train_batch_size if split == "train" else training.eval_batch_size
             datasets[split] = ExampleBatches(
                 examples,
@@ -143,6 +151,7 @@ def model_of(config, preset, tokenizer, task, train_labels):
         train_labels,
         config.model.head_layers,
         config.model.head_activation,
+        long_text_of(data),
     )
 
 

@@ -70,7 +70,7 @@ def predict_file(model, examples, path, batch_size, strategy=None, xla=False):
 
 def _predict(evaluator, examples, batch_size, on_loop=None):
     model = evaluator.model
-    tokenized = tokenize_examples(examples, model.tokenizer, model.max_seq_length)
+    tokenized = tokenize_examples(examples, model.tokenizer, model.max_seq_length, long_text=model.long_text)
     dataset = ExampleBatches(tokenized, batch_size, model.max_seq_length, shuffle=False, seed=0)
     return model.task.predictions(evaluator.outputs(dataset, on_loop))
 

@@ -79,6 +79,9 @@ class Trainer:
                 _announce(config, parts, strategy)
         _check_shared(output_dir, strategy)
         results = run.train() | ({"restarts": restarts} if restarts else {})
+        shares = model.pool.shares()
+        if chief and shares is not None:
+            print("Shares of the layers in the scalar mix, from the bottom:", " ".join(f"{x:.3f}" for x in shares))
         results["data"] = {split: dataset.examples.fingerprint for split, dataset in parts.datasets.items()}
         if chief:
             write_whole(os.path.join(output_dir, "eval_results.json"), json.dumps(results, indent=2).encode())

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfbert.data.windows import head_windows
+from tfbert import InputError, LongText, load_config, load_model, make_dataset, predict, save_model
+from tfbert.data.windows import make_windows
 
 CLS, SEP = 101, 102
 
@@ -23,7 +24,7 @@ def test_pairs_of_all_lengths(max_seq_length):
     first = [list(range(1000, 1000 + a)) for a, _ in lengths]
     second = [list(range(2000, 2000 + b)) for _, b in lengths]
     ragged = [tf.ragged.constant(side, dtype=tf.int32, ragged_rank=1) for side in (first, second)]
-    windows, first_lengths, cut = head_windows(*ragged, max_seq_length, CLS, SEP)
+    windows, first_lengths, cut = make_windows(*ragged, max_seq_length, CLS, SEP)
     for number, (a, b) in enumerate(zip(first, second)):
         kept_a, kept_b = truncate_seq_pair(a, b, max_seq_length - 3)
         assert windows[number].numpy().tolist() == [CLS, *kept_a, SEP, *kept_b, SEP]
@@ -34,7 +35,98 @@ def test_pairs_of_all_lengths(max_seq_length):
 @pytest.mark.parametrize("pieces", [0, 1, 509, 510, 511, 2000])
 def test_single_texts_keep_510_pieces(pieces):
     text = tf.ragged.constant([list(range(1000, 1000 + pieces))], dtype=tf.int32, ragged_rank=1)
-    windows, first_lengths, cut = head_windows(text, None, 512, CLS, SEP)
+    windows, first_lengths, cut = make_windows(text, None, 512, CLS, SEP)
     assert windows[0].numpy().tolist() == [CLS, *range(1000, 1000 + min(pieces, 510)), SEP]
     assert first_lengths.numpy().tolist() == [min(pieces, 510) + 2]
     np.testing.assert_array_equal(cut, [pieces > 510])
+
+
+TEXT = list(range(1000, 2000))
+
+
+@pytest.mark.parametrize(
+    "long_text,kept",
+    [
+        (LongText("head"), TEXT[:510]),
+        (LongText("tail"), TEXT[-510:]),
+        (LongText("head_tail"), TEXT[:128] + TEXT[-382:]),
+        (LongText("head_tail", 500), TEXT[:500] + TEXT[-10:]),
+        (LongText("head_tail", 510), TEXT[:510]),
+    ],
+    ids=str,
+)
+def test_what_is_kept_of_a_thousand_pieces(long_text, kept):
+    """Sun et al. keep 128 + 382 of them; what fits is kept whole, whatever the strategy."""
+    texts = [TEXT, TEXT[:510], TEXT[:511], [], TEXT[:1]]
+    ragged = tf.ragged.constant(texts, dtype=tf.int32, ragged_rank=1)
+    windows, _, cut = make_windows(ragged, None, 512, CLS, SEP, long_text)
+    found = [window[1:-1] for window in windows.to_list()]
+    assert found[0] == kept and found[1] == TEXT[:510] and found[3:] == [[], TEXT[:1]]
+    assert len(found[2]) == 510 and set(found[2]) < set(TEXT[:511])
+    assert cut.numpy().tolist() == [True, False, True, False, False]
+    assert all(window[0] == CLS and window[-1] == SEP for window in windows.to_list())
+
+
+def keep(pieces, most, strategy):
+    """The strategies, spelt out for one text."""
+    if len(pieces) <= most:
+        return pieces
+    head = {"head": most, "tail": 0, "head_tail": -(-most // 4)}[strategy]
+    return pieces[:head] + pieces[len(pieces) - (most - head) :]
+
+
+@pytest.mark.parametrize("strategy", ["head", "tail", "head_tail"])
+@pytest.mark.parametrize("truncation", ["longest_first", "only_first", "only_second"])
+def test_which_side_of_a_pair_is_cut(truncation, strategy):
+    room = 9
+    lengths = [(a, b) for a in range(14) for b in range(14)]
+    first, second = (
+        [list(range(base, base + pair[side])) for pair in lengths] for side, base in ((0, 1000), (1, 2000))
+    )
+    ragged = [tf.ragged.constant(side, dtype=tf.int32, ragged_rank=1) for side in (first, second)]
+    windows, first_lengths, cut = make_windows(*ragged, room + 3, CLS, SEP, LongText(strategy, None, truncation))
+    for number, (a, b) in enumerate(zip(first, second)):
+        most = {
+            "longest_first": tuple(map(len, truncate_seq_pair(a, b, room))),
+            "only_first": (max(room - len(b), 0), room),
+            "only_second": (room, max(room - len(a), 0)),
+        }[truncation]
+        kept_a, kept_b = keep(a, most[0], strategy), keep(b, most[1], strategy)
+        assert windows[number].numpy().tolist() == [CLS, *kept_a, SEP, *kept_b, SEP]
+        assert first_lengths[number] == len(kept_a) + 2
+        assert cut[number] == (len(a) + len(b) > room)
+
+
+def test_a_saved_model_cuts_as_it_was_trained(tiny, tmp_path):
+    from tfbert import TASKS, build_model, load_encoder
+
+    text = "urgent " + "the " * 60 + "thanks"
+    model = build_model(
+        load_encoder(tiny), TASKS["classification"](["no", "yes"]), max_seq_length=16, long_text=LongText("tail")
+    )
+    save_model(model, str(tmp_path))
+    loaded = load_model(str(tmp_path))
+    assert loaded.long_text == LongText("tail")
+    end = " ".join(text.split()[-14:])
+    assert predict(loaded, [text]) == predict(loaded, [end]) != predict(loaded, [text[:60]])
+    rows = [{"text": text, "label": "no", "where": ("test", 1)}]
+    tokens = [
+        next(iter(make_dataset(rows, model.tokenizer, model.task, 1, 16, long_text=LongText(strategy))))[0]["token_ids"]
+        for strategy in ("head", "tail")
+    ]
+    urgent, thanks = (model.tokenizer.vocabulary.index(word) for word in ("urgent", "thanks"))
+    assert tokens[0][0, 1] == urgent and tokens[1][0, 14] == thanks
+
+
+@pytest.mark.parametrize(
+    "settings,message",
+    [
+        ({"head_pieces": 10}, "--head_pieces=10 needs --long_text=head_tail. Received: head"),
+        ({"long_text": "head_tail", "head_pieces": 127}, "--head_pieces must be at most 126"),
+        ({"long_text": "middle"}, "--long_text must be head | tail | head_tail. Received: 'middle'"),
+        ({"truncation": "both"}, "--truncation must be longest_first | only_first | only_second"),
+    ],
+)
+def test_refusals(settings, message):
+    with pytest.raises(InputError, match=message.replace("|", r"\|")):
+        load_config(**settings)

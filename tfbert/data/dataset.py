@@ -6,6 +6,7 @@ from tfbert.data.batching import fill_rows, pack_rows, pad_rows
 from tfbert.data.sampling import epoch_order
 from tfbert.data.sources import read_examples
 from tfbert.data.tokenized import tokenize_examples
+from tfbert.data.windows import LongText
 
 
 class ExampleBatches:
@@ -153,6 +154,7 @@ def make_dataset(
     quoting="auto",
     split="train",
     limit=None,
+    long_text=LongText(),
 ):
     """Returns an ExampleDataset of a data location: what `model.fit` and `tfbert.train` take.
 
@@ -165,9 +167,10 @@ def make_dataset(
         seed: int. Decides the order of the examples.
         shuffle: bool. A new order of all examples each epoch.
         text_column, text_pair_column, label_column, quoting, split, limit: see `read_examples`.
+        long_text: LongText. What is kept of a text that is too long; the model must be built with the same.
     """
     examples = location
     if isinstance(location, str):
         examples = read_examples(location, text_column, text_pair_column, label_column, None, quoting, split, limit)
-    examples = tokenize_examples(examples, tokenizer, max_seq_length, task.encode_label)
+    examples = tokenize_examples(examples, tokenizer, max_seq_length, task.encode_label, long_text)
     return ExampleDataset(examples, batch_size, max_seq_length, shuffle, seed)

@@ -9,7 +9,7 @@ import tempfile
 import numpy as np
 import tensorflow as tf
 
-from tfbert.data.windows import head_windows
+from tfbert.data.windows import LongText, make_windows
 from tfbert.errors import InputError
 
 _CHUNK = 1024
@@ -102,7 +102,7 @@ class TokenizedExamples:
         return np.frombuffer(b"".join(reads), np.int32)
 
 
-def tokenize_examples(examples, tokenizer, max_seq_length, encode_label=None):
+def tokenize_examples(examples, tokenizer, max_seq_length, encode_label=None, long_text=LongText()):
     """Tokenises examples as they are read, on several cores, and stores their windows.
 
     Args:
@@ -110,6 +110,7 @@ def tokenize_examples(examples, tokenizer, max_seq_length, encode_label=None):
         tokenizer: BertTokenizer.
         max_seq_length: int. The longest window.
         encode_label: callable (label, where) -> number or np.ndarray; None: no labels.
+        long_text: LongText. What is kept of a text that is too long.
 
     Returns:
         TokenizedExamples.
@@ -132,7 +133,9 @@ def tokenize_examples(examples, tokenizer, max_seq_length, encode_label=None):
     @tf.autograph.experimental.do_not_convert
     def to_windows(first, second=None):
         pieces = (tokenizer(first), None if second is None else tokenizer(second))
-        windows, first_lengths, cut = head_windows(*pieces, max_seq_length, tokenizer.cls_id, tokenizer.sep_id)
+        windows, first_lengths, cut = make_windows(
+            *pieces, max_seq_length, tokenizer.cls_id, tokenizer.sep_id, long_text
+        )
         return windows.flat_values, tf.cast(windows.row_lengths(), tf.int32), first_lengths, cut
 
     def windows():

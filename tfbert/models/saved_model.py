@@ -1,11 +1,13 @@
 """A model folder: Hugging Face's layout, which transformers and keras-hub read too, with what tfbert adds."""
 
+import dataclasses
 import json
 import os
 
 import numpy as np
 import tensorflow as tf
 
+from tfbert.data.windows import LongText
 from tfbert.errors import InputError
 from tfbert.files import write_whole
 from tfbert.models.presets import find_preset
@@ -52,6 +54,7 @@ def save_model(model, folder):
                 "head_activation": model.head.activation,
                 "max_seq_length": model.max_seq_length,
                 "text_columns": model.text_columns,
+                "long_text": dataclasses.asdict(model.long_text),
             },
             indent=2,
             ensure_ascii=False,
@@ -92,6 +95,7 @@ def load_model(folder, dropout=None, dtype="float32"):
         about["text_columns"],
         head_layers=about["head_layers"],
         head_activation=about["head_activation"],
+        long_text=LongText(**about["long_text"]),
     )
     _load_head(model, SafetensorsReader(folder))
     return model
@@ -112,7 +116,7 @@ def _load_head(model, reader):
 
 def _tensors(model):
     own = {
-        name: np.ascontiguousarray(variable.numpy().T if transposed else variable.numpy())
+        name: np.array(variable.numpy().T if transposed else variable.numpy(), order="C")
         for name, (variable, transposed) in _own_variables(model).items()
     }
     return encoder_tensors(model.encoder) | own

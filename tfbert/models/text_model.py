@@ -2,6 +2,7 @@
 
 import keras
 
+from tfbert.data.windows import LongText
 from tfbert.errors import InputError
 from tfbert.models.heads import Head
 from tfbert.models.pooling import Pooling
@@ -17,13 +18,14 @@ class TextModel(keras.Model):
         pool: Pooling.
         head: Head.
         max_seq_length: int. The longest sequence the model was made for.
+        long_text: LongText. What is kept of a text that is longer.
         text_columns: tuple of str. Where its training data had the text, and the second text of a pair.
     """
 
-    def __init__(self, encoder, task, tokenizer, pooling, head, max_seq_length, text_columns, **kwargs):
+    def __init__(self, encoder, task, tokenizer, pooling, head, max_seq_length, text_columns, long_text, **kwargs):
         super().__init__(**kwargs)
         self.encoder, self.task, self.tokenizer = encoder, task, tokenizer
-        self.max_seq_length, self.text_columns = max_seq_length, tuple(text_columns)
+        self.max_seq_length, self.text_columns, self.long_text = max_seq_length, tuple(text_columns), long_text
         self.pool, self.head = pooling, head
         # What nothing passes through has no gradient.
         encoder.backbone.pooled_dense.trainable = pooling.pooling == "pooler"
@@ -70,6 +72,7 @@ def build_model(
     train_labels=None,
     head_layers=(),
     head_activation="tanh",
+    long_text=LongText(),
 ):
     """Returns a TextModel: the encoder with a new head for the task.
 
@@ -85,6 +88,7 @@ def build_model(
             may take the head's first biases: multi-label does.
         head_layers: sequence of int. Widths of dense layers below the head's last.
         head_activation: str. What follows each of those: "tanh", or a key of ACTIVATIONS.
+        long_text: LongText. What `predict` keeps of a text that is too long.
 
     Raises:
         InputError: an unknown pooling, or a length beyond the encoder's positions.
@@ -107,7 +111,7 @@ def build_model(
         name="head",
         dtype=policy,
     )
-    model = TextModel(encoder, task, tokenizer, pooling, head, max_seq_length, text_columns)
+    model = TextModel(encoder, task, tokenizer, pooling, head, max_seq_length, text_columns, long_text)
     if train_labels is not None:
         model.head.bias.assign(task.initial_bias(train_labels))
     return model
