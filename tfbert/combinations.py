@@ -51,7 +51,7 @@ def _check_evaluation(data, training):
         raise InputError("--halve_dev and --test_file exclude each other: the second half would be the test rows.")
     if training.mode not in ("train", "sweep") or data.dev_file:
         return
-    for name in ("best_metric", "eval_steps", "evaluations", "patience"):
+    for name in ("best_metric", "eval_steps", "evaluations", "patience", "stop_failed_runs"):
         if getattr(training, name):
             raise InputError(f"--{name}={getattr(training, name)} needs --dev_file, on which to evaluate.")
     if data.halve_dev:

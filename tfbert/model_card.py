@@ -21,6 +21,7 @@ def write_model_card(output_dir, settings, task, results):
         "",
         f"Fine-tuned by tfbert from `{settings['preset']}` on `{settings['train_file']}`, "
         f"kept from step {results['best_step']}.",
+        *([f"**This run has failed**: {results['failed']}."] if results.get("failed") else []),
         *([f"Labels: {', '.join(f'`{label}`' for label in task.labels)}."] if task.labels else []),
         "",
         f"| score | {' | '.join(splits)} |",

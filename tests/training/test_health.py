@@ -58,6 +58,7 @@ def test_majority_share():
 def test_warnings_name_the_likely_cause_once(settings, cause):
     health = watch(**settings)
     good, bad = {"embeddings": 0.1, "layer 0": 0.2, "head": 0.3}, {"embeddings": 1e-5, "layer 0": 1e-4, "head": 0.3}
+    assert vanished({"embeddings": 0.0, "layer 0": 0.1, "head": 0.2}) == []  # not unfrozen yet
     assert vanished(good) == [] and vanished(bad) == ["embeddings", "layer 0"]
     assert health.look(good) == []
     assert health.look(good, ONE_CLASS, {"accuracy": 4 / 6}) == [

@@ -103,9 +103,12 @@ def part_norms(norms):
 
 
 def vanished(norms):
-    """Returns the parts whose gradient is next to nothing beside the head's: list of str."""
+    """Returns the parts whose gradient is next to nothing beside the head's: list of str.
+
+    A gradient of exactly 0 is that of a part whose training has not begun (gradual unfreezing).
+    """
     head = norms.get("head", 0.0)
-    return [part for part, norm in norms.items() if norm < VANISHED * head]
+    return [part for part, norm in norms.items() if 0 < norm < VANISHED * head]
 
 
 def majority_share(task, outputs):
