@@ -182,5 +182,5 @@ def free_ports(count):
 def finish(processes):
     """Waits for the end of processes that must succeed; returns what each printed."""
     outputs = [process.communicate(timeout=600)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0] * len(processes), outputs[0][-3000:]
+    assert [process.returncode for process in processes] == [0] * len(processes), [text[-3000:] for text in outputs]
     return outputs

@@ -299,11 +299,10 @@ def check_complete(config):
         "preflight": () if config.runtime.doctor else ("preset", "train_file", "output_dir", "topology"),
     }[config.training.mode]
     values = config.as_dict()
-    missing = [
-        f"--{name} ({FIELDS[name].metadata['help'].split(':')[0].lower()})" for name in needed if not values[name]
-    ]
+    means = {name: FIELDS[name].metadata["help"].split(":")[0].lower() for name in needed}
+    missing = ", ".join(f"--{name} ({means[name]})" for name in needed if not values[name])
     if missing:
-        raise InputError(f"--mode={config.training.mode} needs {', '.join(missing)}.")
+        raise InputError(f"--mode={config.training.mode} needs {missing}.")
 
 
 def parse(name, value):
@@ -320,23 +319,17 @@ def parse(name, value):
 
 def define_flags():
     """Defines one absl flag a setting, and --config; call once, before absl parses the command line."""
-    flags.DEFINE_string("config", None, "YAML file of settings; flags win over it.", module_name=sys.argv[0])
+    module, serializer = sys.argv[0], flags.ArgumentSerializer()
+    flags.DEFINE_string("config", None, "YAML file of settings; flags win over it.", module_name=module)
     for name, field in FIELDS.items():
         kind, _ = kind_of(field)
         text = f"{field.metadata['help']}. Allowed: {allowed(field)}."
         if kind is bool:
-            flags.DEFINE_boolean(name, field.default, text, module_name=sys.argv[0])
+            flags.DEFINE_boolean(name, field.default, text, module_name=module)
         elif kind is tuple:
-            flags.DEFINE_multi_string(name, list(field.default), text, module_name=sys.argv[0])
+            flags.DEFINE_multi_string(name, list(field.default), text, module_name=module)
         else:
-            flags.DEFINE(
-                _FlagParser(name),
-                name,
-                field.default,
-                text,
-                module_name=sys.argv[0],
-                serializer=flags.ArgumentSerializer(),
-            )
+            flags.DEFINE(_FlagParser(name), name, field.default, text, module_name=module, serializer=serializer)
 
 
 def config_from_flags():
@@ -358,15 +351,12 @@ def flags_table():
     return "\n".join(lines)
 
 
-_SEEDS = ("seed", "init_seed", "data_seed")
-
-
 def _sweep_values(name, spec):
     """Returns what a setting is to be in a sweep: a list of its values, or {"low", "high", "log"}."""
     group = _GROUP_OF[_known(name)]
     if group == "sweep" or name in ("mode", "output_dir", "overwrite", "resume_changed"):
         raise InputError(f"--sweep cannot vary {name}.")
-    if name in _SEEDS and isinstance(spec, int) and spec > 0:
+    if name.endswith("seed") and isinstance(spec, int) and spec > 0:
         return list(range(spec))
     if isinstance(spec, list) and spec:
         return [parse(name, value) for value in spec]

@@ -18,7 +18,7 @@ from tfbert.preflight import describe, preflight, refusal
 from tfbert.sweep import Sweep
 from tfbert.trainer import Trainer
 from tfbert.training.evaluation import Evaluator
-from tfbert.training.strategy import is_chief, worker_values
+from tfbert.training.strategy import is_chief, leave_together
 
 
 def train_mode(config):
@@ -83,7 +83,7 @@ def evaluate_mode(config):
         tf.io.gfile.makedirs(training.output_dir)
         write_whole(path, json.dumps(results, indent=2).encode())
         print(json.dumps(results))
-    worker_values(strategy, 0)
+    leave_together(strategy)
     return results
 
 
@@ -104,7 +104,7 @@ def predict_mode(config):
     count = predict_file(model, examples, path, training.predict_batch_size, strategy, uses_xla(config, strategy))
     if is_chief(strategy):
         print(f"{count} predictions are in {path}.")
-    worker_values(strategy, 0)
+    leave_together(strategy)
     return {"predictions": path, "examples": count}
 
 

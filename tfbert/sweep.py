@@ -24,6 +24,7 @@ _STUDY = "tfbert"
 # A worker on another machine that has not been heard of for so many seconds is given up.
 _HEARTBEAT, _GIVEN_UP = 30, 180
 _POLL = 5.0
+_ATTEMPTS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,25 +129,33 @@ class Sweep:
                 )
             tf.io.gfile.makedirs(self._output_dir)
             url = f"sqlite:///{os.path.abspath(self._output_dir)}/sweep.db"
-        try:
-            storage = optuna.storages.RDBStorage(
-                url,
-                heartbeat_interval=_HEARTBEAT,
-                grace_period=_GIVEN_UP,
-                heartbeat_stale_trial_callback=lambda study, trial: self._queue_again(trial),
-            )
-            return optuna.create_study(
-                storage=storage,
-                study_name=f"{_STUDY} {self._output_dir}",
-                sampler=optuna.samplers.TPESampler(seed=self._config.training.seed),
-                direction="minimize" if lower_is_better(self._metric) else "maximize",
-                load_if_exists=True,
-            )
-        except Exception as error:  # each database has errors of its own
-            raise InputError(
-                f"--sweep_store={url} cannot be opened: {' '.join(str(error).split())[:300]}; give a database that "
-                "SQLAlchemy can reach, such as sqlite:///sweep.db."
-            ) from None
+        for attempt in range(_ATTEMPTS):
+            try:
+                return self._study_in(url)
+            except Exception as error:  # each database has errors of its own
+                reason = " ".join(str(error).split())[:300]
+                time.sleep(attempt)  # two workers that make the tables at once are in each other's way
+        raise InputError(
+            f"--sweep_store={url} cannot be opened: {reason}; give a database that SQLAlchemy can reach, such as "
+            "sqlite:///sweep.db."
+        )
+
+    def _study_in(self, url):
+        import optuna
+
+        storage = optuna.storages.RDBStorage(
+            url,
+            heartbeat_interval=_HEARTBEAT,
+            grace_period=_GIVEN_UP,
+            heartbeat_stale_trial_callback=lambda study, trial: self._queue_again(trial),
+        )
+        return optuna.create_study(
+            storage=storage,
+            study_name=f"{_STUDY} {self._output_dir}",
+            sampler=optuna.samplers.TPESampler(seed=self._config.training.seed),
+            direction="minimize" if lower_is_better(self._metric) else "maximize",
+            load_if_exists=True,
+        )
 
     def _refuse_changed(self):
         """Refuses a study of other settings: its trials could not be compared with new ones."""
@@ -212,8 +221,8 @@ class Sweep:
 
     def _objective(self, trial):
         """Runs one trial; returns its dev score. What it left half done is used."""
-        if not self._search and "point" not in trial.user_attrs:
-            raise InputError("Another worker has taken the last trial.")  # the queue was empty when Optuna was asked
+        if not self._search and ("point" not in trial.user_attrs or self._is_double(trial)):
+            raise InputError("Another worker has this trial.")  # the queue was empty, or two workers filled it at once
         trial.set_user_attr("worker", f"{socket.gethostname()}:{os.getpid()}")
         point = self._suggested(trial) if self._search else trial.user_attrs["point"]
         folder = os.path.join(self._output_dir, "trials", trial_name(point))
@@ -242,6 +251,17 @@ class Sweep:
         if not results or score is None:
             raise InputError(reason)
         return score
+
+    def _is_double(self, trial):
+        """Says whether an earlier trial of the same point waits, runs or has ended."""
+        point = self._base | trial.user_attrs["point"]
+        return any(
+            other.number < trial.number
+            and "point" in other.user_attrs
+            and self._base | other.user_attrs["point"] == point
+            and (not other.state.is_finished() or "seconds" in other.user_attrs)
+            for other in self._study.get_trials(False)
+        )
 
     def _results_of(self, folder, settings):
         """Trains; or reads what a worker that was killed in the wrong moment had finished."""

@@ -13,7 +13,7 @@ from tfbert.optim.multipliers import describe_groups
 from tfbert.parts import seed_of, training_parts
 from tfbert.report import write_run_report
 from tfbert.training.checkpoints import check_disk
-from tfbert.training.strategy import device_kind, is_chief, worker_values
+from tfbert.training.strategy import device_kind, is_chief, leave_together, worker_values
 from tfbert.training_run import TracedGraphs, TrainingRun
 
 # Settings by which two runs may differ and yet run the same graphs.
@@ -87,7 +87,7 @@ class Trainer:
             write_whole(os.path.join(output_dir, "eval_results.json"), json.dumps(results, indent=2).encode())
             write_model_card(output_dir, config.as_dict(), model.task, results)
             write_run_report(output_dir, config.as_dict(), parts.metric, results)
-        worker_values(strategy, 0)  # who leaves first would look dead to the others
+        leave_together(strategy)
         return results
 
     def _traced(self, config):

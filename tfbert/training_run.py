@@ -17,7 +17,7 @@ from tfbert.training.health import RunHealth, majority_share, part_norms
 from tfbert.training.interruption import Interrupted, Interruption
 from tfbert.training.loop import TrainingLoop
 from tfbert.training.progress import RunLog
-from tfbert.training.strategy import is_chief, worker_values
+from tfbert.training.strategy import is_chief, leave_together
 
 # Settings that may differ when a run is resumed: they change no weight and no line of metrics.jsonl. The data files may
 # have moved: what was read from them is compared instead, and the devices by their number.
@@ -156,7 +156,7 @@ class TrainingRun:
             if step < self._steps and not self._ended_early():
                 self._save(step)
                 self._log.close()
-                worker_values(self._strategy, 0)
+                leave_together(self._strategy)
                 raise Interrupted(interruption.signal or signal.SIGTERM, step)
         if step < self._steps:
             self._log.say(f"Stopped at step {step}: {self._ended_early()}.")

@@ -75,8 +75,9 @@ def test_poolings_equal_their_formulas_and_padding_never_leaks(tmp_path, name, s
     assert np.isfinite(found[:7]).all() and found.shape == (9, pooling.width)
 
 
-@pytest.mark.parametrize("xla", [False, True])
-@pytest.mark.parametrize("name", [*POOLINGS, "layer:0"])
+@pytest.mark.parametrize(
+    "name,xla", [*((name, False) for name in (*POOLINGS, "layer:0")), ("mean", True), ("scalar_mix", True)]
+)
 def test_every_pooling_trains_and_survives_saving(tiny, tmp_path, name, xla):
     """With a deeper head; every variable that is trained moves, and the saved model predicts the same."""
     model = build_model(load_encoder(tiny, dropout=0.0), TASKS["classification"](["no", "yes"]), pooling=name,

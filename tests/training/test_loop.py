@@ -133,7 +133,7 @@ def one_device(tiny):
         {"techniques": True, "replicas": 2, "accumulation": 2, "steps_per_loop": 10},
         {"techniques": True, "xla": True, "steps_per_loop": 10},
         {"weighted": True, "replicas": 2, "accumulation": 2},
-        {"weighted": True, "replicas": 4, "xla": True, "steps_per_loop": 10},
+        {"weighted": True, "replicas": 4, "steps_per_loop": 10},
         {"remat": True, "replicas": 2},
         {"remat": True, "xla": True, "techniques": True},
     ],

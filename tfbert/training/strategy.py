@@ -3,11 +3,15 @@
 import functools
 import json
 import os
+import time
 
 import numpy as np
 import tensorflow as tf
 
 from tfbert.errors import InputError
+
+# Seconds that the chief leaves to the others.
+_LAST_WORDS = 2.0
 
 
 def make_strategy(name="auto", virtual_devices=1, tpu=None, worker_hosts=(), worker_index=None):
@@ -71,6 +75,13 @@ def worker_values(strategy, value):
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return np.array([value])
     return _gatherer(strategy)(tf.constant([value], tf.int64)).numpy()
+
+
+def leave_together(strategy):
+    """Waits at the end of a run for all workers; the chief, through which they speak, goes last."""
+    worker_values(strategy, 0)
+    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) and is_chief(strategy):
+        time.sleep(_LAST_WORDS)
 
 
 @functools.cache
