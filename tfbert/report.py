@@ -255,7 +255,7 @@ def _gradient_norms(axes, train):
         axes[0].plot([line["step"] for line in train], [max(line[name], 1e-12) for line in train],
                      color=_shade(number / max(len(names) - 1, 1)), label=name.partition("/")[2])  # fmt: skip
     axes[0].set_yscale("log")
-    axes[0].legend(frameon=False, ncols=2, fontsize=8)
+    _legend_beside(axes[0])
     _label(axes[0], "step", "norm before clipping")
 
 
@@ -335,7 +335,7 @@ def _shade(share):
 
 
 def _verdict(text, bad=False):
-    return f'<p class="verdict{" bad" if bad else ""}">{text}</p>'
+    return f'<div class="verdict{" bad" if bad else ""}">{text}</div>'
 
 
 def _scores_table(results):
