@@ -1,5 +1,6 @@
 """What tests share: four CPU devices, a tiny BERT folder, minilm, and the data in ../shared."""
 
+import gc
 import json
 import os
 import pathlib
@@ -32,6 +33,13 @@ def pytest_runtest_call(item):
         if "transfer manager for platform Host" not in str(error):
             raise
         pytest.skip("this TensorFlow has no XLA for the CPU")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def collect_garbage():
+    """Frees the models and graphs of a file when it is done: they refer to each other, and hold gigabytes."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

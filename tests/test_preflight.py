@@ -123,8 +123,9 @@ def compiled(folder, size, **options):
 
 
 @compiles
-def test_the_step_compiles_and_grows_with_the_batch(tiny):
+def test_the_step_compiles_and_grows_with_the_batch(tiny, record_property):
     small, large = compiled(tiny, 8), compiled(tiny, 256)
+    record_property("program", f"v5e-1, batch 256: {large.hbm_bytes / 2**20:.1f} MiB")
     assert small.fits and large.fits and small.failure is None
     assert 0 < small.hbm_bytes < large.hbm_bytes < 2 * GIB
     # 2 operations a weight and token, three times for forward and backward; what else there is comes on top.
@@ -140,8 +141,10 @@ def test_remat_takes_less_memory(tiny):
 
 @compiles
 @pytest.mark.parametrize("options", [{"topology": "v5e-8"}, {"topology": "v6e-1", "accumulation": 2}], ids=str)
-def test_several_chips_and_accumulation_compile(tiny, options):
-    assert compiled(tiny, 8, **options).fits
+def test_several_chips_and_accumulation_compile(tiny, options, record_property):
+    program = compiled(tiny, 8, **options)
+    assert program.fits
+    record_property("program", f"{options['topology']}, batch 8: {program.hbm_bytes / 2**20:.1f} MiB")
 
 
 @compiles

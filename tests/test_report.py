@@ -1,5 +1,6 @@
 """The reports: their numbers, and what a real browser shows of them."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -8,9 +9,11 @@ import subprocess
 import numpy as np
 import pytest
 
+from tfbert import TASKS
 from tfbert.report import group_trials, write_run_report, write_sweep_report
 from tfbert.statistics import best_of, paired_effect
 from tfbert.sweep import SweepTrial
+from tfbert.tasks.decision import Decision
 
 SETTINGS = {
     "task": "classification",
@@ -66,6 +69,9 @@ def test_groups_leave_out_seeds():
     own = {"bias_correction": True, "mixout": 0.0, "reinit_layers": 0}
     several = [trial(0.5, **(own | changes)) for changes in ({}, {"mixout": 0.5})]
     assert list(group_trials(several, own)) == ["as configured", "mixout=0.5"]
+    assert list(group_trials([trial(0.5, **own, oversample=["1=4"])], own | {"oversample": ()})) == ["oversample=1=4"]
+    lists = [dataclasses.replace(t, settings=t.settings | {"augment": []}) for t in several]
+    assert list(group_trials(lists, own | {"augment": ()})) == ["as configured", "mixout=0.5"]
 
 
 def test_sweep_report(tmp_path):
@@ -93,7 +99,11 @@ def write_run(folder, **changes):
     lines.append({"step": 5, "split": "dev", "loss": 0.5, "accuracy": 0.8, "majority_share": 0.5})
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     settings = SETTINGS | {"train_file": "<script>alert('中文')</script>"}
-    write_run_report(str(folder), settings, "accuracy", RESULTS | changes)
+    labels = np.array([0, 1, 1, 0, 1], np.int32)
+    outputs = np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)
+    task = TASKS["classification"](["<nein>", "是"])
+    task.decision = Decision(temperature=1.5, thresholds=(0.25,))
+    write_run_report(str(folder), settings, "accuracy", RESULTS | changes, task, {"dev": (labels, outputs)})
     return (folder / "report.html").read_text("utf-8")
 
 
@@ -101,6 +111,9 @@ def test_run_report(tmp_path):
     page = write_run(tmp_path)
     assert "accuracy on dev: <b>0.8000</b>, from step 4 of 5." in page and "would score 0.6000" in page
     assert "train data: sha256 12ab" in page and "&lt;b&gt;warning" in page and "<script>" not in page
+    assert "Confusions on dev" in page and "&lt;nein&gt;" in page and "<td>是</td>" in page and "0.2500" in page
+    assert "temperature of 1.5000" in page and re.search(r"accuracy</td><td>0.8000</td><td>0\.\d+ to", page)
+    assert page.count("<svg") == 3
     page = write_run(tmp_path, failed="accuracy on dev is 0.6000", restarts=2)
     assert "This run has failed" in page and "It replaces 2 failed runs" in page
 

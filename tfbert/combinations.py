@@ -1,6 +1,12 @@
 """Which settings exclude or need each other."""
 
+import dataclasses
+
 from tfbert.errors import InputError
+from tfbert.settings import read_amounts
+
+# The least pieces of a sequence in which a pair of segments has words to mask.
+_SHORTEST = 8
 
 
 def check_together(config):
@@ -10,7 +16,10 @@ def check_together(config):
         config: Config.
     """
     data, training, runtime = config.data, config.training, config.runtime
+    if training.stages:
+        return _check_stages(training)  # each is checked by itself
     _check_techniques(config.model, config.optimizer)
+    _check_balance(config.model, config.balance)
     if runtime.virtual_devices > 1 and runtime.strategy in ("one_device", "multi_worker", "tpu"):
         raise InputError(
             f"--virtual_devices={runtime.virtual_devices} and --strategy={runtime.strategy} exclude each other; "
@@ -27,7 +36,22 @@ def check_together(config):
             f"--gradient_accumulation_steps={training.gradient_accumulation_steps} is more than "
             f"--train_batch_size={training.train_batch_size}: a part would be empty."
         )
-    _check_evaluation(data, training)
+    _check_evaluation(data, training, config.balance)
+    if not data.augment and (data.augment_copies, data.augment_probability) != (1, 0.1):
+        raise InputError("--augment_copies and --augment_probability need --augment, which makes the copies.")
+    _check_folds(data, training, config.balance)
+    _check_long_text(data)
+    if training.mode in ("train", "sweep", "preflight"):
+        _check_pretraining(config)
+    _check_sweep(config.sweep, training, runtime)
+    if training.features and training.mode != "predict":
+        raise InputError(f"--features={training.features} goes with --mode=predict. Received: --mode={training.mode}.")
+    if runtime.doctor and training.mode != "preflight":
+        raise InputError(f"--doctor goes with --mode=preflight. Received: --mode={training.mode}.")
+
+
+def _check_long_text(data):
+    """Refuses settings about cuts and windows that there are not."""
     if data.head_pieces and data.long_text != "head_tail":
         raise InputError(f"--head_pieces={data.head_pieces} needs --long_text=head_tail. Received: {data.long_text}.")
     if data.head_pieces and data.head_pieces > data.max_seq_length - 2:
@@ -35,12 +59,19 @@ def check_together(config):
             f"--head_pieces must be at most {data.max_seq_length - 2}, the pieces of a sequence but for [CLS] and "
             f"[SEP]. Received: {data.head_pieces}."
         )
-    _check_sweep(config.sweep, training, runtime)
-    if runtime.doctor and training.mode != "preflight":
-        raise InputError(f"--doctor goes with --mode=preflight. Received: --mode={training.mode}.")
+    if data.window_stride and data.long_text not in ("mean", "max", "attention"):
+        raise InputError(
+            f"--window_stride={data.window_stride} needs --long_text=mean, max or attention. Received: "
+            f"{data.long_text}."
+        )
+    if data.window_stride and data.window_stride > data.max_seq_length - 2:
+        raise InputError(
+            f"--window_stride must be at most {data.max_seq_length - 2}, the pieces of a window but for [CLS] and "
+            f"[SEP]: those between two windows would be lost. Received: {data.window_stride}."
+        )
 
 
-def _check_evaluation(data, training):
+def _check_evaluation(data, training, balance):
     """Refuses settings about evaluations that there are not."""
     if training.eval_steps and training.evaluations:
         raise InputError(
@@ -51,11 +82,74 @@ def _check_evaluation(data, training):
         raise InputError("--halve_dev and --test_file exclude each other: the second half would be the test rows.")
     if training.mode not in ("train", "sweep") or data.dev_file:
         return
-    for name in ("best_metric", "eval_steps", "evaluations", "patience", "stop_failed_runs"):
-        if getattr(training, name):
-            raise InputError(f"--{name}={getattr(training, name)} needs --dev_file, on which to evaluate.")
+    fitted = {} if training.folds else {name: getattr(balance, name) for name in ("tune_threshold", "calibrate")}
+    asked = {name: getattr(training, name) for name in ("best_metric", "eval_steps", "evaluations", "patience")}
+    asked |= {"stop_failed_runs": training.stop_failed_runs}
+    for name, value in (asked | fitted).items():
+        if value:
+            raise InputError(f"--{name}={value} needs --dev_file, on which to evaluate.")
     if data.halve_dev:
         raise InputError("--halve_dev needs --dev_file, the rows to be halved.")
+
+
+def _check_stages(training):
+    if training.mode != "train":
+        raise InputError(f"--stages goes with --mode=train. Received: --mode={training.mode}.")
+    names = [name for stage in training.stages for name in stage]
+    if len(set(names)) < len(names):
+        raise InputError(f"--stages needs a name of its own for each stage. Received: {', '.join(names)}.")
+
+
+def _check_pretraining(config):
+    """Refuses settings that do nothing: of labels and poolings on raw text, of masks on labelled texts."""
+    data, task = config.data, config.model.task
+    if task == "masked_lm":
+        groups = [(data, ("text_pair_column", "halve_dev", "long_text", "truncation", "group_column", "augment"))]
+        groups += [(config.training, ("windows_per_step", "folds", "fold"))]
+        groups += [(config.balance, [field.name for field in dataclasses.fields(config.balance)])]
+        groups += [(config.model, ("pooling", "head_layers", "head_activation", "label_smoothing"))]
+    else:
+        groups = [(config.pretraining, [field.name for field in dataclasses.fields(config.pretraining)])]
+    for group, names in groups:
+        for name in names:
+            value = getattr(group, name)
+            if value != getattr(type(group)(), name):
+                value = ",".join(value) if isinstance(value, tuple) else value
+                raise InputError(f"--{name}={value} does nothing with --task={task}; leave one of them out.")
+    if task == "masked_lm" and data.max_seq_length < _SHORTEST:
+        raise InputError(
+            f"--task=masked_lm needs --max_seq_length of at least {_SHORTEST}. Received: {data.max_seq_length}."
+        )
+
+
+def _check_folds(data, training, balance):
+    """Refuses settings about folds that there are not, and those that they rule out."""
+    for wrong, message in (
+        (training.fold and not training.folds, f"--fold={training.fold} needs --folds, of which it is one."),
+        (
+            training.fold and training.folds and training.fold > training.folds,
+            f"--fold must be at most {training.folds}, the number of --folds. Received: {training.fold}.",
+        ),
+        (
+            data.group_column and not training.folds,
+            f"--group_column={data.group_column} needs --folds, in which it keeps rows together.",
+        ),
+        (
+            training.folds and training.mode not in ("train", "preflight"),
+            f"--folds goes with --mode=train. Received: --mode={training.mode}.",
+        ),
+        (training.folds and data.halve_dev, "--folds and --halve_dev exclude each other; leave one of them out."),
+        (
+            training.fold and data.test_file,
+            f"--fold={training.fold} and --test_file exclude each other: the fold is the test rows.",
+        ),
+        (
+            training.fold and not data.dev_file and (balance.tune_threshold or balance.calibrate),
+            "--tune_threshold and --calibrate need --dev_file with --fold; with --folds alone all folds serve.",
+        ),
+    ):
+        if wrong:
+            raise InputError(message)
 
 
 def _check_sweep(sweep, training, runtime):
@@ -76,12 +170,72 @@ def _check_sweep(sweep, training, runtime):
         raise InputError("--sweep goes with --mode=sweep. Received: --mode=train.")
 
 
+def _check_balance(model, balance):
+    """Refuses amounts that are none, and ways to balance that undo each other or do nothing."""
+    over = read_amounts("oversample", balance.oversample, minimum=1)
+    under = read_amounts("undersample", balance.undersample, minimum=1, whole=True)
+    if balance.class_weights != ("balanced",):
+        read_amounts("class_weights", balance.class_weights)
+    resampling = [f"--{name}" for name in ("oversample", "undersample") if getattr(balance, name)]
+    resampling += [f"--balance={balance.balance}"] * (balance.balance != "none")
+    loss = ["--class_weights"] * bool(balance.class_weights)
+    loss += [f"--logit_adjustment={balance.logit_adjustment}"] * bool(balance.logit_adjustment)
+    loss += ["--loss=focal"] * (balance.loss == "focal")
+    fitted = [f"--tune_threshold={balance.tune_threshold}"] * bool(balance.tune_threshold)
+    fitted += ["--calibrate"] * balance.calibrate
+    for wrong, message in (
+        (
+            model.task in ("regression", "masked_lm") and resampling + loss + fitted,
+            f"{' and '.join(resampling + loss + fitted)} and --task={model.task} exclude each other: there are no "
+            "labels.",
+        ),
+        (
+            model.task == "multilabel" and (under or balance.balance != "none"),
+            f"{' and '.join(resampling)} and --task=multilabel exclude each other, as a row may have several labels; "
+            "--oversample takes the largest factor among them.",
+        ),
+        (
+            balance.balance != "none" and len(resampling) > 1,
+            f"{' and '.join(resampling)} exclude each other: both say how many rows of a label an epoch takes.",
+        ),
+        (
+            over.keys() & under.keys(),
+            f"--oversample and --undersample both name the label {min(over.keys() & under.keys(), default='')!r}; "
+            "leave one of them out.",
+        ),
+        (
+            balance.loss != "focal" and (balance.focal_gamma != 2.0 or balance.focal_alpha is not None),
+            "--focal_gamma and --focal_alpha need --loss=focal. Received: --loss=cross_entropy.",
+        ),
+        (
+            balance.focal_alpha is not None and balance.class_weights,
+            "--focal_alpha and --class_weights exclude each other: both weigh the classes.",
+        ),
+        (
+            balance.loss == "focal" and model.label_smoothing,
+            f"--loss=focal and --label_smoothing={model.label_smoothing} exclude each other; leave one of them out.",
+        ),
+        (
+            balance.correct_prior and balance.loss == "focal",
+            "--correct_prior and --loss=focal exclude each other: what the focal loss learns is no probability under "
+            "any prior.",
+        ),
+        (
+            balance.correct_prior and not resampling + loss,
+            "--correct_prior needs what changes the prior: --oversample, --undersample, --balance, --class_weights or "
+            "--logit_adjustment.",
+        ),
+    ):
+        if wrong:
+            raise InputError(message)
+
+
 def _check_techniques(model, optimizer):
     """Refuses techniques that would undo each other or do nothing."""
     new = [f"--{name}" for name in ("reinit_layers", "reinit_pooler") if getattr(model, name)]
     for wrong, message in (
         (
-            model.reinit_pooler and model.pooling != "pooler",
+            model.reinit_pooler and model.pooling not in (None, "pooler"),
             f"--reinit_pooler and --pooling={model.pooling} exclude each other: nothing passes through the pooler.",
         ),
         (

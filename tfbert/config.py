@@ -1,10 +1,12 @@
-"""Every setting once: name, type, default, meaning, range; from it the flags, the YAML keys and the README table.
+"""The settings of a run, from YAML, keywords and flags; and the flags and the README table, from the settings.
 
 Precedence, lowest first: default, YAML file, keyword of `load_config`, flag.
 """
 
 import dataclasses
 import difflib
+import os
+import re
 import sys
 
 import yaml
@@ -12,236 +14,17 @@ from absl import flags
 
 from tfbert.combinations import check_together
 from tfbert.errors import InputError
-from tfbert.settings import allowed, kind_of, read_value, read_yaml, setting
-
-
-@dataclasses.dataclass(frozen=True)
-class DataConfig:
-    """What is read, and how it becomes pieces."""
-
-    train_file: str | None = setting(
-        None,
-        "Training rows: a path or glob (.tsv, .csv, .jsonl, .parquet, .tfrecord, .txt; .gz too; local or gs://), "
-        "a raw GLUE folder such as glue_data/MRPC, or tfds:NAME[/CONFIG]:SPLIT",
-    )
-    dev_file: str | None = setting(None, "Rows that choose the best checkpoint; written as train_file is")
-    test_file: str | None = setting(None, "Rows to score with the best checkpoint, to evaluate, or to predict")
-    halve_dev: bool = setting(
-        False,
-        "Let one half of dev_file, of the same labels, choose the best checkpoint, and the other be the test rows",
-    )
-    halve_dev_seed: int = setting(0, "Seed of that split, the same for all runs that are to be compared", minimum=0)
-    text_column: str = setting("text", "Column of the text")
-    text_pair_column: str | None = setting(None, "Column of the second text, for tasks on pairs")
-    label_column: str = setting("label", "Column of the label (multilabel: a list, or labels separated by commas)")
-    id_column: str = setting("id", "Column copied to the predictions, where the data has it")
-    quoting: str = setting(
-        "auto",
-        "Whether fields of TSV and CSV may stand in double quotes; auto: CSV on, TSV off",
-        choices=("auto", "on", "off"),
-    )
-    max_seq_length: int = setting(128, "Pieces of a sequence, [CLS] and [SEP] included; the rest is cut off", minimum=4)
-    long_text: str = setting(
-        "head",
-        "What is kept of a text that is longer: its beginning, its end, or some of each",
-        choices=("head", "tail", "head_tail"),
-    )
-    head_pieces: int | None = setting(
-        None, "Pieces from the beginning with head_tail; default: a quarter, 128 of 510", minimum=1
-    )
-    truncation: str = setting(
-        "longest_first",
-        "Which side of a pair is cut; longest_first: piece by piece the longer one, as BERT does",
-        choices=("longest_first", "only_first", "only_second"),
-    )
-    do_lower_case: bool | None = setting(None, "Lower-case and strip accents; default: as the preset was trained")
-    limit_train_rows: int | None = setting(None, "Train on the first rows only", minimum=1)
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelConfig:
-    """The encoder and what stands on it."""
-
-    task: str = setting("classification", "What is predicted", choices=("classification", "multilabel", "regression"))
-    preset: str | None = setting(
-        None,
-        "Pre-trained BERT: a Keras preset name or handle, hf://ORG/NAME, a folder (Keras, Hugging Face, Google TF1, "
-        "or a model saved by tfbert), or minilm; default for evaluate and predict: OUTPUT_DIR/model",
-    )
-    pooling: str = setting(
-        "pooler",
-        "How a sequence becomes a vector: pooler, cls, mean or max of the last layer; layer:K, first_last, "
-        "last4_concat, last4_mean, last4_max, all_concat, all_mean or scalar_mix of [CLS] in several",
-    )
-    head_layers: tuple[int, ...] = setting((), "Widths of dense layers below the head's last: 256,64")
-    head_activation: str = setting(
-        "tanh", "What follows each of head_layers", choices=("tanh", "relu", "gelu", "gelu_new")
-    )
-    dropout: float | None = setting(
-        None, "Dropout rate in encoder and head; default: the preset's", minimum=0.0, maximum=0.9
-    )
-    reinit_layers: int = setting(0, "Give so many of the top layers new weights", minimum=0)
-    reinit_pooler: bool = setting(False, "Give the pooler new weights")
-    mixout: float = setting(
-        0.0,
-        "In place of the encoder's dropout, let its dense layers fall back on their pre-trained weights with this "
-        "probability",
-        minimum=0.0,
-        below=1.0,
-    )
-    label_smoothing: float = setting(
-        0.0, "Share of the target spread evenly over the labels, in training", minimum=0.0, below=1.0
-    )
-    cache_dir: str | None = setting(None, "Where fetched weights are kept; default: $TFBERT_CACHE or ~/.cache/tfbert")
-
-
-@dataclasses.dataclass(frozen=True)
-class OptimizerConfig:
-    """The optimiser, its schedule, and what it trains."""
-
-    optimizer: str = setting("adamw", "AdamWeightDecay, or LAMB for large batches", choices=("adamw", "lamb"))
-    learning_rate: float = setting(2e-5, "Peak learning rate", above=0.0)
-    schedule: str = setting(
-        "linear",
-        "How the learning rate falls after the warm-up; slanted_triangular: linearly, from and to a 32nd of the peak",
-        choices=("linear", "cosine", "polynomial", "constant", "slanted_triangular"),
-    )
-    polynomial_power: float = setting(2.0, "Power of the polynomial schedule", above=0.0)
-    warmup_proportion: float = setting(
-        0.1, "Share of the steps in which the learning rate rises from 0", minimum=0.0, maximum=1.0
-    )
-    warmup_steps: int | None = setting(
-        None, "Steps in which the learning rate rises; overrides warmup_proportion", minimum=0
-    )
-    weight_decay: float = setting(0.01, "Decoupled weight decay; never on LayerNorm and biases", minimum=0.0)
-    prior_weight_decay: bool = setting(
-        False, "Let weight decay pull toward the pre-trained values; new weights (the head) still decay toward 0"
-    )
-    bias_correction: bool = setting(True, "Adam's bias correction; off: the optimiser of google-research/bert")
-    max_grad_norm: float = setting(1.0, "Clip gradients to this global norm; 0: no clipping", minimum=0.0)
-    layer_lr_decay: float = setting(
-        1.0, "Learning rate of each layer, relative to the layer above it", above=0.0, maximum=1.0
-    )
-    head_lr_multiplier: float = setting(1.0, "Learning rate of the head, relative to learning_rate", minimum=0.0)
-    lr_multipliers: tuple[str, ...] = setting(
-        (),
-        "REGEX=VALUE on whole variable paths, first match wins, before freezing, layer decay and head; 0 freezes; "
-        "repeatable",
-    )
-    freeze: str = setting(
-        "none",
-        "What is not trained; encoder: embeddings, layers and pooler, so that only the head is",
-        choices=("none", "embeddings", "encoder"),
-    )
-    freeze_layers: int = setting(0, "Do not train so many of the lowest layers, nor the embeddings", minimum=0)
-    unfreeze_steps: int | None = setting(
-        None,
-        "Gradual unfreezing: start with head and pooler, let one more layer join from the top every so many steps, "
-        "the embeddings last",
-        minimum=1,
-    )
-    ema_decay: float | None = setting(
-        None, "Evaluate and save an average of the weights over the steps, with this decay a step", above=0.0, below=1.0
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainingConfig:
-    """The run: how long, how often, how large."""
-
-    mode: str = setting("train", "What to do", choices=("train", "sweep", "evaluate", "predict", "preflight"))
-    output_dir: str | None = setting(None, "Folder for everything that is written; local or gs://")
-    overwrite: bool = setting(False, "Replace what an earlier run left in output_dir")
-    resume_changed: bool = setting(False, "Go on from a checkpoint although settings or data have changed since")
-    train_batch_size: int = setting(32, "Examples of one optimiser step, over all devices", minimum=1)
-    eval_batch_size: int = setting(
-        8, "Examples of one evaluation step, over all devices; changes speed only", minimum=1
-    )
-    predict_batch_size: int = setting(
-        8, "Examples of one prediction step, over all devices; changes speed only", minimum=1
-    )
-    num_train_epochs: float = setting(3.0, "Passes over the training rows", above=0.0)
-    max_steps: int | None = setting(None, "Optimiser steps; overrides num_train_epochs", minimum=1)
-    gradient_accumulation_steps: int = setting(
-        1, "Parts in which a batch goes through the model; saves memory, changes nothing else", minimum=1
-    )
-    eval_steps: int | None = setting(None, "Steps between evaluations on dev_file; default: an epoch", minimum=1)
-    evaluations: int | None = setting(
-        None, "Evaluations on dev_file, evenly over the run and at its end; instead of eval_steps", minimum=1
-    )
-    patience: int | None = setting(
-        None, "Stop after so many evaluations without a better dev score; default: never", minimum=1
-    )
-    best_metric: str | None = setting(None, "Dev metric that chooses the best checkpoint; default: the task's own")
-    save_checkpoints_steps: int = setting(1000, "Steps between checkpoints", minimum=1)
-    keep_checkpoints: int = setting(2, "Newest checkpoints kept", minimum=1)
-    save_summary_steps: int | None = setting(
-        None,
-        "Steps between lines in metrics.jsonl and TensorBoard; default: a fiftieth of the run, at most 500",
-        minimum=1,
-    )
-    stop_failed_runs: bool = setting(
-        False, "Stop a run that shows the signs of failure and scores no better than one answer to every text"
-    )
-    seed: int = setting(0, "Seed of everything random", minimum=0)
-    init_seed: int | None = setting(None, "Seed of new weights; default: seed", minimum=0)
-    data_seed: int | None = setting(None, "Seed of order and dropout; default: seed", minimum=0)
-
-
-@dataclasses.dataclass(frozen=True)
-class SweepConfig:
-    """Many runs: what varies between them, and who does them."""
-
-    sweep: dict | None = setting(
-        None,
-        "What varies, in YAML: {learning_rate: [2e-5, 5e-5], seed: 20}; a number of seeds means 0, 1, …; a list of "
-        "such mappings: one grid after another; {low: 1e-5, high: 1e-4, log: true}: a range, for a search",
-    )
-    sweep_trials: int | None = setting(
-        None, "Search with so many trials (Optuna's TPE), by dev score; default: the whole grid", minimum=1
-    )
-    sweep_store: str | None = setting(
-        None,
-        "Database of the trials, which several workers may share, as SQLAlchemy names it (postgresql://…); "
-        "default: OUTPUT_DIR/sweep.db",
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class RuntimeConfig:
-    """The devices."""
-
-    strategy: str = setting(
-        "auto",
-        "Devices; auto: the TPU of --tpu, or the machines of TF_CONFIG or --worker_hosts, or every GPU, or the CPU",
-        choices=("auto", "one_device", "mirrored", "multi_worker", "tpu"),
-    )
-    tpu: str | None = setting(None, "TPU: local on a TPU VM, or a name or address")
-    worker_hosts: tuple[str, ...] = setting(
-        (), "HOST:PORT of a machine that trains along, this one included; repeatable, in the same order on all"
-    )
-    worker_index: int | None = setting(None, "This machine's place in worker_hosts, from 0", minimum=0)
-    virtual_devices: int = setting(
-        1, "Split the CPU into so many devices, to try a multi-device run anywhere", minimum=1
-    )
-    mixed_precision: str = setting(
-        "none", "Arithmetic of the encoder; weights stay float32", choices=("none", "bfloat16")
-    )
-    remat: bool = setting(
-        False, "Keep no more of a layer than its input, and compute the rest again in the backward pass: saves memory"
-    )
-    xla: str = setting(
-        "auto", "Compile the step with XLA; auto: on GPU and TPU, not on CPU", choices=("auto", "on", "off")
-    )
-    steps_per_loop: int | None = setting(
-        None,
-        "Steps run on the device between two looks of the host; default: 1 on CPU, 10 on GPU, 100 on TPU",
-        minimum=1,
-    )
-    topology: str | None = setting(
-        None, "TPU that preflight asks about, as Google names it: v5e-1, v5e-8, v4-8, v5p-8, v6e-8, …"
-    )
-    doctor: bool = setting(False, "In preflight: only check this environment's versions, variables and bucket")
+from tfbert.setting_groups import (
+    BalanceConfig,
+    DataConfig,
+    ModelConfig,
+    OptimizerConfig,
+    PretrainingConfig,
+    RuntimeConfig,
+    SweepConfig,
+    TrainingConfig,
+)
+from tfbert.settings import allowed, kind_of, read_value, read_yaml
 
 
 @dataclasses.dataclass(frozen=True)
@@ -250,6 +33,8 @@ class Config:
 
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
+    pretraining: PretrainingConfig = PretrainingConfig()
+    balance: BalanceConfig = BalanceConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     training: TrainingConfig = TrainingConfig()
     sweep: SweepConfig = SweepConfig()
@@ -258,6 +43,20 @@ class Config:
     def as_dict(self):
         """Returns the settings as a flat dict, name -> value, in the order of declaration."""
         return {name: getattr(getattr(self, group), name) for name, group in _GROUP_OF.items()}
+
+    def stages(self):
+        """Returns the stages of a recipe, in order: list of (name, Config); InputError for a mistake in any of them."""
+        found, preset = [], self.model.preset
+        for stage in self.training.stages or []:
+            ((name, settings),) = stage.items()
+            folder = os.path.join(self.training.output_dir or "", name)
+            own = {"preset": preset, "output_dir": folder} | settings | {"stages": None}
+            try:
+                found.append((name, self.replace(**own)))
+            except InputError as error:
+                raise InputError(f"In the stage {name!r}: {error}") from None
+            preset = os.path.join(folder, "model")
+        return [(name, _with_held_out(stage, found[number + 1 :])) for number, (name, stage) in enumerate(found)]
 
     def replace(self, **settings):
         """Returns a Config with some settings changed; raises InputError as `load_config` does."""
@@ -298,6 +97,10 @@ def check_complete(config):
         "predict": ("test_file", "output_dir"),
         "preflight": () if config.runtime.doctor else ("preset", "train_file", "output_dir", "topology"),
     }[config.training.mode]
+    if config.training.stages and config.training.mode == "train":
+        needed = ("output_dir",)
+        for _, stage in config.stages():
+            check_complete(stage)
     values = config.as_dict()
     means = {name: FIELDS[name].metadata["help"].split(":")[0].lower() for name in needed}
     missing = ", ".join(f"--{name} ({means[name]})" for name in needed if not values[name])
@@ -311,6 +114,8 @@ def parse(name, value):
     Strings are read as a command line's are, so that YAML's 2e-5 (a string, in YAML 1.1) is a number.
     """
     value = read_value(FIELDS[_known(name)], value)
+    if name == "stages" and value is not None:
+        return [_stage(stage) for stage in (value if isinstance(value, list) else [value])]
     if name != "sweep" or value is None:
         return value
     mappings = value if isinstance(value, list) else [value]
@@ -349,6 +154,30 @@ def flags_table():
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
         lines.append("")
     return "\n".join(lines)
+
+
+def _with_held_out(stage, later):
+    """Returns a stage on raw text with what later stages are scored on held out of it, unless it says what is."""
+    scored = [config for _, config in later if config.model.task != "masked_lm"]
+    if stage.model.task != "masked_lm" or stage.pretraining.held_out or not scored:
+        return stage
+    columns = [name for config in scored for name in (config.data.text_column, config.data.text_pair_column) if name]
+    files = [name for config in scored for name in (config.data.dev_file, config.data.test_file) if name]
+    return stage.replace(held_out=list(dict.fromkeys(files)), held_out_columns=list(dict.fromkeys(columns)))
+
+
+def _stage(stage):
+    """Returns a stage, {name: {setting: value}}, its values read."""
+    if len(stage) != 1 or not all(isinstance(settings, dict) for settings in stage.values()):
+        raise InputError(f"--stages takes a list of stages, [{{NAME: {{setting: value, …}}}}, …]. Received: {stage!r}.")
+    ((name, settings),) = stage.items()
+    if not re.fullmatch(r"\w[\w.-]*", str(name)):
+        raise InputError(f"The name of a stage must be one of a folder. Received: {name!r}.")
+    for setting in settings:
+        if _known(setting) in _OF_THE_WHOLE:
+            raise InputError(f"The stage {name!r} cannot have its own {setting}; give it beside stages.")
+    values = {setting: parse(setting, value) for setting, value in settings.items()}
+    return {str(name): {setting: list(v) if isinstance(v, tuple) else v for setting, v in values.items()}}
 
 
 def _sweep_values(name, spec):
@@ -393,6 +222,11 @@ def _known(name):
     return name
 
 
+# Settings that all stages of a recipe share: the devices, and what is done with the whole.
+_OF_THE_WHOLE = (
+    *("mode", "stages", "output_dir", "overwrite", "resume_changed", "sweep", "sweep_trials", "sweep_store"),
+    *("strategy", "tpu", "worker_hosts", "worker_index", "virtual_devices", "topology", "doctor"),
+)
 _GROUPS = {field.name: type(field.default) for field in dataclasses.fields(Config)}
 FIELDS = {field.name: field for group in _GROUPS.values() for field in dataclasses.fields(group)}
 _GROUP_OF = {field.name: name for name, group in _GROUPS.items() for field in dataclasses.fields(group)}

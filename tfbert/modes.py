@@ -6,17 +6,20 @@ import os
 
 import tensorflow as tf
 
-from tfbert.data.dataset import ExampleBatches
+from tfbert.cross_validation import cross_validate
+from tfbert.corpora import corpus_of
 from tfbert.data.sources import read_examples
-from tfbert.data.tokenized import tokenize_examples
 from tfbert.errors import InputError
+from tfbert.features import vector_model, write_features
 from tfbert.files import write_whole
+from tfbert.models.ensemble import EnsembleModel
 from tfbert.models.saved_model import load_model
-from tfbert.parts import dtype_of, strategy_of, text_columns_of, training_parts, uses_xla
-from tfbert.predict import predict_file
+from tfbert.models.tensors import read_json
+from tfbert.parts import dtype_of, long_text_of, preset_of, strategy_of, text_columns_of, training_parts, uses_xla
+from tfbert.predict import batches_of, predict_file
 from tfbert.preflight import describe, preflight, refusal
 from tfbert.sweep import Sweep
-from tfbert.trainer import Trainer
+from tfbert.trainer import Trainer, finished_results
 from tfbert.training.evaluation import Evaluator
 from tfbert.training.strategy import is_chief, leave_together
 
@@ -25,13 +28,21 @@ def train_mode(config):
     """Trains, keeps the best model by dev score, scores it on test: what --mode=train does.
 
     Returns:
-        dict. The content of `eval_results.json`.
+        dict. The content of `eval_results.json`; of a recipe of stages, that of each stage by its name.
     """
     strategy = strategy_of(config)
-    results = Trainer(strategy).train(config)
+    trainer, stages = Trainer(strategy), config.stages()
+    results, folder = {}, config.training.output_dir
+    for name, stage in stages:
+        folder = stage.training.output_dir
+        results[name] = finished_results(stage)
+        print(f"Stage {name}: {'it is finished already' if results[name] else folder}.", flush=True)
+        results[name] = results[name] or _train(trainer, stage)
+    if not stages:
+        results = _train(trainer, config)
     if is_chief(strategy):
         print(json.dumps(results))
-        print(f"The model is in {os.path.join(config.training.output_dir, 'model')}.")
+        print(f"The model is in {os.path.join(folder, 'model')}.")
     return results
 
 
@@ -65,20 +76,13 @@ def evaluate_mode(config):
     """
     data, training = config.data, config.training
     model, strategy = _saved_model(config)
-    columns = _columns(data, model)
     results, evaluator = {}, Evaluator(model, strategy, uses_xla(config, strategy))
     for split, location in (("dev", data.dev_file), ("test", data.test_file)):
         if location:
-            examples = read_examples(location, *columns, data.label_column, None, data.quoting, split)
-            examples = tokenize_examples(
-                examples, model.tokenizer, model.max_seq_length, model.task.encode_label, model.long_text
-            )
-            dataset = ExampleBatches(examples, training.eval_batch_size, model.max_seq_length, shuffle=False, seed=0)
-            results[split] = evaluator.evaluate(dataset)
+            results[split] = evaluator.evaluate(_labelled(config, model, split, location))
     path = os.path.join(training.output_dir, "eval_results.json")
     if tf.io.gfile.exists(path):
-        with tf.io.gfile.GFile(path) as file:
-            results = json.load(file) | results
+        results = read_json(training.output_dir, "eval_results.json") | results
     if is_chief(strategy):
         tf.io.gfile.makedirs(training.output_dir)
         write_whole(path, json.dumps(results, indent=2).encode())
@@ -88,24 +92,27 @@ def evaluate_mode(config):
 
 
 def predict_mode(config):
-    """Predicts test_file with a saved model, into `predictions.jsonl`: what --mode=predict does.
+    """Predicts test_file with a saved model, into `predictions.jsonl`, or writes its vectors: what --mode=predict does.
 
     Returns:
-        dict with `predictions` (the path) and `examples` (how many).
+        dict with `predictions` or `features` (the path) and `examples` (how many).
     """
     data, training = config.data, config.training
-    path = os.path.join(training.output_dir, "predictions.jsonl")
+    kind, write = ("features", write_features) if training.features else ("predictions", predict_file)
+    path = os.path.join(training.output_dir, f"{kind}.{training.features or 'jsonl'}")
     if tf.io.gfile.exists(path) and not training.overwrite:
         raise InputError(f"{path} exists already; choose another --output_dir, or --overwrite.")
-    model, strategy = _saved_model(config)
+    model, strategy = _vector_model(config) if training.features else _saved_model(config)
+    if not training.features and model.task.name == "masked_lm":
+        raise InputError("This model predicts masked words, not labels: ask it from Python, tfbert.fill_mask.")
     examples = read_examples(data.test_file, *_columns(data, model), None, data.id_column, data.quoting, "test")
     if is_chief(strategy):
         tf.io.gfile.makedirs(training.output_dir)
-    count = predict_file(model, examples, path, training.predict_batch_size, strategy, uses_xla(config, strategy))
+    count = write(model, examples, path, training.predict_batch_size, strategy, uses_xla(config, strategy))
     if is_chief(strategy):
-        print(f"{count} predictions are in {path}.")
+        print(f"{count} {kind} are in {path}.")
     leave_together(strategy)
-    return {"predictions": path, "examples": count}
+    return {kind: path, "examples": count}
 
 
 def preflight_mode(config):
@@ -144,11 +151,49 @@ MODES = {
 }
 
 
+def _train(trainer, config):
+    """Trains one model, or those of a cross-validation; returns the results."""
+    whole = config.training.folds and not config.training.fold
+    return cross_validate(config, trainer) if whole else trainer.train(config)
+
+
+def _model_folder(config):
+    return config.model.preset or os.path.join(config.training.output_dir, "model")
+
+
 def _saved_model(config):
-    folder = config.model.preset or os.path.join(config.training.output_dir, "model")
     strategy = strategy_of(config)
     with strategy.scope():
-        return load_model(folder, dtype=dtype_of(config)), strategy
+        model = load_model(_model_folder(config), dtype=dtype_of(config))
+    model.windows_per_step = config.training.windows_per_step
+    return model, strategy
+
+
+def _vector_model(config):
+    """Returns (VectorModel, strategy): of a model saved by tfbert, or of any pre-trained BERT."""
+    folder = _model_folder(config)
+    if tf.io.gfile.exists(os.path.join(folder, "tfbert.json")) or not config.model.preset:
+        model, strategy = _saved_model(config)
+        if isinstance(model, EnsembleModel):
+            raise InputError(f"{folder} is an ensemble, which has no vectors; name one of {folder}/members/*.")
+    else:
+        strategy = strategy_of(config)
+        with strategy.scope():
+            data = config.data
+            model = preset_of(config).encoder(None, dtype_of(config), data.do_lower_case, data.clean_text)
+    with strategy.scope():
+        vectors = vector_model(model, config.model.pooling, config.data.max_seq_length, long_text_of(config.data))
+    vectors.windows_per_step = config.training.windows_per_step
+    return vectors, strategy
+
+
+def _labelled(config, model, split, location):
+    """Returns the rows of a location with their labels, or raw text with its masks: ExampleBatches."""
+    data = config.data
+    if model.task.name == "masked_lm":
+        return corpus_of(config, model.tokenizer, model.task, split, location, max_seq_length=model.max_seq_length)
+    examples = read_examples(location, *_columns(data, model), data.label_column, None, data.quoting, split)
+    return batches_of(model, examples, config.training.eval_batch_size, model.task.encode_label)
 
 
 def _columns(data, model):

@@ -3,21 +3,31 @@
 import dataclasses
 
 import keras
+import numpy as np
 
+from tfbert.corpora import corpus_of
+from tfbert.data.augmentation import find_augmentation, with_copies
 from tfbert.data.dataset import ExampleBatches
+from tfbert.data.folds import fold_numbers
+from tfbert.data.inspection import advice, findings, inspect_examples
 from tfbert.data.sources import read_examples
 from tfbert.data.splits import halves
 from tfbert.data.tokenized import tokenize_examples
 from tfbert.data.windows import LongText
 from tfbert.errors import InputError
+from tfbert.masked_words import masked_words
 from tfbert.models.mixout import add_mixout
 from tfbert.models.presets import find_preset
-from tfbert.models.reinit import reinitialize
-from tfbert.models.text_model import TextModel, build_model
+from tfbert.models.pretraining_model import build_pretraining_model
+from tfbert.models.reinit import initialize, reinitialize
+from tfbert.models.text_model import build_model
 from tfbert.optim import OPTIMIZERS
 from tfbert.optim.multipliers import HEAD, freeze, gradual_unfreezing, layer_decay, parse_multipliers, pretrained
 from tfbert.optim.schedules import make_schedule
+from tfbert.settings import read_amounts
 from tfbert.tasks import TASKS
+from tfbert.tasks.balance import balanced_weights, epoch_draws, label_counts, label_numbers, log_prior, prior_shift
+from tfbert.tasks.decision import Decision
 from tfbert.training.loop import total_steps
 from tfbert.training.strategy import device_kind, make_strategy
 
@@ -29,14 +39,14 @@ class TrainingParts:
     """What a training needs.
 
     Attributes:
-        model: TextModel, new.
+        model: TextModel or PretrainingModel, new.
         optimizer: AdamWeightDecay or Lamb, built.
         datasets: dict of ExampleBatches: "train", and perhaps "dev" and "test".
         metric: str. The dev score that decides which model is kept.
         steps, warmup_steps: int. Steps of the whole run, and those in which the learning rate rises.
     """
 
-    model: TextModel
+    model: keras.Model
     optimizer: keras.optimizers.Optimizer
     datasets: dict
     metric: str
@@ -47,13 +57,14 @@ class TrainingParts:
 def training_parts(config, strategy, splits=("train", "dev", "test")):
     """Returns the TrainingParts of a run on the devices of a strategy, with those of the splits that are given."""
     data, training = config.data, config.training
-    preset = find_preset(config.model.preset, config.model.cache_dir)
-    tokenizer = preset.tokenizer(data.do_lower_case)
+    preset = preset_of(config)
+    tokenizer = preset.tokenizer(data.do_lower_case, data.clean_text)
     task = task_of(config)
     metric = training.best_metric or task.default_metric
     if metric not in ("loss", *task.metric_names):
         raise InputError(f"--best_metric must be one of loss, {', '.join(task.metric_names)}. Received: {metric!r}.")
     datasets = datasets_of(config, tokenizer, task, splits)
+    task = balance_training(config, task, datasets)
     with strategy.scope():
         model = model_of(config, preset, tokenizer, task, datasets["train"].examples.labels)
         steps = training.max_steps or total_steps(datasets["train"].steps_per_epoch, training.num_train_epochs)
@@ -61,6 +72,12 @@ def training_parts(config, strategy, splits=("train", "dev", "test")):
         optimizer = optimizer_of(config, model, steps, warmup_steps)
         optimizer.build(model.trainable_variables)
     return TrainingParts(model, optimizer, datasets, metric, steps, warmup_steps)
+
+
+def preset_of(config, default=None):
+    """Returns the pre-trained BERT that the settings name: Preset."""
+    settings = config.model
+    return find_preset(settings.preset or default, settings.cache_dir, settings.vocab_file)
 
 
 def strategy_of(config):
@@ -78,7 +95,7 @@ def text_columns_of(data):
 
 def long_text_of(data):
     """Returns what is kept of a text that is too long: LongText."""
-    return LongText(data.long_text, data.head_pieces, data.truncation)
+    return LongText(data.long_text, data.head_pieces, data.truncation, data.max_windows, data.window_stride)
 
 
 def read_rows(data, location, split, limit=None):
@@ -91,22 +108,28 @@ def read_rows(data, location, split, limit=None):
 def task_of(config):
     """Returns the task, with the labels that the training rows have."""
     data, model = config.data, config.model
+    if model.task == "masked_lm":
+        return TASKS["masked_lm"](next_sentence=config.pretraining.next_sentence)
     examples = read_rows(data, data.train_file, "train", data.limit_train_rows)
-    smoothing = {"label_smoothing": model.label_smoothing} if model.label_smoothing else {}
-    return TASKS[model.task].from_examples(examples, **smoothing)
+    return TASKS[model.task].from_examples(examples)
 
 
 def datasets_of(config, tokenizer, task, splits):
     """Returns those of the splits that are given: "train", "dev", "test" -> ExampleBatches."""
     data, training = config.data, config.training
-    datasets = {}
+    seed, datasets = seed_of(training, training.data_seed), {}
     for split, location, limit in (
         ("train", data.train_file, data.limit_train_rows),
         ("dev", data.dev_file, None),
         ("test", data.test_file, None),
     ):
-        if location and split in splits:
+        if location and split in splits and task.name == "masked_lm":
+            datasets[split] = corpus_of(config, tokenizer, task, split, location, limit, seed=seed)
+        elif location and split in splits:
             examples = read_rows(data, location, split, limit)
+            if split == "train" and data.augment:
+                copies, probability = data.augment_copies, data.augment_probability
+                examples = with_copies(examples, data.augment, copies, probability, seed, augmentation_of)
             examples = tokenize_examples(
                 examples, tokenizer, data.max_seq_length, task.encode_label, long_text_of(data)
             )
@@ -116,8 +139,12 @@ def datasets_of(config, tokenizer, task, splits):
                 batch_size,
                 data.max_seq_length,
                 shuffle=split == "train",
-                seed=seed_of(training, training.data_seed),
+                seed=seed,
             )
+    if training.fold:
+        datasets["train"], left_out = _without_fold(config, datasets["train"])
+        if "test" in splits:
+            datasets["test"] = left_out
     if data.halve_dev and "dev" in datasets:
         whole = datasets["dev"]
         for split, rows in zip(("dev", "test"), halves(whole.examples.labels, data.halve_dev_seed)):
@@ -125,12 +152,138 @@ def datasets_of(config, tokenizer, task, splits):
     return datasets
 
 
+def _without_fold(config, whole):
+    """Returns the training data without a fold, and the fold: (ExampleBatches, ExampleBatches)."""
+    step = 1 + copies_of(config.data)
+    left_out = folds_of(config, whole.examples.labels[::step]) == config.training.fold - 1
+    rest = whole.with_examples(whole.examples.subset(np.flatnonzero(np.repeat(~left_out, step))))
+    tested = whole.examples.subset(np.flatnonzero(left_out) * step)
+    return rest, ExampleBatches(tested, config.training.eval_batch_size, config.data.max_seq_length, False, seed=0)
+
+
+def augmentation_of(name):
+    """Returns an augmentation by its name: callable (text, rng, probability) -> str."""
+    kind, _, folder = name.partition(":")
+    return masked_words(folder) if kind == "masked_words" else find_augmentation(name)
+
+
+def copies_of(data):
+    """Returns how many changed copies of each training row follow it: int."""
+    return data.augment_copies if data.augment else 0
+
+
+def folds_of(config, labels):
+    """Returns the fold of each training row, from 0: np.int64 [N]."""
+    data, folds, groups = config.data, config.training.folds, None
+    if data.group_column:
+        columns = (data.text_column, data.text_pair_column, None, data.group_column)
+        rows = read_examples(data.train_file, *columns, data.quoting, "train", data.limit_train_rows)
+        groups = [str(row["id"]) if "id" in row else None for row in rows]
+        if None in groups:
+            raise InputError(
+                f"{data.train_file} has no column {data.group_column!r}, the --group_column, in some rows."
+            )
+    parts = len(set(groups)) if groups else len(labels)
+    if parts < folds:
+        raise InputError(f"--folds={folds} needs as many {'groups' if groups else 'rows'}. There are {parts}.")
+    return fold_numbers(labels, folds, groups)
+
+
+def check_threshold(config, task):
+    """Raises InputError where a threshold is to be tuned between more than two classes."""
+    metric = config.balance.tune_threshold
+    if metric and task.name == "classification" and task.outputs > 2:
+        raise InputError(
+            f"--tune_threshold={metric} needs two classes, or --task=multilabel; the training data has {task.outputs}: "
+            f"{', '.join(map(str, task.labels[:30]))}."
+        )
+
+
+def balance_training(config, task, datasets):
+    """Lets an epoch of the training data take what the settings say; returns the task with the loss to train on."""
+    settings, labels = config.balance, datasets["train"].examples.labels
+    if not task.labels:
+        return task
+    check_threshold(config, task)
+    draws = epoch_draws(
+        task,
+        labels,
+        read_amounts("oversample", settings.oversample),
+        read_amounts("undersample", settings.undersample, whole=True),
+        settings.balance,
+    )
+    datasets["train"] = datasets["train"].with_draws(draws)
+    true = log_prior(task, label_counts(labels, task.outputs), len(labels))
+    counts, rows = (label_counts(labels, task.outputs, draws.rates), draws.size) if draws else (
+        label_counts(labels, task.outputs), len(labels))  # fmt: skip
+    needs_all = settings.correct_prior or settings.logit_adjustment or settings.class_weights == ("balanced",)
+    if needs_all and not counts.all():
+        raise InputError(
+            f"No training row has the label {task.labels[int(counts.argmin())]!r}, which --class_weights=balanced, "
+            "--logit_adjustment and --correct_prior need; with --folds all its rows may be in one fold."
+        )
+    sampled = log_prior(task, counts, rows)
+    weights = class_weights_of(settings, task, counts, rows)
+    tau = settings.logit_adjustment
+    balanced = type(task)(
+        task.labels,
+        label_smoothing=config.model.label_smoothing,
+        class_weights=weights,
+        focal_gamma=settings.focal_gamma if settings.loss == "focal" else None,
+        focal_alpha=settings.focal_alpha,
+        logit_offsets=tau * sampled if tau else None,
+    )
+    if settings.correct_prior:
+        balanced.decision = Decision(tuple(prior_shift(true, sampled, weights, tau).tolist()))
+    return balanced
+
+
+def describe_data(config, task, tokenizer, datasets, steps):
+    """Returns what the data is like and what settings it suggests, as lines to read: list of str."""
+    data, balance = config.data, config.balance
+    examples = {split: dataset.examples for split, dataset in datasets.items()}
+    if data.augment:
+        examples["train"] = examples["train"].subset(np.arange(0, examples["train"].size, 1 + copies_of(data)))
+    found = {split: inspect_examples(each, tokenizer) for split, each in examples.items()}
+    balanced = balance.balance != "none" or balance.oversample or balance.undersample or balance.class_weights
+    suggested = advice(
+        task,
+        found["train"],
+        steps,
+        config.training.train_batch_size,
+        data.max_seq_length,
+        bool(balanced or balance.logit_adjustment or balance.loss == "focal"),
+        bool(balance.tune_threshold),
+    )
+    suggested = [f"  {line}" for line in suggested]
+    return ["Data:", *(f"  {line}" for line in findings(task, found, data.max_seq_length))] + (
+        ["Worth trying:", *suggested] if suggested else []
+    )
+
+
+def class_weights_of(settings, task, counts, rows):
+    """Returns the factor of each label in the training loss: float64 [outputs], None where there are none."""
+    if settings.class_weights == ("balanced",):
+        return balanced_weights(task, counts, rows)
+    if not settings.class_weights:
+        return None
+    weights = np.ones(task.outputs)
+    for number, weight in label_numbers(
+        "class_weights", read_amounts("class_weights", settings.class_weights), task
+    ).items():
+        weights[number] = weight
+    return weights
+
+
 def encoder_of(config, preset):
     """Returns the encoder with what is new in it; its weights must be the pre-trained ones before mixout keeps them."""
     settings = config.model
-    encoder = preset.encoder(settings.dropout, dtype_of(config), config.data.do_lower_case)
+    data = config.data
+    encoder = preset.encoder(settings.dropout, dtype_of(config), data.do_lower_case, data.clean_text)
     encoder.remat = config.runtime.remat
     init_seed = seed_of(config.training, config.training.init_seed)
+    if preset.new:
+        initialize(encoder, init_seed)
     reinitialize(encoder, settings.reinit_layers, settings.reinit_pooler, init_seed)
     if settings.mixout:
         add_mixout(encoder, settings.mixout, settings.reinit_layers, settings.reinit_pooler)
@@ -138,13 +291,24 @@ def encoder_of(config, preset):
 
 
 def model_of(config, preset, tokenizer, task, train_labels):
-    """Returns the TextModel to train: the encoder with what is new in it, and a new head."""
+    """Returns the model to train: the encoder with what is new in it, and a new head, or its pre-training head."""
     data, training = config.data, config.training
-    return build_model(
+    if task.name == "masked_lm":
+        return build_pretraining_model(
+            encoder_of(config, preset),
+            task,
+            tokenizer,
+            data.max_seq_length,
+            text_columns_of(data),
+            seed_of(training, training.init_seed),
+            preset.reader and preset.reader(),
+            preset.name,
+        )
+    model = build_model(
         encoder_of(config, preset),
         task,
         tokenizer,
-        config.model.pooling,
+        config.model.pooling or "pooler",
         data.max_seq_length,
         text_columns_of(data),
         seed_of(training, training.init_seed),
@@ -153,6 +317,8 @@ def model_of(config, preset, tokenizer, task, train_labels):
         config.model.head_activation,
         long_text_of(data),
     )
+    model.windows_per_step = training.windows_per_step
+    return model
 
 
 def optimizer_of(config, model, steps, warmup_steps):

@@ -101,13 +101,13 @@ def pipeline_speed(dataset, parts=1):
 
 
 def padding_share(examples, row_length):
-    """Returns the share of padding in the tokens of batches of static shape: float.
+    """Returns the share of padding in the tokens of batches of static shape, each with room for all windows: float.
 
     Args:
         examples: TokenizedExamples.
         row_length: int. Tokens of a row, one row a window.
     """
-    return 1.0 - float(examples.window_lengths.sum()) / (len(examples.window_lengths) * row_length)
+    return 1.0 - float(examples.window_lengths.sum()) / (examples.size * examples.most_windows * row_length)
 
 
 def _flops_per_example(known):

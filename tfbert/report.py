@@ -2,7 +2,6 @@
 
 import html
 import importlib.metadata
-import io
 import json
 import os
 import platform
@@ -11,19 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.files import write_whole
-from tfbert.statistics import best_of, paired_effect
+from tfbert.report_page import COLORS, figure, legend_beside, name_axes, table
+from tfbert.report_quality import mislabelled_section, quality_sections
+from tfbert.statistics import best_of, bootstrap_intervals, paired_effect
 from tfbert.training.evaluation import lower_is_better
 
 _PACKAGES = ("tfbert", "tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy")
-_COLORS = ("#1f6feb", "#d1570c", "#2da44e", "#8250df", "#bf3989", "#6e7781", "#9a6700", "#0a7ea4", "#cf222e", "#57606a")
-_MOST_CURVES = len(_COLORS)
-_STYLE = {
-    "svg.hashsalt": "tfbert",
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
+_MOST_CURVES = len(COLORS)
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
@@ -35,6 +28,7 @@ th:first-child, td:first-child {{ text-align: left }}
 .verdict {{ padding: .6rem 1rem; border-left: 4px solid #2da44e; background: #f6f8fa }}
 .verdict.bad {{ border-color: #cf222e }}
 .quiet {{ color: #59636e; font-size: .9rem }} svg {{ max-width: 100%; height: auto }}
+.texts td:last-child {{ text-align: left; white-space: normal; overflow-wrap: anywhere }}
 details {{ margin: .5rem 0 }} pre {{ overflow-x: auto; background: #f6f8fa; padding: .7rem; font-size: .85rem }}
 </style></head><body>
 <h1>{title}</h1>
@@ -43,7 +37,7 @@ details {{ margin: .5rem 0 }} pre {{ overflow-x: auto; background: #f6f8fa; padd
 """
 
 
-def write_run_report(output_dir, settings, metric, results):
+def write_run_report(output_dir, settings, metric, results, task, outputs):
     """Writes the report of one run.
 
     Args:
@@ -51,17 +45,54 @@ def write_run_report(output_dir, settings, metric, results):
         settings: dict. All settings, by name.
         metric: str. The dev score that chose the model.
         results: dict. The content of `eval_results.json`.
+        task: one of TASKS.
+        outputs: dict. The best model's: "dev", "test" -> (labels, np.float32 [N, outputs]).
     """
     lines = read_metrics(output_dir)
     train, dev = ([line for line in lines if line["split"] == split] for split in ("train", "dev"))
     body = [_run_verdict(metric, results)]
-    body.append(_figure("Learning curves", lambda axes: _learning_curves(axes, train, dev, metric), columns=2))
+    body.append(figure("Learning curves", lambda axes: _learning_curves(axes, train, dev, metric), columns=2))
     if any(name.startswith("gradient_norm/") for line in train for name in line):
-        body.append(_figure("Gradient norms by layer", lambda axes: _gradient_norms(axes, train)))
-    body.append("<h2>Scores</h2>" + _scores_table(results))
+        body.append(figure("Gradient norms by layer", lambda axes: _gradient_norms(axes, train)))
+    intervals = {split: bootstrap_intervals(task, *found) for split, found in outputs.items()}
+    body.append("<h2>Scores</h2>" + _scores_table(results, intervals))
+    if results.get("samples"):
+        body.append("<h2>Words behind masks</h2>" + _samples_table(results["samples"]))
+    for split in list(outputs)[-1:]:
+        body += quality_sections(task, *outputs[split], split)
     body += [_settings_of(settings), _about(results)]
     title = f"{settings['task']} with {settings['preset']}"
     _write(output_dir, title, body)
+
+
+def write_folds_report(output_dir, settings, results, task, labels, outputs, mislabelled):
+    """Writes the report of a cross-validation.
+
+    Args:
+        output_dir: str.
+        settings: dict. All settings, by name.
+        results: dict. The content of `eval_results.json`.
+        task: one of TASKS.
+        labels: np.ndarray [N, ...]. Those of the training rows.
+        outputs: np.float32 [N, outputs]. The out-of-fold outputs.
+        mislabelled: as `mislabelled_section` takes it.
+    """
+    intervals, own = bootstrap_intervals(task, labels, outputs), [s for s in ("dev", "test") if s in results]
+    rows = []
+    for name, value in results["out_of_fold"].items():
+        row = [name, f"{value:.4f}", "{:.4f} to {:.4f}".format(*intervals[name]) if name in intervals else ""]
+        row.append(f"{results['mean'][name]:.4f} ± {results['std'][name]:.4f}" if name in results["std"] else "")
+        rows.append(row + [f"{results[split][name]:.4f}" if name in results[split] else "" for split in own])
+    head = ["score", "out of fold", "95 % interval", "folds, mean ± std", *(f"ensemble on {split}" for split in own)]
+    text = f"{len(results['folds'])} models, each scored on the rows that it was trained without."
+    if results["split_texts"]:
+        text += f" {results['split_texts']} rows have a text that is in another fold, too: the scores say too much."
+    body = [_verdict(text, bad=results["split_texts"] > 0.01 * len(labels)), "<h2>Scores</h2>" + table(head, rows)]
+    body += quality_sections(task, labels, outputs, "all folds")
+    if task.labels:
+        body.append(mislabelled_section(mislabelled))
+    body += [_settings_of(settings), _about(results)]
+    _write(output_dir, f"{settings['task']} with {settings['preset']}: {len(results['folds'])} folds", body)
 
 
 def write_sweep_report(output_dir, settings, metric, trials):
@@ -77,12 +108,12 @@ def write_sweep_report(output_dir, settings, metric, trials):
     curves = {name: [_curve(trial.folder, metric) for trial in members] for name, members in groups.items()}
     body = [_sweep_verdict(metric, groups)]
     body.append("<h2>Scores over seeds</h2>" + _groups_table(metric, groups))
-    body.append(_figure(f"Distribution of {metric} on dev", lambda axes: _boxes(axes, metric, groups),
-                        height=1.2 + 0.45 * len(groups)))  # fmt: skip
+    body.append(figure(f"Distribution of {metric} on dev", lambda axes: _boxes(axes, metric, groups),
+                       height=1.2 + 0.45 * len(groups)))  # fmt: skip
     if any(len(members) > 1 for members in groups.values()):
-        body.append(_figure(f"Expected best {metric} of k runs", lambda axes: _best_of_curves(axes, metric, groups)))
+        body.append(figure(f"Expected best {metric} of k runs", lambda axes: _best_of_curves(axes, metric, groups)))
     if any(curve for members in curves.values() for curve in members):
-        body.append(_figure(f"{metric} on dev while training", lambda axes: _group_curves(axes, curves, metric)))
+        body.append(figure(f"{metric} on dev while training", lambda axes: _group_curves(axes, curves, metric)))
     body.append("<h2>Effect of each setting</h2>" + _effects_table(metric, trials))
     body.append(_failures(trials))
     body += [_settings_of(settings), _about(next((trial.results for trial in trials if trial.results), {}))]
@@ -99,7 +130,7 @@ def group_trials(trials, settings):
         trials: list of SweepTrial.
         settings: dict. Those of the sweep, by name.
     """
-    groups = {}
+    settings, groups = json.loads(json.dumps(settings)), {}  # trials have lists where settings have tuples
     for trial in trials:
         varied = {name: value for name, value in trial.settings.items() if name not in SEEDS}
         if len(varied) > 2:  # too long to be told in full
@@ -197,7 +228,7 @@ def _groups_table(metric, groups):
         )
     head = ["setting", "runs", "mean ± std", "median", "best", "failed", "test, mean ± std"]
     keep = [i for i in range(len(head)) if i < 6 or any(row[i] for row in rows)]
-    return _table([head[i] for i in keep], [[row[i] for i in keep] for row in rows]) + (
+    return table([head[i] for i in keep], [[row[i] for i in keep] for row in rows]) + (
         f"<p class=quiet>{html.escape(metric)} on dev. Failed: no better than one answer to every text, or broken off."
         "</p>"
     )
@@ -220,7 +251,7 @@ def _effects_table(metric, trials):
                 ])  # fmt: skip
     if not rows:
         return "<p class=quiet>Nothing was varied but seeds.</p>"
-    return _table(["change", "pairs", "mean difference", "95 % interval", "the score is"], rows) + (
+    return table(["change", "pairs", "mean difference", "95 % interval", "the score is"], rows) + (
         "<p class=quiet>Pairs of runs that are equal but for this setting, the seed included; the interval is a "
         "bootstrap over the pairs.</p>"
     )
@@ -239,14 +270,14 @@ def _failures(trials):
 
 def _learning_curves(axes, train, dev, metric):
     left, right = axes
-    left.plot([line["step"] for line in train], [line["loss"] for line in train], color=_COLORS[0], label="train")
+    left.plot([line["step"] for line in train], [line["loss"] for line in train], color=COLORS[0], label="train")
     if dev:
-        left.plot([line["step"] for line in dev], [line["loss"] for line in dev], "o-", color=_COLORS[1], label="dev")
+        left.plot([line["step"] for line in dev], [line["loss"] for line in dev], "o-", color=COLORS[1], label="dev")
         points = [(line["step"], line[metric]) for line in dev if metric in line]
-        right.plot(*zip(*points), "o-", color=_COLORS[1]) if points else None
+        right.plot(*zip(*points), "o-", color=COLORS[1]) if points else None
     left.legend(frameon=False)
-    _label(left, "step", "loss")
-    _label(right, "step", f"{metric} on dev")
+    name_axes(left, "step", "loss")
+    name_axes(right, "step", f"{metric} on dev")
 
 
 def _gradient_norms(axes, train):
@@ -255,24 +286,24 @@ def _gradient_norms(axes, train):
         axes[0].plot([line["step"] for line in train], [max(line[name], 1e-12) for line in train],
                      color=_shade(number / max(len(names) - 1, 1)), label=name.partition("/")[2])  # fmt: skip
     axes[0].set_yscale("log")
-    _legend_beside(axes[0])
-    _label(axes[0], "step", "norm before clipping")
+    legend_beside(axes[0])
+    name_axes(axes[0], "step", "norm before clipping")
 
 
 def _boxes(axes, metric, groups):
     names = list(groups)
     values = [np.array([score_of(trial, metric) for trial in members]) for members in groups.values()]
     axes[0].boxplot([value[np.isfinite(value)] for value in values], orientation="horizontal", showfliers=False,
-                    widths=0.5, medianprops={"color": _COLORS[1]})  # fmt: skip
+                    widths=0.5, medianprops={"color": COLORS[1]})  # fmt: skip
     rng = np.random.default_rng(0)
     for place, (members, value) in enumerate(zip(groups.values(), values), start=1):
         heights = place + rng.uniform(-0.15, 0.15, len(value))
         bad = np.array([bool(trial.failed) for trial in members])
-        axes[0].scatter(value[~bad], heights[~bad], s=14, color=_COLORS[0], alpha=0.7, zorder=3)
+        axes[0].scatter(value[~bad], heights[~bad], s=14, color=COLORS[0], alpha=0.7, zorder=3)
         axes[0].scatter(value[bad], heights[bad], s=22, color="#cf222e", marker="x", zorder=3)
     axes[0].set_yticks(range(1, len(names) + 1), names, fontsize=8)
     axes[0].invert_yaxis()
-    _label(axes[0], f"{metric} on dev (× failed)", "")
+    name_axes(axes[0], f"{metric} on dev (× failed)", "")
 
 
 def _best_of_curves(axes, metric, groups):
@@ -283,10 +314,10 @@ def _best_of_curves(axes, metric, groups):
         if not len(values):
             continue
         expected = sign * best_of(sign * values)
-        axes[0].plot(range(1, len(expected) + 1), expected, "o-", ms=3, color=_COLORS[number], label=name)
+        axes[0].plot(range(1, len(expected) + 1), expected, "o-", ms=3, color=COLORS[number], label=name)
     axes[0].xaxis.get_major_locator().set_params(integer=True)
-    _legend_beside(axes[0])
-    _label(axes[0], "runs, k", f"expected best {metric}")
+    legend_beside(axes[0])
+    name_axes(axes[0], "runs, k", f"expected best {metric}")
 
 
 def _group_curves(axes, curves, metric):
@@ -294,38 +325,14 @@ def _group_curves(axes, curves, metric):
         steps = sorted({step for curve in members for step in curve})
         values = np.array([[curve.get(step, np.nan) for step in steps] for curve in members])
         for row in values:
-            axes[0].plot(steps, row, color=_COLORS[number], alpha=0.15, lw=0.8)
-        axes[0].plot(steps, np.nanmedian(values, axis=0), color=_COLORS[number], lw=2, label=name)
-    _legend_beside(axes[0])
-    _label(axes[0], "step", f"{metric} on dev; bold: the median")
+            axes[0].plot(steps, row, color=COLORS[number], alpha=0.15, lw=0.8)
+        axes[0].plot(steps, np.nanmedian(values, axis=0), color=COLORS[number], lw=2, label=name)
+    legend_beside(axes[0])
+    name_axes(axes[0], "step", f"{metric} on dev; bold: the median")
 
 
 def _curve(folder, metric):
     return {line["step"]: line[metric] for line in read_metrics(folder) if line["split"] == "dev" and metric in line}
-
-
-def _figure(title, draw, columns=1, height=3.4):
-    """Returns a figure as inline SVG under its title."""
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure  # not pyplot, whose backend is the caller's
-
-    with rc_context(_STYLE):
-        figure = Figure(figsize=(9, height), layout="constrained")
-        draw(figure.subplots(1, columns, squeeze=False)[0])
-        image = io.StringIO()
-        figure.savefig(image, format="svg", metadata={"Date": None})
-    svg = image.getvalue()
-    return f"<h2>{html.escape(title)}</h2>\n{svg[svg.index('<svg') :]}"
-
-
-def _label(axes, x, y):
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    axes.grid(alpha=0.2)
-
-
-def _legend_beside(axes):
-    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def _shade(share):
@@ -338,12 +345,29 @@ def _verdict(text, bad=False):
     return f'<div class="verdict{" bad" if bad else ""}">{text}</div>'
 
 
-def _scores_table(results):
+def _scores_table(results, intervals):
     splits = [split for split in ("dev", "test") if split in results]
-    columns = splits + (["baseline"] if "baseline" in results else [])
-    names = list(dict.fromkeys(name for split in splits for name in results[split]))
-    cell = lambda split, name: f"{results[split][name]:.4f}" if name in results[split] else ""  # noqa: E731
-    return _table(["score", *columns], [[name, *(cell(split, name) for split in columns)] for name in names])
+    head, rows = ["score"], {name: [name] for split in splits for name in results[split]}
+    for split in splits:
+        head += [split] + ["95 % interval"] * (split in intervals)
+        for name, row in rows.items():
+            row.append(f"{results[split][name]:.4f}" if name in results[split] else "")
+            if split in intervals:
+                row.append("{:.4f} to {:.4f}".format(*intervals[split][name]) if name in intervals[split] else "")
+    if "baseline" in results:
+        head.append("baseline")
+        for name, row in rows.items():
+            row.append(f"{results['baseline'][name]:.4f}" if name in results["baseline"] else "")
+    return table(head, list(rows.values())) + (
+        "<p class=quiet>Baseline: one answer to every text. Intervals: a bootstrap over the examples, which says what "
+        "other examples would change, not what another seed would.</p>"
+    )
+
+
+def _samples_table(samples):
+    guesses = [", ".join(f"{g['piece']} {g['probability']:.0%}" for g in sample["guesses"]) for sample in samples]
+    rows = [[sample["text"], sample["word"], said] for sample, said in zip(samples, guesses)]
+    return table(["text", "hidden", "predicted"], rows)
 
 
 def _settings_of(settings):
@@ -363,13 +387,9 @@ def _about(results):
     return f"<p class=quiet>{', '.join(versions)}; Python {platform.python_version()}{hashes}</p>"
 
 
-def _table(head, rows):
-    cells = "".join(f"<th>{html.escape(str(cell))}</th>" for cell in head)
-    lines = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{cells}</tr></thead><tbody>{lines}</tbody></table>"
-
-
 def _text(value):
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(_text, value)) or "none"
     return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
 
 

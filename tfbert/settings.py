@@ -1,6 +1,7 @@
 """One setting: how it is declared, and how its value is read from text, YAML or Python."""
 
 import dataclasses
+import math
 import types
 import typing
 
@@ -92,10 +93,38 @@ def _convert(value, kind):
 
 def _convert_list(value, kind):
     """Returns a list's members, all of one type; numbers may come as text, separated by commas."""
+    if isinstance(value, dict):
+        value = [f"{name}={number}" for name, number in value.items()]
     parts = [value] if isinstance(value, (str, int)) else list(value)
     if kind is int:
         parts = [number for part in parts for number in str(part).split(",")]
     return tuple(_convert(part, kind) for part in parts)
+
+
+def read_amounts(name, entries, minimum=None, whole=False):
+    """Returns the amounts of a setting of LABEL=NUMBER: dict label (str) -> float, or InputError.
+
+    Args:
+        name: str. The setting.
+        entries: sequence of str. The number stands behind the last "=".
+        minimum: number. The least that is allowed; None: more than 0.
+        whole: bool. Whether it must be a whole number.
+    """
+    amounts = {}
+    for entry in entries:
+        label, _, text = entry.rpartition("=")
+        try:
+            amount = int(text) if whole else float(text)
+        except ValueError:
+            amount = math.nan
+        if not label or not (amount > 0 if minimum is None else amount >= minimum) or math.isinf(amount):
+            bound = "above 0" if minimum is None else f"of at least {minimum}"
+            kind = "whole number" if whole else "number"
+            raise InputError(f"--{name} takes LABEL=NUMBER, with a {kind} {bound}. Received: {entry!r}.")
+        if label in amounts:
+            raise InputError(f"--{name} names the label {label!r} twice.")
+        amounts[label] = amount
+    return amounts
 
 
 def allowed(field):

@@ -4,6 +4,11 @@ import json
 
 import numpy as np
 
+from tfbert.tasks.resampled import resampled_metrics
+
+# Numbers in memory at once.
+_CELLS = 2**22
+
 
 def best_of(scores):
     """Returns the expected best score of k runs, k = 1 … n: float [n] -> float [n].
@@ -16,6 +21,29 @@ def best_of(scores):
     n = len(ordered)
     powers = (np.arange(n + 1) / n)[None, :] ** np.arange(1, n + 1)[:, None]
     return np.diff(powers, axis=1) @ ordered
+
+
+def bootstrap_intervals(task, labels, outputs, resamples=1000):
+    """Returns the 95 % interval of each score, had other examples been drawn: dict name -> (low, high).
+
+    Args:
+        task: one of TASKS.
+        labels: np.ndarray [N, ...].
+        outputs: np.float32 [N, outputs].
+        resamples: int. Data sets of N examples, drawn with replacement, by a fixed seed; those that leave a score
+            undefined do not count for it.
+
+    Source: Efron and Tibshirani 1993, chapter 13: percentiles.
+    """
+    rng, rows, found = np.random.default_rng(0), len(labels), {}
+    at_once = max(1, _CELLS // rows)
+    for first in range(0, resamples, at_once):
+        weights = rng.multinomial(rows, np.full(rows, 1 / rows), min(at_once, resamples - first)).astype(np.float64)
+        for name, scores in resampled_metrics(task, labels, outputs, weights).items():
+            found.setdefault(name, []).append(scores)
+    scores = {name: np.concatenate(parts) for name, parts in found.items()}
+    scores = {name: values[np.isfinite(values)] for name, values in scores.items()}
+    return {name: tuple(np.percentile(values, [2.5, 97.5])) for name, values in scores.items() if values.size}
 
 
 def paired_effect(trials, name, before, after, score, resamples=10_000):

@@ -13,17 +13,20 @@ import tensorflow as tf
 
 from tfbert.errors import Diverged, InputError
 from tfbert.files import write_whole
+from tfbert.models.tensors import read_json
 from tfbert.report import write_sweep_report
 from tfbert.tasks import TASKS
 from tfbert.trainer import VARY
 from tfbert.training.evaluation import lower_is_better
 from tfbert.training.interruption import Interrupted
-from tfbert.training_run import FREE
+from tfbert.training_run import changes
 
 _STUDY = "tfbert"
 # A worker on another machine that has not been heard of for so many seconds is given up.
 _HEARTBEAT, _GIVEN_UP = 30, 180
 _POLL = 5.0
+# How long a worker waits for another at the same SQLite file; the default, 5 s, is short on a busy machine.
+_LOCK_SECONDS = 60
 _ATTEMPTS = 4
 
 
@@ -143,14 +146,15 @@ class Sweep:
     def _study_in(self, url):
         import optuna
 
-        storage = optuna.storages.RDBStorage(
+        self._storage = optuna.storages.RDBStorage(
             url,
+            engine_kwargs={"connect_args": {"timeout": _LOCK_SECONDS}} if url.startswith("sqlite") else None,
             heartbeat_interval=_HEARTBEAT,
             grace_period=_GIVEN_UP,
             heartbeat_stale_trial_callback=lambda study, trial: self._queue_again(trial),
         )
         return optuna.create_study(
-            storage=storage,
+            storage=self._storage,
             study_name=f"{_STUDY} {self._output_dir}",
             sampler=optuna.samplers.TPESampler(seed=self._config.training.seed),
             direction="minimize" if lower_is_better(self._metric) else "maximize",
@@ -159,24 +163,25 @@ class Sweep:
 
     def _refuse_changed(self):
         """Refuses a study of other settings: its trials could not be compared with new ones."""
-        settings = {name: value for name, value in self._config.as_dict().items() if name not in FREE}
+        settings = json.loads(json.dumps(self._config.as_dict()))
         if self._search:
-            settings["sweep"] = self._spaces
-        settings = json.loads(json.dumps(settings))
-        before = self._study.user_attrs.get("settings")
-        if before is None:
-            self._study.set_user_attr("settings", settings)
-            return
-        changed = [
-            f"{name} was {before.get(name)}, is {settings.get(name)}"
-            for name in sorted(before.keys() | settings.keys())
-            if before.get(name) != settings.get(name)
-        ]
-        if changed:
+            settings["space searched"] = self._spaces
+        changed = changes(self._study.user_attrs.get("settings", settings), settings)
+        trials = [trial.user_attrs for trial in self._study.get_trials(False)]
+        if changed and any("worker" in about and "mistake" not in about for about in trials):
             raise InputError(
                 f"{self._output_dir} holds a sweep of other settings: {'; '.join(changed)}. Give the old ones to go on "
                 "with it, or another --output_dir."
             )
+        if changed:  # the first trial was a user's mistake, which the new settings mend
+            self._delete()
+            self._study = self._open()
+        self._study.set_user_attr("settings", settings)
+
+    def _delete(self):
+        import optuna
+
+        optuna.delete_study(study_name=self._study.study_name, storage=self._storage)
 
     def _queue_grid(self):
         known = [self._base | trial.user_attrs.get("point", {}) for trial in self._study.get_trials(False)]
@@ -239,6 +244,7 @@ class Sweep:
         except InputError as error:
             if not isinstance(error, Diverged) and not any(ended.results for ended in self.trials()):
                 self._mistake = error  # nothing has worked yet: it is the sweep that is wrong, not the trial
+                trial.set_user_attr("mistake", str(error))
                 self._queue_again(trial)
                 raise
             reason = str(error)
@@ -265,10 +271,8 @@ class Sweep:
 
     def _results_of(self, folder, settings):
         """Trains; or reads what a worker that was killed in the wrong moment had finished."""
-        finished = os.path.join(folder, "eval_results.json")
-        if tf.io.gfile.exists(finished):
-            with tf.io.gfile.GFile(finished) as file:
-                return json.load(file)
+        if tf.io.gfile.exists(os.path.join(folder, "eval_results.json")):
+            return read_json(folder, "eval_results.json")
         config = self._config.replace(
             mode="train",
             output_dir=folder,
@@ -354,5 +358,7 @@ def _alive(process):
 
 
 def _remove(folder):
-    if tf.io.gfile.exists(folder):
+    try:
         tf.io.gfile.rmtree(folder)
+    except tf.errors.NotFoundError:
+        pass  # it was not there, or another worker was faster

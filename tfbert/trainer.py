@@ -9,12 +9,14 @@ import tensorflow as tf
 from tfbert.errors import InputError
 from tfbert.files import write_whole
 from tfbert.model_card import write_model_card
+from tfbert.models.tensors import read_json
 from tfbert.optim.multipliers import describe_groups
-from tfbert.parts import seed_of, training_parts
+from tfbert.parts import copies_of, describe_data, seed_of, training_parts
 from tfbert.report import write_run_report
+from tfbert.tasks.balance import label_counts
 from tfbert.training.checkpoints import check_disk
 from tfbert.training.strategy import device_kind, is_chief, leave_together, worker_values
-from tfbert.training_run import TracedGraphs, TrainingRun
+from tfbert.training_run import TracedGraphs, TrainingRun, changes_since
 
 # Settings by which two runs may differ and yet run the same graphs.
 VARY = {
@@ -44,9 +46,9 @@ class Trainer:
         """Takes the devices.
 
         Args:
-            strategy: tf.distribute.Strategy.
+            strategy: tf.distribute.Strategy, which the attribute `strategy` keeps.
         """
-        self._strategy, self._shape, self._parts, self._graphs = strategy, None, None, None
+        self.strategy, self._shape, self._parts, self._graphs = strategy, None, None, None
 
     def train(self, config, announce=True):
         """Trains, keeps the best model by dev score, scores it on test.
@@ -62,9 +64,9 @@ class Trainer:
             InputError: settings or data that cannot be used, or a loss that is not finite.
             Interrupted: SIGTERM or Ctrl-C; what was trained is saved.
         """
-        output_dir, strategy = config.training.output_dir, self._strategy
+        output_dir, strategy = config.training.output_dir, self.strategy
         chief = is_chief(strategy)
-        restarts = _refuse_finished(output_dir, config.training.overwrite, chief)
+        restarts = refuse_finished(output_dir, config.training.overwrite, chief)
         parts = self._traced(config)
         model, optimizer = parts.model, parts.optimizer
         run = TrainingRun(config, parts, strategy, self._graphs)
@@ -79,31 +81,32 @@ class Trainer:
                 _announce(config, parts, strategy)
         _check_shared(output_dir, strategy)
         results = run.train() | ({"restarts": restarts} if restarts else {})
-        shares = model.pool.shares()
+        shares = None if model.task.name == "masked_lm" else model.pool.shares()
         if chief and shares is not None:
             print("Shares of the layers in the scalar mix, from the bottom:", " ".join(f"{x:.3f}" for x in shares))
         results["data"] = {split: dataset.examples.fingerprint for split, dataset in parts.datasets.items()}
         if chief:
             write_whole(os.path.join(output_dir, "eval_results.json"), json.dumps(results, indent=2).encode())
             write_model_card(output_dir, config.as_dict(), model.task, results)
-            write_run_report(output_dir, config.as_dict(), parts.metric, results)
+            write_run_report(output_dir, config.as_dict(), parts.metric, results, model.task, run.outputs)
         leave_together(strategy)
         return results
 
     def _traced(self, config):
         """Returns the parts of a run, whose graphs are then in `_graphs`: new ones, or the last run's."""
-        parts = training_parts(config, self._strategy)
+        parts = training_parts(config, self.strategy)
         shape = {name: value for name, value in config.as_dict().items() if name not in VARY}
         shape |= {"outputs": parts.model.task.outputs, "steps": parts.steps}
         if shape == self._shape:
             for old, new in zip(_variables(self._parts), _variables(parts), strict=True):
                 old.assign(new)
+            self._parts.model.task.decision = parts.model.task.decision
             self._parts = dataclasses.replace(parts, model=self._parts.model, optimizer=self._parts.optimizer)
         else:
             self._shape, self._parts = shape, parts
-            with self._strategy.scope():  # a variable, so that another peak needs no new trace
+            with self.strategy.scope():  # a variable, so that another peak needs no new trace
                 schedule_of(parts.optimizer).peak = tf.Variable(config.optimizer.learning_rate, trainable=False)
-            self._graphs = TracedGraphs(config, parts, self._strategy)
+            self._graphs = TracedGraphs(config, parts, self.strategy)
         schedule_of(self._parts.optimizer).peak.assign(config.optimizer.learning_rate)
         self._graphs.loop.data_seed.assign(seed_of(config.training, config.training.data_seed))
         return self._parts
@@ -121,17 +124,42 @@ def _variables(parts):
 def _announce(config, parts, strategy):
     train = parts.datasets["train"]
     sizes = ", ".join(f"{dataset.examples.size} {split}" for split, dataset in parts.datasets.items())
-    print(
-        f"Examples: {sizes}; {train.examples.cut_share:.1%} of the training texts are cut to "
-        f"{config.data.max_seq_length} pieces."
-    )
+    if copies_of(config.data):
+        sizes += f" (of the training rows {copies_of(config.data)} changed copies each)"
+    print(f"Examples: {sizes}; {_cuts(train.examples, config.data.max_seq_length)}.")
     if parts.model.task.labels:
-        print(f"Labels: {', '.join(map(str, parts.model.task.labels))}.")
+        print(f"Labels: {_label_counts(parts.model.task, train)}.")
     print(
         f"Devices: {strategy.num_replicas_in_sync} × {device_kind(strategy)}; {parts.steps} steps of "
         f"{train.batch_size} examples."
     )
     print(describe_groups(parts.optimizer.groups()))
+    if parts.model.task.name == "masked_lm":
+        return
+    for line in describe_data(config, parts.model.task, parts.model.tokenizer, parts.datasets, parts.steps):
+        print(line)
+
+
+def _cuts(examples, max_seq_length):
+    """Says what of the texts the model does not see: str."""
+    kept, most = f"{max_seq_length} pieces", int(examples.window_counts.max())
+    if examples.most_windows > 1:
+        kept = f"{examples.most_windows} windows of {kept}, and have {examples.window_counts.mean():.1f} on average"
+        if most < examples.most_windows:
+            kept += f", at most {most}: --max_windows={most} would do"
+    lost = f"; {examples.lost.sum():,} pieces are lost" if examples.cut_share else ""
+    return f"{examples.cut_share:.1%} of the training texts are cut to {kept}{lost}"
+
+
+def _label_counts(task, train):
+    """Returns how many training rows each label has, and how many of them an epoch takes, in words."""
+    labels = train.examples.labels
+    own = label_counts(labels, task.outputs)
+    if not train.draws:
+        return ", ".join(f"{label} ({count:.0f})" for label, count in zip(task.labels, own))
+    taken = label_counts(labels, task.outputs, train.draws.rates)
+    each = (f"{label} ({count:.0f}, in an epoch {now:.0f})" for label, count, now in zip(task.labels, own, taken))
+    return f"{', '.join(each)}; {train.draws.size} training rows an epoch"
 
 
 def _check_shared(output_dir, strategy):
@@ -142,7 +170,23 @@ def _check_shared(output_dir, strategy):
         raise InputError(f"--output_dir={output_dir} must be one folder that all machines see, such as one on gs://.")
 
 
-def _refuse_finished(output_dir, overwrite, chief):
+def finished_results(config):
+    """Returns the results of a run that has finished with just these settings; None where it has yet to run.
+
+    Raises:
+        InputError: it has finished with other settings.
+    """
+    folder = config.training.output_dir
+    if config.training.overwrite or not tf.io.gfile.exists(os.path.join(folder, "eval_results.json")):
+        return None
+    if changed := changes_since(folder, config):
+        raise InputError(
+            f"{folder} holds a finished run of other settings: {'; '.join(changed)}. Give the old ones, or --overwrite."
+        )
+    return read_json(folder, "eval_results.json")
+
+
+def refuse_finished(output_dir, overwrite, chief):
     """Raises InputError where a run has finished; with `overwrite` removes it.
 
     Returns:
@@ -153,11 +197,10 @@ def _refuse_finished(output_dir, overwrite, chief):
     if tf.io.gfile.exists(finished):
         if not overwrite:
             raise InputError(f"{output_dir} holds a finished run already; choose another --output_dir, or --overwrite.")
-        with tf.io.gfile.GFile(finished) as file:
-            before = json.load(file)
+        before = read_json(output_dir, "eval_results.json")
         restarts = before.get("restarts", 0) + bool(before.get("failed"))
     if overwrite and chief and tf.io.gfile.exists(output_dir):
-        for name in ("checkpoints", "model", "metrics.jsonl", "eval_results.json", "report.html"):
+        for name in ("checkpoints", "folds", "model", "metrics.jsonl", "eval_results.json", "report.html"):
             path = os.path.join(output_dir, name)
             if tf.io.gfile.exists(path):
                 (tf.io.gfile.rmtree if tf.io.gfile.isdir(path) else tf.io.gfile.remove)(path)

@@ -7,10 +7,13 @@ import time
 
 import numpy as np
 import tensorflow as tf
+import yaml
 
 from tfbert.errors import InputError
-from tfbert.models.saved_model import load_weights, save_model
+from tfbert.fill_mask import sample_predictions
+from tfbert.models.saved_model import load_weights, save_decision, save_model
 from tfbert.parts import seed_of, steps_per_loop_of, uses_xla
+from tfbert.tasks.calibration import fit_decision
 from tfbert.training.checkpoints import Checkpoints
 from tfbert.training.evaluation import Evaluator, is_better, scores
 from tfbert.training.health import RunHealth, majority_share, part_norms
@@ -19,16 +22,13 @@ from tfbert.training.loop import TrainingLoop
 from tfbert.training.progress import RunLog
 from tfbert.training.strategy import is_chief, leave_together
 
-# Settings that may differ when a run is resumed: they change no weight and no line of metrics.jsonl. The data files may
-# have moved: what was read from them is compared instead, and the devices by their number.
-FREE = {
+# Settings that may differ when a run is resumed: they change no weight and no line of metrics.jsonl; the devices are
+# compared by their number.
+_FREE = {
     "mode",
     "output_dir",
     "overwrite",
     "resume_changed",
-    "train_file",
-    "dev_file",
-    "test_file",
     "id_column",
     "cache_dir",
     "eval_batch_size",
@@ -47,6 +47,24 @@ FREE = {
     "sweep_trials",
     "sweep_store",
 }
+# A run that is resumed compares what it reads from them: they may have moved.
+_DATA_FILES = {"train_file", "dev_file", "test_file"}
+
+
+def changes(before, now):
+    """Returns which of the settings that decide a run's result have changed, in words: (dict, dict) -> list of str."""
+    before, now = (json.loads(json.dumps(settings)) for settings in (before, now))  # tuples come back as lists
+    return [
+        f"{name} was {before.get(name)}, is {now.get(name)}"
+        for name in sorted((before.keys() | now.keys()) - _FREE)
+        if before.get(name) != now.get(name)
+    ]
+
+
+def changes_since(output_dir, config):
+    """Returns which settings differ from those that a folder's config.yaml has, in words: list of str."""
+    with tf.io.gfile.GFile(os.path.join(output_dir, "config.yaml")) as file:
+        return changes(yaml.safe_load(file.read()), config.as_dict())
 
 
 class TracedGraphs:
@@ -78,7 +96,11 @@ class TracedGraphs:
 
 
 class TrainingRun:
-    """One training run: what happens at which step, and what a checkpoint has to remember."""
+    """One training run: what happens at which step, and what a checkpoint has to remember.
+
+    Attributes:
+        outputs: dict. The best model's outputs once it is trained: "dev", "test" -> (labels, np.float32 [N, outputs]).
+    """
 
     def __init__(self, config, parts, strategy, graphs):
         """Restores the newest checkpoint, if there is one; writes nothing yet.
@@ -101,7 +123,7 @@ class TrainingRun:
         self._checkpoints = Checkpoints(
             os.path.join(self._output_dir, "checkpoints"), parts.model, parts.optimizer, self._training.keep_checkpoints
         )
-        self._decides = {name: value for name, value in config.as_dict().items() if name not in FREE} | {
+        self._decides = {name: value for name, value in config.as_dict().items() if name not in _FREE | _DATA_FILES} | {
             f"{split} data": dataset.examples.fingerprint
             for split, dataset in parts.datasets.items()
             if split != "test"
@@ -117,6 +139,7 @@ class TrainingRun:
         }
         self._best, self._waited, self._seconds_before = state["best"], state["waited"], state["seconds"]
         self._losses, self._predicted = state["losses"], np.array(state["predicted"], np.float32)
+        self.outputs, self._dev_outputs = {}, None
         self._health = self._watch(parts.warmup_steps) if "dev" in parts.datasets else None
         if self._health:
             self._health.warnings = state["warnings"]
@@ -125,7 +148,7 @@ class TrainingRun:
         settings = self._config.optimizer
         return RunHealth(
             self._model.task,
-            self._datasets["dev"].examples.labels,
+            self._datasets["dev"].examples,
             self._metric,
             settings.learning_rate,
             settings.bias_correction,
@@ -177,12 +200,7 @@ class TrainingRun:
         return self._seconds_before + time.monotonic() - self._begin
 
     def _refuse_changed(self, state):
-        before = state["decides"]
-        changed = [
-            f"{name} was {before.get(name)}, is {self._decides.get(name)}"
-            for name in sorted(before.keys() | self._decides.keys())
-            if before.get(name) != self._decides.get(name)
-        ]
+        changed = changes(state["decides"], self._decides)
         if changed and not self._training.resume_changed:
             raise InputError(
                 f"{self._output_dir} holds an unfinished run of other settings: {'; '.join(changed)}. Give the old "
@@ -217,7 +235,7 @@ class TrainingRun:
         self._log.evaluation(step, "dev", found, majority_share(self._model.task, outputs))
         self._waited += 1
         if is_better(self._metric, found.get(self._metric), self._best.get("dev", {}).get(self._metric)):
-            self._waited = 0
+            self._waited, self._dev_outputs = 0, outputs
             self._keep(step, found)
         self._warn(step, part_norms(self._optimizer.gradient_norms()), outputs, found)
 
@@ -246,18 +264,29 @@ class TrainingRun:
             self._checkpoints.save(step, state)
 
     def _results(self, step, examples_per_second):
-        results = {"dev": self._best["dev"]} if "dev" in self._best else {}
-        if "test" in self._datasets:
-            if self._best["step"] != step or self._config.optimizer.ema_decay:
-                load_weights(self._model, self._model_dir)
-            results["test"] = self._evaluator.evaluate(self._datasets["test"])
+        untuned, results = self._best.get("dev"), {}
+        known = {} if self._dev_outputs is None else {"dev": self._dev_outputs}
+        splits = [split for split in ("dev", "test") if split in self._datasets]
+        masked_lm = self._model.task.name == "masked_lm"
+        if (splits != list(known) or masked_lm) and (self._best["step"] != step or self._config.optimizer.ema_decay):
+            load_weights(self._model, self._model_dir)
+        for split in splits:
+            labels = self._datasets[split].examples.labels
+            outputs = known[split] if split in known else self._evaluator.outputs(self._datasets[split])
+            if split == "dev":
+                outputs = self._decide(labels, outputs)
+            self.outputs[split] = labels, outputs
+            results[split] = scores(self._model.task, labels, outputs)
+        if masked_lm:
+            seen = self._datasets.get("dev", self._datasets["train"]).examples
+            results["samples"] = sample_predictions(self._model, seen)
         results |= {
             "examples_per_second": round(examples_per_second, 2),
             "best_step": self._best["step"],
             "steps": step,
         }
         if self._health:
-            failed = self._health.failed(results["dev"])
+            failed = self._health.failed(untuned)
             results |= {
                 "baseline": self._health.baseline,
                 "failed": failed,
@@ -266,3 +295,19 @@ class TrainingRun:
             if failed:
                 print(f"This run has failed: {failed}.")
         return results
+
+    def _decide(self, labels, outputs):
+        """Fits temperature and thresholds on dev, where asked to; returns the outputs as the model now has them."""
+        settings, task = self._config.balance, self._model.task
+        if not (settings.calibrate or settings.tune_threshold):
+            return outputs
+        task.decision = fit_decision(task, labels, outputs, settings.calibrate, settings.tune_threshold)
+        if is_chief(self._strategy):
+            save_decision(self._model, self._model_dir)
+        if settings.calibrate:
+            self._log.say(f"Temperature: {task.decision.temperature:.4f}.")
+        if settings.tune_threshold:
+            labels = task.labels if task.name == "multilabel" else task.labels[1:]
+            chosen = ", ".join(f"{label} {value:.4f}" for label, value in zip(labels, task.decision.thresholds))
+            self._log.say(f"Threshold for {settings.tune_threshold}: {chosen}.")
+        return outputs / np.float32(task.decision.temperature)

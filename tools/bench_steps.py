@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Times one training step with each few-sample technique beside a plain one, in turn, and prints a JSON line each.
+"""Times one training step with each technique beside a plain one, in turn, and prints a JSON line each.
 
     .venv/bin/python tools/bench_steps.py --train=data/rte/train.jsonl
+    .venv/bin/python tools/bench_steps.py --train=data/imdb/train.jsonl --batch=8 --windows=4
 
 Every variant trains a model of its own on the same batches; in each round each variant does `--steps` steps, so that
 whatever else the machine does falls on all of them. `ratio`: the median over the rounds of its time over the plain
@@ -19,6 +20,7 @@ parser.add_argument("--model", default="minilm", help="preset")
 parser.add_argument("--batch", type=int, default=32)
 parser.add_argument("--rounds", type=int, default=10)
 parser.add_argument("--steps", type=int, default=3)
+parser.add_argument("--windows", type=int, help="instead, texts that fill so many windows: all of them beside one")
 parser.add_argument("--bf16", action="store_true", help="mixed_bfloat16")
 parser.add_argument("--only", nargs="*", help="variants, beside the plain one")
 args = parser.parse_args()
@@ -35,8 +37,13 @@ from tfbert.training.loop import TrainingLoop  # noqa: E402
 
 with open(args.train, encoding="utf-8") as lines:
     rows = [json.loads(line) for line in lines]
-pairs = "text_b" in rows[0]
-columns = {"text_column": "text_a" if pairs else "text", "text_pair_column": "text_b" if pairs else None}
+if args.windows:  # a word is a piece at least
+    rows = [row for row in rows if len(row["text"].split()) >= 126 * args.windows]
+first, second = ("text_a", "text_b") if "text_b" in rows[0] else ("text", None)
+examples = [
+    {"text": row[first], "label": row["label"], "where": ("", number)} | ({"text_pair": row[second]} if second else {})
+    for number, row in enumerate(rows)
+]
 task = tfbert.TASKS["classification"](sorted({row["label"] for row in rows}))
 
 # Variant -> arguments of the optimiser, from the encoder.
@@ -50,6 +57,10 @@ VARIANTS = {
     "ema": lambda encoder: {"ema_decay": 0.999},
     "lamb": lambda encoder: {},
 }
+LONG = {}
+if args.windows:
+    LONG = {name: tfbert.LongText("mean", max_windows=args.windows) for name in ("all_windows", "some_at_a_time")}
+    VARIANTS = {"plain": VARIANTS["plain"]} | {name: lambda encoder: {} for name in LONG}
 
 
 def advance_of(name):
@@ -57,8 +68,11 @@ def advance_of(name):
     encoder = tfbert.load_encoder(args.model, dtype="mixed_bfloat16" if args.bf16 else "float32")
     if name == "mixout":
         tfbert.add_mixout(encoder, 0.1)
-    model = tfbert.build_model(encoder, task)
-    dataset = tfbert.make_dataset(args.train, encoder.tokenizer, task, args.batch, 128, 0, **columns)
+    long_text = LONG.get(name, tfbert.LongText())
+    model = tfbert.build_model(encoder, task, long_text=long_text)
+    model.windows_per_step = args.batch if name == "some_at_a_time" else None
+    dataset = tfbert.make_dataset(examples, encoder.tokenizer, task, args.batch, 128, 0, long_text=long_text)
+    dataset = dataset.with_shapes(False, model.windows_per_step)
     steps = args.rounds * args.steps + 3
     optimizer = OPTIMIZERS["lamb" if name == "lamb" else "adamw"](
         tfbert.linear_warmup(2e-5, steps), **VARIANTS[name](encoder)

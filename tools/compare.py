@@ -9,7 +9,6 @@ The first is the one that the others are compared with. A comparison of the same
 """
 
 import argparse
-import datetime
 import json
 import os
 import shlex
@@ -17,7 +16,7 @@ import subprocess
 import sys
 
 import numpy as np
-from measure import ROOT, machine, read, write
+from measure import ROOT, provenance, read, write
 
 
 def main():
@@ -36,8 +35,7 @@ def main():
     programs = [{"name": name, "command": commands[name], **medians(runs)} for name, runs in found.items()]
     measured = read()
     others = [entry for entry in measured.get("timings", []) if entry["title"] != options.title]
-    entry = {"title": options.title, "rounds": options.rounds, "date": str(datetime.date.today()),
-             "machine": machine(), "programs": programs}  # fmt: skip
+    entry = {"title": options.title, "rounds": options.rounds, "programs": programs} | provenance()
     measured["timings"] = [*others, entry]
     write(measured)
 

@@ -7,6 +7,7 @@ In an environment of its own (torch==2.13.0 transformers==5.23.0 safetensors), f
     python tools/make_golden.py layers --model MINILM     # the folder that tfbert keeps in ~/.cache/tfbert/minilm-*
     python tools/make_golden.py curve --model MINILM
     python tools/make_golden.py adamw
+    python tools/make_golden.py pretraining
 """
 
 import argparse
@@ -184,6 +185,38 @@ def adamw_inputs():
     return values, slices, grads
 
 
+def pretraining(arguments):
+    """The logits of a small random BertForPreTraining for eight rows, and its weights as it saves them."""
+    import tempfile
+
+    import torch
+    from safetensors.numpy import load_file
+    from transformers import BertConfig, BertForPreTraining
+
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=90, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
+        max_position_embeddings=64, initializer_range=0.2,
+    )  # fmt: skip
+    model = BertForPreTraining(config).eval()
+    with torch.no_grad():  # what starts as zeros and ones would hide where it belongs
+        for name, parameter in model.named_parameters():
+            if name.endswith("bias") or "LayerNorm" in name:
+                parameter.add_(torch.randn_like(parameter) * 0.2)
+    rng = np.random.default_rng(0)
+    ids, segments = rng.integers(5, 90, (8, 20)), np.tile(np.arange(20) >= 12, (8, 1)).astype(np.int64)
+    with torch.no_grad():
+        found = model(torch.tensor(ids), token_type_ids=torch.tensor(segments))
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        tensors = load_file(pathlib.Path(folder) / "model.safetensors")
+        config = (pathlib.Path(folder) / "config.json").read_text()
+    outputs = {"token_ids": ids, "segment_ids": segments, "config": np.array(config)}
+    outputs |= {"masked": found.prediction_logits.numpy(), "next_sentence": found.seq_relationship_logits.numpy()}
+    np.savez_compressed(GOLDEN / "pretraining.npz", **outputs, **{f"tensor:{name}": x for name, x in tensors.items()})
+    print({name: x.shape for name, x in tensors.items() if name.startswith("cls.")})
+
+
 def write_json(name, content):
     """Writes a golden file."""
     (GOLDEN / name).write_text(json.dumps(content, ensure_ascii=True, indent=0) + "\n", encoding="utf-8")
@@ -191,7 +224,9 @@ def write_json(name, content):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("tokens", "layers", "curve", "adamw"))
+    parser.add_argument("what", choices=("tokens", "layers", "curve", "adamw", "pretraining"))
     parser.add_argument("--model", help="folder of minilm in Hugging Face's layout")
     chosen = parser.parse_args()
-    {"tokens": tokens, "layers": layers, "curve": curve, "adamw": adamw}[chosen.what](chosen)
+    {"tokens": tokens, "layers": layers, "curve": curve, "adamw": adamw, "pretraining": pretraining}[chosen.what](
+        chosen
+    )

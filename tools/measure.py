@@ -10,6 +10,7 @@ already is not repeated. `tools/update_readme.py` then writes the headers of the
 
 import argparse
 import datetime
+import importlib.metadata
 import json
 import os
 import pathlib
@@ -67,8 +68,7 @@ def measure(name, seed, data):
     measured = read()
     entry = measured.setdefault(name, {"scores": {}})
     entry["scores"][str(seed)] = {key: value for key, value in scores.items() if key not in ("step", "split")}
-    entry |= {"command": " ".join(command), "date": str(datetime.date.today()), "machine": machine(),
-              "versions": versions()}  # fmt: skip
+    entry |= {"command": " ".join(command), **provenance()}
     write(measured)
     shutil.rmtree(output)
 
@@ -94,20 +94,19 @@ def write(measured):
     MEASURED.write_text(json.dumps(measured, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def machine():
-    """Returns what ran it, in words."""
+def provenance():
+    """Returns when, on what, and with which versions something was measured: dict of str."""
+    packages = ("tensorflow", "keras", "keras-hub")
+    versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in packages)
+    return {"date": str(datetime.date.today()), "machine": _machine(), "versions": versions}
+
+
+def _machine():
     model = platform.machine()
     for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):
             model = line.partition(":")[2].strip()
     return f"{model}, {os.cpu_count()} cores, no accelerator"
-
-
-def versions():
-    """Returns the versions that decide the numbers, in words."""
-    from importlib.metadata import version
-
-    return ", ".join(f"{package} {version(package)}" for package in ("tensorflow", "keras", "keras-hub"))
 
 
 if __name__ == "__main__":

@@ -81,7 +81,9 @@ def new_compiler(name, remat):
     encoder.remat, encoder.tokenizer = remat, None
     model = build_model(encoder, TASKS["classification"]([0, 1]), max_seq_length=int(length))
     pieces, count = np.full(8 * int(length), 100, np.int32), np.full(8, int(length), np.int32)
-    examples = TokenizedExamples([(pieces, count, count, np.zeros(8, bool))], lambda: np.zeros(8, np.int32))
+    examples = TokenizedExamples(
+        [(pieces, count, count, np.ones(8, np.int32), np.zeros(8, np.int32))], lambda: np.zeros(8, np.int32)
+    )
     dataset = ExampleDataset(examples, 32, int(length), shuffle=False, seed=0)
     optimizer = AdamWeightDecay(linear_warmup(2e-5, 1000, 100))
     return StepCompiler(model, optimizer, dataset, find_topology(topology))
@@ -142,25 +144,23 @@ def table():
 
 
 def _line(name, kept):
-    from tfbert.tpu.search import line
     from tfbert.tpu.step import Compiled
     from tfbert.tpu.topologies import find_topology
 
     model, length, topology = name.split("-", 2)
     known = sorted((Compiled(**entry) for entry in kept[name]), key=lambda compiled: compiled.examples)
     again = [Compiled(**entry) for entry in kept.get(name + "-remat", [])]
-    through = line(known)
-    largest = "?"
-    if through:
-        room = find_topology(topology).hbm_bytes - through[0]
-        largest = f"about {int(room / through[1]) // 8 * 8}"
+    few, many = known
+    each = (many.hbm_bytes - few.hbm_bytes) / (many.examples - few.examples)
+    room = find_topology(topology).hbm_bytes - many.hbm_bytes
+    largest = f"about {int(many.examples + room / each) // 8 * 8}"
     flops = next((f"{compiled.flops / compiled.examples:.3g}" for compiled in reversed(known) if compiled.fits), "")
     memory = [_gib(compiled) for compiled in (*known, *again)] + [""] * (1 - len(again))
     return f"| {model}, {length}, {topology} | {' | '.join(memory)} | {largest} | {flops} |"
 
 
 def _gib(compiled):
-    return f"{compiled.hbm_bytes / GIB:.2f} GiB" if compiled.fits else "does not fit"
+    return f"{compiled.hbm_bytes / GIB:.2f} GiB" + ("" if compiled.fits else ", does not fit")
 
 
 def keep(key, value):

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Writes what is made from other files: the tables of README.md and the headers of the configs.
 
-Flags come from tfbert/config.py, results and timings from configs/measured.json, which only tools/measure.py and
-tools/compare.py write. Run it after either has run, or after a setting has changed; a test sees when it was forgotten.
+Flags come from tfbert/setting_groups.py, results and timings from configs/measured.json, which only tools/measure.py,
+tools/compare.py and tools/record_sweep.py write. Run it after one of them has run, or after a setting has changed; a
+test sees when it was forgotten.
 """
 
 import json
@@ -32,7 +33,8 @@ SHOWN = {
     "quickstart": ("the quickstart's messages", ["f1"]),
 }
 NAMES = {"mcc": "MCC", "f1": "F1", "pearson": "Pearson", "spearman": "Spearman", "f1_micro": "F1 micro",
-         "f1_macro": "F1 macro", "accuracy": "accuracy"}  # fmt: skip
+         "f1_macro": "F1 macro", "accuracy": "accuracy", "average_precision": "average precision",
+         "expected_calibration_error": "calibration error"}  # fmt: skip
 
 
 def main():
@@ -43,7 +45,8 @@ def main():
     for marker, table in (
         ("flags", flags_table()),
         ("results", results_table(measured)),
-        ("sweeps", sweeps_tables(measured)),
+        *((f"sweep {name}", sweep_table(name, entry)) for name, entry in measured.get("sweeps", {}).items()),
+        ("reliability", reliability(measured)),
         ("bench", bench(measured)),
     ):
         pattern = rf"(<!-- {marker} -->\n).*(<!-- /{marker} -->)"
@@ -62,8 +65,12 @@ def main():
             )
     for name, entry in measured.get("sweeps", {}).items():
         command = f"python -m tfbert.run --config=configs/{name}.yaml --output_dir=runs/{name}"
-        lines = [f"{label}: {spread_of(group['test'])}, {failures(group)}" for label, group in entry["groups"].items()]
-        intro = f"{NAMES[entry['metric']]} of the best checkpoint on the other half of dev, mean ± standard deviation:"
+        lines = [
+            f"{label}: {', '.join(spread_of(group['test'][metric]) for metric in entry['metrics'])}, {failures(group)}"
+            for label, group in entry["groups"].items()
+        ]
+        scores = ", ".join(NAMES[metric] for metric in entry["metrics"])
+        intro = f"{scores} on unseen rows, mean ± standard deviation:"
         write_header(ROOT / "configs" / f"{name}.yaml", command, [intro, *lines], entry)
     draw(measured)
 
@@ -98,23 +105,28 @@ def failures(group):
     return f"{sum(group['failed'])} of {len(group['failed'])} runs failed"
 
 
-def sweeps_tables(measured):
-    """Returns the tables of the sweeps, one a config."""
-    lines = []
-    for name, entry in measured.get("sweeps", {}).items():
-        path = ROOT / "configs" / f"{name}.yaml"
-        title = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
-        lines += [f"[{title}](configs/{name}.yaml)", ""]
-        lines += [
-            f"| setting | {NAMES[entry['metric']]}, mean ± std | median | best | failed |",
-            "|---|---|---|---|---|",
-        ]
-        for label, group in entry["groups"].items():
-            values = 100 * np.array([value for value in group["test"] if value is not None])
-            lines.append(f"| {label} | {spread_of(group['test'])} | {np.median(values):.1f} | {values.max():.1f} "
-                         f"| {sum(group['failed'])} of {len(group['failed'])} |")  # fmt: skip
-        lines += ["", f"{entry['date']}, {entry['machine']}.", ""]
-    return "\n".join(lines[:-1])
+def sweep_table(name, entry):
+    """Returns the table of a sweep: each setting's scores on unseen rows, mean ± standard deviation over the seeds."""
+    title = (ROOT / "configs" / f"{name}.yaml").read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+    columns = ["setting", *(f"{NAMES[metric]}, %" for metric in entry["metrics"]), "failed"]
+    lines = [f"[{title}](configs/{name}.yaml)", "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for label, group in entry["groups"].items():
+        scores = [spread_of(group["test"][metric]) for metric in entry["metrics"]]
+        lines.append(f"| {' | '.join([label, *scores])} | {sum(group['failed'])} of {len(group['failed'])} |")
+    return "\n".join([*lines, "", f"Unseen rows, mean ± standard deviation; {entry['date']}, {entry['machine']}."])
+
+
+def reliability(measured):
+    """Returns what the tests measured when they were last recorded, in words."""
+    entry = measured.get("reliability")
+    if not entry:
+        return ""
+    return (
+        f"Measured by them, {entry['date']}, {entry['machine']}; {entry['versions']}: {entry['layouts']} layouts of "
+        f"devices, parts and loops, whose losses differ from one device's by {entry['loss_apart']:.1e} at most, and "
+        f"whose weights by {entry['weights_apart']:.1e} of the way they went; {entry['kills']} kills survived; "
+        f"programs of a two-layer model for {'; '.join(entry['programs'])} a chip."
+    )
 
 
 def draw(measured):
@@ -126,12 +138,13 @@ def draw(measured):
     from matplotlib.figure import Figure
 
     with rc_context({"svg.hashsalt": "tfbert", "axes.spines.top": False, "axes.spines.right": False}):
+        [metric] = entry["metrics"]
         figure = Figure(figsize=(8, 2.6), layout="constrained")
         axes = figure.subplots()
         rng = np.random.default_rng(0)
         for place, label in enumerate(("bias_correction=true", "bias_correction=false")):
             group = entry["groups"][label]
-            values, failed = 100 * np.array(group["test"], float), np.array(group["failed"])
+            values, failed = 100 * np.array(group["test"][metric], float), np.array(group["failed"])
             heights = place + rng.uniform(-0.18, 0.18, len(values))
             axes.scatter(values[~failed], heights[~failed], s=26, color="#1f6feb", alpha=0.75, label=None)
             axes.scatter(values[failed], heights[failed], s=34, color="#cf222e", marker="x")
@@ -139,7 +152,7 @@ def draw(measured):
         axes.set_yticks(range(len(entry["groups"])), ["with bias correction", "without, as the original BERT"])
         axes.set_ylim(len(entry["groups"]) - 0.5, -0.5)
         axes.set_xlim(45, 100)
-        axes.set_xlabel(f"{NAMES[entry['metric']]} on unseen rows, % (a point a seed)")
+        axes.set_xlabel(f"{NAMES[metric]} on unseen rows, % (a point a seed)")
         axes.grid(axis="x", alpha=0.2)
         figure.savefig(ROOT / "configs" / "bias_correction.svg", metadata={"Date": None})
 

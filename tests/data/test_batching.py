@@ -55,7 +55,7 @@ def windows_of(batch):
 def test_rows_hold_every_window_whole(static_shapes, pairs):
     dataset = dataset_of(21, static_shapes=static_shapes, pairs=pairs, shuffle=False)
     found = [example for batch in dataset for example in windows_of(batch)]
-    windows, first_lengths = dataset.examples.windows(tf.range(21, dtype=tf.int64))
+    windows, first_lengths, _ = dataset.examples.windows(tf.range(21, dtype=tf.int64))
     for number, (label, pieces, segments) in enumerate(found):
         assert label == number and pieces == windows[number].numpy().tolist()
         first = int(first_lengths[number])
@@ -82,8 +82,10 @@ def test_packing_fits_and_is_tight():
 
 def test_no_window_at_all_still_makes_a_row():
     empty = tf.RaggedTensor.from_row_lengths(tf.zeros([0], tf.int32), tf.zeros([0], tf.int64))
-    features = fill_rows(empty, tf.zeros([0], tf.int32), pack_rows(tf.zeros([0], tf.int32), 16), 2, 2)
+    none = tf.zeros([0], tf.int32)
+    features = fill_rows(empty, none, none, pack_rows(none, 16), 2, 2)
     assert features["token_ids"].shape == (1, 1) and features["window_example"].numpy().tolist() == [2, 2]
+    assert features["example_windows"].numpy().tolist() == [0, 0]
 
 
 def test_static_shapes_are_the_same_for_every_batch():

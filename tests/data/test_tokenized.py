@@ -20,7 +20,7 @@ def test_file_and_memory_give_the_same(monkeypatch):
     in_file = tokenized.tokenize_examples(rows, TOKENIZER, 48)
     assert in_file._file and not in_memory._file
     indices = tf.constant(np.random.default_rng(0).permutation(3000)[:500])
-    (windows, firsts), (windows_2, firsts_2) = in_memory.windows(indices), in_file.windows(indices)
+    (windows, firsts, _), (windows_2, firsts_2, _) = in_memory.windows(indices), in_file.windows(indices)
     assert windows.to_list() == windows_2.to_list()
     np.testing.assert_array_equal(firsts, firsts_2)
 
@@ -32,7 +32,7 @@ def test_share_of_texts_that_are_cut():
 
 def test_lone_surrogates_are_dropped():
     rows = rows_of(["the\ud800 printer"])
-    windows, _ = tokenized.tokenize_examples(rows, TOKENIZER, 8).windows(tf.constant([0], tf.int64))
+    windows, *_ = tokenized.tokenize_examples(rows, TOKENIZER, 8).windows(tf.constant([0], tf.int64))
     assert windows.to_list() == [[TOKENIZER.cls_id, *TOKENIZER(["the printer"]).to_list()[0], TOKENIZER.sep_id]]
 
 

@@ -29,7 +29,7 @@ def windows_of(encoder, dataset, layers_of=None):
         flat = {name: tf.reshape(features[name], [-1]).numpy() for name in ("token_ids", "segment_ids", "window_ids")}
         pooled = encoder.pool(layers[-1][features["window_start"].numpy()]).numpy()
         for slot, start in enumerate(features["window_start"].numpy()):
-            if features["window_example"][slot] < len(features["window_example"]):
+            if features["window_example"][slot] < len(features["example_windows"]):
                 end = start + int((flat["window_ids"][start:] != flat["window_ids"][start]).argmax())
                 row = features["token_ids"].shape[1]
                 end = min(end if end > start else len(flat["token_ids"]), (start // row + 1) * row)

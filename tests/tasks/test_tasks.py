@@ -1,5 +1,7 @@
 """Losses and scores against formulas in NumPy; labels and their errors. One check runs over every task."""
 
+import types
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -16,11 +18,17 @@ EXAMPLES = {
     "regression": (TASKS["regression"](), RNG.normal(size=40).astype(np.float32)),
 }
 LOGITS = {name: RNG.normal(size=(40, task.outputs)).astype(np.float32) * 3 for name, (task, _) in EXAMPLES.items()}
+# Of a masked-word model these are scores: sum of losses, number, right ones; loss and rightness of the next sentence.
+COUNTS = RNG.integers(1, 20, 40)
+RIGHT = [RNG.integers(0, COUNTS + 1), RNG.random(40), RNG.integers(0, 2, 40)]
+LOGITS["masked_lm"] = np.stack([RNG.random(40) * COUNTS, COUNTS, *RIGHT], axis=1).astype(np.float32)
+EXAMPLES["masked_lm"] = (TASKS["masked_lm"](), np.full(40, 40 / COUNTS.sum(), np.float32))
 
 FORMULAS = {
     "classification": lambda y, x: -log_softmax(x, axis=-1)[np.arange(len(y)), y],
     "multilabel": lambda y, x: (logsumexp([np.zeros_like(x), x], axis=0) - y * x).mean(axis=-1),
     "regression": lambda y, x: (x[:, 0] - y) ** 2,
+    "masked_lm": lambda y, x: x[:, 0] / x[:, 1].mean() + x[:, 3],
 }
 
 
@@ -69,7 +77,7 @@ def test_scores_have_the_names_they_should(name):
     assert task.default_metric in task.metric_names
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", ["classification", "multilabel", "regression"])
 def test_predictions_agree_with_scores(name):
     task, labels = EXAMPLES[name]
     predictions = task.predictions(LOGITS[name])
@@ -208,3 +216,27 @@ def test_initial_biases():
     np.testing.assert_allclose(task.initial_bias(labels), np.log([4, 1 / 4, 2 / 3]), rtol=1e-6)
     np.testing.assert_array_equal(TASKS["classification"](["a", "b"]).initial_bias(np.array([0, 1])), [0, 0])
     np.testing.assert_array_equal(TASKS["regression"]().initial_bias(np.array([0.5])), [0])
+
+
+def test_masked_lm_scores_by_hand():
+    task, outputs = TASKS["masked_lm"](), LOGITS["masked_lm"].astype(np.float64)
+    expected = {
+        "perplexity": np.exp(outputs[:, 0].sum() / COUNTS.sum()),
+        "masked_accuracy": outputs[:, 2].sum() / COUNTS.sum(),
+        "next_sentence_accuracy": outputs[:, 4].mean(),
+    }
+    assert task.metrics(None, outputs) == pytest.approx(expected)
+    assert set(TASKS["masked_lm"](next_sentence=False).metrics(None, outputs)) == {"perplexity", "masked_accuracy"}
+    found = scores(task, COUNTS, LOGITS["masked_lm"])["loss"]  # both means, over words and over pairs
+    assert found == pytest.approx(np.log(expected["perplexity"]) + outputs[:, 3].mean(), rel=1e-5)
+    better = [is_better("perplexity", *pair) for pair in ((3.0, 4.0), (5.0, 4.0))]
+    assert better == [True, False]
+
+
+def test_masked_lm_baseline_is_that_of_word_frequencies():
+    counts = np.array([0, 30, 50, 20])
+    examples = types.SimpleNamespace(piece_counts=lambda: counts, labels=np.array([0, 1, 1, 1]))
+    found = TASKS["masked_lm"]().constant_outputs(examples)
+    entropy = -(0.3 * np.log(0.3) + 0.5 * np.log(0.5) + 0.2 * np.log(0.2))
+    pairs = -(0.25 * np.log(0.25) + 0.75 * np.log(0.75))
+    np.testing.assert_allclose(found, [entropy, 1, 0.5, pairs, 0.75], rtol=1e-6)

@@ -1,6 +1,7 @@
 """The signs of a failing run: on made-up runs, and on one that really fails."""
 
 import json
+import types
 
 import numpy as np
 import pytest
@@ -9,7 +10,12 @@ from tests.conftest import command, file_flags
 from tfbert import TASKS, AdamWeightDecay, build_model, load_encoder
 from tfbert.training.health import RunHealth, majority_share, part_norms, vanished
 
-DEV = np.array([0, 1, 1, 1, 0, 1], np.int32)
+
+def examples_of(*labels, dtype=np.float32):
+    return types.SimpleNamespace(labels=np.array(labels, dtype))
+
+
+DEV = examples_of(0, 1, 1, 1, 0, 1, dtype=np.int32)
 ONE_CLASS = np.tile(np.float32([0.0, 5.0]), (6, 1))
 
 
@@ -25,12 +31,12 @@ def test_baselines():
     assert watch().failed({"accuracy": 5 / 6}) is None
     assert watch("mcc").failed({"mcc": 0.0}) and not watch("mcc").failed({"mcc": 0.1})
     assert "undefined" in watch("roc_auc").failed({})
-    numbers = RunHealth(TASKS["regression"](), np.float32([1, 2, 4]), "pearson", 2e-5, True, 10)
+    numbers = RunHealth(TASKS["regression"](), examples_of(1, 2, 4), "pearson", 2e-5, True, 10)
     assert numbers.baseline["mean_squared_error"] == pytest.approx(np.var([1, 2, 4]))
     assert "undefined, no better than 0.0000" in numbers.failed({}) and not numbers.failed({"pearson": 0.2})
-    lower = RunHealth(TASKS["regression"](), np.float32([1, 2, 4]), "mean_squared_error", 2e-5, True, 10)
+    lower = RunHealth(TASKS["regression"](), examples_of(1, 2, 4), "mean_squared_error", 2e-5, True, 10)
     assert lower.failed({"mean_squared_error": 9.0}) and not lower.failed({"mean_squared_error": 0.1})
-    labels = np.array([[1, 0], [1, 0], [0, 1]], np.uint8)
+    labels = examples_of([1, 0], [1, 0], [0, 1], dtype=np.uint8)
     several = RunHealth(TASKS["multilabel"](["a", "b"]), labels, "f1_micro", 2e-5, True, 10)
     assert several.baseline["accuracy"] == pytest.approx(2 / 3)
 

@@ -104,8 +104,8 @@ def small_run(
 class Weighted(ExampleDataset):
     """The same batches, the examples of the second class counting threefold."""
 
-    def with_shapes(self, static_shapes):
-        return Weighted(self.examples, self.batch_size, 32, shuffle=True, seed=self.seed, static_shapes=static_shapes)
+    def with_shapes(self, static_shapes, windows_per_step=None):
+        return Weighted(self.examples, self.batch_size, 32, True, self.seed, static_shapes, windows_per_step)
 
     def shares(self, *args):
         return (
@@ -122,24 +122,18 @@ def one_device(tiny):
 @pytest.mark.parametrize(
     "options",
     [
-        {"replicas": 2},
-        {"replicas": 4},
         {"replicas": 3, "accumulation": 2},
-        {"accumulation": 2},
         {"accumulation": 4, "steps_per_loop": 10},
-        {"steps_per_loop": 10},
         {"xla": True},
         {"xla": True, "replicas": 2, "steps_per_loop": 7},
         {"techniques": True, "replicas": 2, "accumulation": 2, "steps_per_loop": 10},
         {"techniques": True, "xla": True, "steps_per_loop": 10},
-        {"weighted": True, "replicas": 2, "accumulation": 2},
         {"weighted": True, "replicas": 4, "steps_per_loop": 10},
-        {"remat": True, "replicas": 2},
         {"remat": True, "xla": True, "techniques": True},
     ],
     ids=str,
 )
-def test_devices_parts_loops_and_xla_change_nothing(tiny, one_device, options):
+def test_devices_parts_loops_and_xla_change_nothing(tiny, one_device, options, record_property):
     losses, scores, _, weights = small_run(tiny, **options)
     expected_losses, expected_scores, start, expected_weights = one_device(
         **{kind: True for kind in ("techniques", "weighted") if kind in options}
@@ -151,6 +145,8 @@ def test_devices_parts_loops_and_xla_change_nothing(tiny, one_device, options):
     change = np.sqrt(sum(((a - b) ** 2).sum() for a, b in zip(expected_weights, start)))
     apart = np.sqrt(sum(((a - b) ** 2).sum() for a, b in zip(expected_weights, weights)))
     assert apart < 1e-3 * change
+    record_property("loss_apart", float(np.abs(losses - expected_losses).max()))
+    record_property("weights_apart", float(apart / change))
 
 
 def test_weights_of_examples_count(one_device):
@@ -169,8 +165,8 @@ def test_training_learns_and_clipping_bites(one_device):
     assert all(np.abs(a - b).max() > 0 for a, b in zip(start, weights))
 
 
-@pytest.mark.parametrize("options", [{}, {"techniques": True, "mixout": 0.5, "replicas": 2}], ids=str)
-def test_the_same_seeds_give_the_same_run_bit_for_bit(tiny, options):
+def test_the_same_seeds_give_the_same_run_bit_for_bit(tiny):
+    options = {"techniques": True, "mixout": 0.5, "replicas": 2}
     first, again = (small_run(tiny, steps=6, dropout=0.1, **options) for _ in range(2))
     np.testing.assert_array_equal(first[0], again[0])
     for a, b in zip(first[3], again[3]):
@@ -215,7 +211,7 @@ def test_evaluation_is_the_same_for_any_batch_size_and_device_count(tiny):
     texts = random_texts(53)
     rows = rows_of(texts, labels=["yes" if "urgent" in text else "no" for text in texts])
     outputs = []
-    for replicas, batch_size in ((1, 53), (1, 1), (1, 7), (2, 8), (3, 8), (4, 64)):
+    for replicas, batch_size in ((1, 53), (1, 7), (3, 8)):
         strategy = mirrored(replicas) or tf.distribute.get_strategy()
         with strategy.scope():
             model = build_model(load_encoder(tiny), TASKS["classification"](["no", "yes"]), max_seq_length=32)

@@ -6,10 +6,52 @@ A batch holds M examples in W windows in R rows of S pieces (the features), with
     window_ids                         int32 [R, S]   0 = padding, else the window's number in its row
     window_start                       int32 [W]      flat index (row * S + column) of the window's [CLS]; unused: 0
     window_example                     int32 [W]      the example a window belongs to; unused: M
+    example_windows                    int32 [M]      windows of an example; a padding example has none
     labels, weights                    [M, ...], float32 [M]   weight 0 marks a padding example
 """
 
 import tensorflow as tf
+
+
+def batch_features(
+    windows,
+    first_lengths,
+    counts,
+    row_length,
+    example_slots,
+    most_windows,
+    static_shapes=False,
+    windows_per_step=None,
+):
+    """Returns the features of a batch.
+
+    Args:
+        windows: RaggedTensor int32 [n, (pieces)].
+        first_lengths: int32 [n]. Pieces of each window in segment 0.
+        counts: int32 [m]. Windows of each example, in order; n in all.
+        row_length: int. The most pieces of a row.
+        example_slots: int or int32 scalar, M. m at least.
+        most_windows: int. The most that an example may have.
+        static_shapes: bool. The same shape for every batch, a row a window; else windows share rows.
+        windows_per_step: int or None. The windows that are encoded at a time: each has a row of its own, and the rows
+            are a multiple of so many. None: all at once.
+
+    Returns:
+        dict of the features named at the top of this file.
+    """
+    lengths = tf.cast(windows.row_lengths(), tf.int32)
+    together = windows_per_step or 1
+    used = example_slots * most_windows
+    if not static_shapes and most_windows > 1:
+        used = tf.maximum(tf.size(lengths), example_slots)
+    window_slots = -(-used // together) * together
+    if static_shapes:
+        placement = pad_rows(lengths, row_length, window_slots)
+    elif windows_per_step:
+        placement = pad_rows(lengths, tf.reduce_max(tf.pad(lengths, [[0, 1]], constant_values=1)), window_slots)
+    else:
+        placement = pack_rows(lengths, row_length)
+    return fill_rows(windows, first_lengths, counts, placement, window_slots, example_slots)
 
 
 def pack_rows(lengths, row_length):
@@ -64,15 +106,16 @@ def pad_rows(lengths, row_length, row_count):
     return rows, tf.zeros_like(rows), tf.ones_like(rows), row_count, row_length
 
 
-def fill_rows(windows, first_lengths, placement, window_slots, example_slots):
+def fill_rows(windows, first_lengths, counts, placement, window_slots, example_slots):
     """Writes windows into rows: the features of a batch.
 
     Args:
         windows: RaggedTensor int32 [n, (pieces)].
         first_lengths: int32 [n]. Pieces of each window in segment 0.
-        placement: what `pack_rows` or `pad_rows` returned for them.
-        window_slots: int, W. n at most.
-        example_slots: int, M. Each window is an example of its own, in order.
+        counts: int32 [m]. Windows of each example, in order; n in all.
+        placement: what `pack_rows` or `pad_rows` returned for the windows.
+        window_slots: int or int32 scalar, W. n at least.
+        example_slots: int or int32 scalar, M. m at least.
 
     Returns:
         dict of the features named at the top of this file.
@@ -87,15 +130,19 @@ def fill_rows(windows, first_lengths, placement, window_slots, example_slots):
         flat = tf.scatter_nd(where, values, [row_count * row_length])
         return tf.reshape(flat, [row_count, row_length])
 
-    used = tf.size(rows)
-    spare = window_slots - used
+    spare = window_slots - tf.size(rows)
+    examples = tf.repeat(tf.range(tf.size(counts)), counts)
+    static_windows, static_examples = (
+        slots if isinstance(slots, int) else None for slots in (window_slots, example_slots)
+    )
     return {
         "token_ids": rows_of(windows.flat_values),
         "segment_ids": rows_of(tf.cast(position >= tf.gather(first_lengths, window), tf.int32)),
         "positions": rows_of(position),
         "window_ids": rows_of(tf.gather(numbers, window)),
-        "window_start": tf.ensure_shape(tf.pad(starts, [[0, spare]]), [window_slots]),
+        "window_start": tf.ensure_shape(tf.pad(starts, [[0, spare]]), [static_windows]),
         "window_example": tf.ensure_shape(
-            tf.concat([tf.range(used), tf.fill([spare], example_slots)], axis=0), [window_slots]
+            tf.pad(examples, [[0, spare]], constant_values=example_slots), [static_windows]
         ),
+        "example_windows": tf.ensure_shape(tf.pad(counts, [[0, example_slots - tf.size(counts)]]), [static_examples]),
     }

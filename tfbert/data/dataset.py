@@ -2,7 +2,8 @@
 
 import tensorflow as tf
 
-from tfbert.data.batching import fill_rows, pack_rows, pad_rows
+from tfbert.data.batching import batch_features
+from tfbert.data.masking import prediction_features
 from tfbert.data.sampling import epoch_order
 from tfbert.data.sources import read_examples
 from tfbert.data.tokenized import tokenize_examples
@@ -15,10 +16,22 @@ class ExampleBatches:
     Attributes:
         examples: TokenizedExamples.
         batch_size: int. Examples of a batch, over all devices; the last one of an epoch may hold fewer.
+        draws: GroupDraws or None. Which examples an epoch takes; None: each once.
         steps_per_epoch: int.
     """
 
-    def __init__(self, examples, batch_size, row_length, shuffle, seed, static_shapes=False):
+    def __init__(
+        self,
+        examples,
+        batch_size,
+        row_length,
+        shuffle,
+        seed,
+        static_shapes=False,
+        windows_per_step=None,
+        masker=None,
+        draws=None,
+    ):
         """Says what the batches are; nothing is computed yet.
 
         Args:
@@ -29,14 +42,22 @@ class ExampleBatches:
             seed: int. Decides the order.
             static_shapes: bool. Every batch has the same shape, a row a window, as XLA wants it; else windows share
                 rows.
+            windows_per_step: int or None. The windows that are encoded at a time: each has a row of its own, and the
+                rows are a multiple of so many. None: all at once.
+            masker: WordMasker or None. Masks words; the features then say what is to be predicted, and a label is what
+                each prediction counts in the example's loss. The examples must be SegmentExamples.
+            draws: GroupDraws or None. Which examples an epoch takes; None: each once.
         """
-        self.examples, self.batch_size, self.seed = examples, batch_size, seed
-        self.steps_per_epoch = -(-examples.size // batch_size)
-        self._row_length, self._shuffle, self._static_shapes = row_length, shuffle, static_shapes
+        self.examples, self.batch_size, self.seed, self.draws = examples, batch_size, seed, draws
+        self._epoch_size = draws.size if draws else examples.size
+        self.steps_per_epoch = -(-self._epoch_size // batch_size)
+        self._row_length, self._shuffle = row_length, shuffle
+        self._static_shapes, self._windows_per_step = static_shapes, windows_per_step
+        self._masker = masker
 
-    def with_shapes(self, static_shapes):
-        """Returns the same batches with static shapes, or without."""
-        return self._like(static_shapes=static_shapes)
+    def with_shapes(self, static_shapes, windows_per_step=None):
+        """Returns the same batches with static shapes, or without, for so many windows at a time."""
+        return self._like(static_shapes=static_shapes, windows_per_step=windows_per_step)
 
     def with_batch_size(self, batch_size):
         """Returns the same examples in batches of another size."""
@@ -46,6 +67,10 @@ class ExampleBatches:
         """Returns batches of other examples."""
         return self._like(examples=examples)
 
+    def with_draws(self, draws):
+        """Returns batches of the same examples, of which an epoch takes others: GroupDraws or None."""
+        return self._like(draws=draws)
+
     def _like(self, **changes):
         same = {
             "examples": self.examples,
@@ -54,6 +79,9 @@ class ExampleBatches:
             "shuffle": self._shuffle,
             "seed": self.seed,
             "static_shapes": self._static_shapes,
+            "windows_per_step": self._windows_per_step,
+            "masker": self._masker,
+            "draws": self.draws,
         }
         return ExampleBatches(**same | changes)
 
@@ -83,24 +111,40 @@ class ExampleBatches:
         slots = -(-self.batch_size // shares)
         epoch, step = step // self.steps_per_epoch, step % self.steps_per_epoch
         places = tf.cast(share, tf.int64) * slots + tf.range(slots, dtype=tf.int64)
-        positions = step * self.batch_size + places
-        filled = (places < self.batch_size) & (positions < self.examples.size)
-        indices = tf.where(filled, positions, 0)
-        if self._shuffle:  # all slots at once: the cipher refuses an empty list
-            indices = epoch_order(indices, epoch, self.examples.size, self.seed)
-        indices = indices[filled]
-        windows, first_lengths = self.examples.windows(indices)
-        lengths = tf.cast(windows.row_lengths(), tf.int32)
-        if self._static_shapes:
-            placement = pad_rows(lengths, self._row_length, slots)
-        else:
-            placement = pack_rows(lengths, self._row_length)
-        features = fill_rows(windows, first_lengths, placement, slots, slots)
+        indices = self._chosen(epoch, step, places)
+        windows, first_lengths, counts = self.examples.windows(indices)
+        if self._masker:
+            windows, *predictions = self._masker(windows, indices, epoch)
+        features = batch_features(
+            windows,
+            first_lengths,
+            counts,
+            self._row_length,
+            slots,
+            self.examples.most_windows,
+            self._static_shapes,
+            self._windows_per_step,
+        )
         spare = slots - tf.size(indices)
         weights = tf.ensure_shape(tf.pad(tf.ones([tf.size(indices)]), [[0, spare]]), [slots])
         labels = self.examples.labels_of(indices)
+        if self._masker:
+            features |= prediction_features(features["window_start"], labels, *predictions)
+            batch = self._chosen(epoch, step, tf.range(self.batch_size, dtype=tf.int64))
+            labels = tf.fill(tf.shape(indices), self._masker.prediction_weight(self.examples.lengths_of(batch)))
         labels = tf.pad(labels, [[0, spare]] + [[0, 0]] * (labels.shape.rank - 1))
         return features, tf.ensure_shape(labels, [slots, *labels.shape[1:]]), weights
+
+    def _chosen(self, epoch, step, places):
+        """Returns the examples at some places of the batch, those that there are: int64 [n] -> int64 [at most n]."""
+        positions = step * self.batch_size + places
+        filled = (places < self.batch_size) & (positions < self._epoch_size)
+        indices = tf.where(filled, positions, 0)
+        if self._shuffle:  # all places at once: the cipher refuses an empty list
+            indices = epoch_order(indices, epoch, self._epoch_size, self.seed)
+        if self.draws:
+            indices = self.draws.examples(indices, epoch, self.seed)
+        return indices[filled]
 
 
 class ExampleDataset(ExampleBatches, tf.data.Dataset):
@@ -155,6 +199,7 @@ def make_dataset(
     split="train",
     limit=None,
     long_text=LongText(),
+    draws=None,
 ):
     """Returns an ExampleDataset of a data location: what `model.fit` and `tfbert.train` take.
 
@@ -168,9 +213,12 @@ def make_dataset(
         shuffle: bool. A new order of all examples each epoch.
         text_column, text_pair_column, label_column, quoting, split, limit: see `read_examples`.
         long_text: LongText. What is kept of a text that is too long; the model must be built with the same.
+        draws: callable (labels) -> GroupDraws or None. Which examples an epoch takes, such as
+            `lambda labels: tfbert.epoch_draws(task, labels, oversample={"urgent": 4})`; None: each once.
     """
     examples = location
     if isinstance(location, str):
         examples = read_examples(location, text_column, text_pair_column, label_column, None, quoting, split, limit)
     examples = tokenize_examples(examples, tokenizer, max_seq_length, task.encode_label, long_text)
-    return ExampleDataset(examples, batch_size, max_seq_length, shuffle, seed)
+    draws = draws(examples.labels) if draws else None
+    return ExampleDataset(examples, batch_size, max_seq_length, shuffle, seed, draws=draws)

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfbert.data.windows import LongText, make_windows
 from tfbert.errors import InputError
 
-_CHUNK = 1024
+_CHUNK, _CHUNK_CHARACTERS = 1024, 2**20
 _MEMORY_BYTES = 64 * 2**20
 
 
@@ -23,24 +23,27 @@ class TokenizedExamples:
         size: int. Number of examples.
         labels: np.ndarray [size, ...], or None.
         window_lengths: np.int32 [windows]. Pieces of each window.
-        cut_share: float. Share of the examples that lost pieces to the longest window.
+        window_counts: np.int32 [size]. Windows of each example.
+        most_windows: int. The most that an example may have.
+        lost: np.int32 [size]. Pieces of each example that are in no window.
+        cut_share: float. Share of the examples that lost pieces.
         fingerprint: str. A hash of all windows and labels, in order.
     """
 
-    def __init__(self, windows, labels):
+    def __init__(self, windows, labels, most_windows=1):
         """Stores windows as they come.
 
         Args:
-            windows: iterable of (pieces int32 [total], lengths int32 [n], first_lengths int32 [n], cut bool [n]), one
-                window an example.
+            windows: iterable of (pieces int32 [total], lengths int32 [w], first_lengths int32 [w], counts int32 [n],
+                lost int32 [n]) for n examples with w windows, an example's side by side.
             labels: callable returning np.ndarray [size, ...] or None; called when `windows` is exhausted.
+            most_windows: int.
         """
-        chunks, lengths, first_lengths, cut = [], [], [], []
+        self.most_windows = most_windows
+        chunks, columns = [], []
         self._file, held, digest = None, 0, hashlib.sha256()
-        for pieces, chunk_lengths, chunk_first_lengths, chunk_cut in windows:
-            cut.append(chunk_cut)
-            lengths.append(chunk_lengths)
-            first_lengths.append(chunk_first_lengths)
+        for pieces, *chunk_columns in windows:
+            columns.append(chunk_columns)
             chunks.append(pieces)
             digest.update(np.ascontiguousarray(pieces).data)
             held += pieces.nbytes
@@ -53,42 +56,58 @@ class TokenizedExamples:
             self._file.flush()
         with tf.device("CPU"):
             self._pieces = None if self._file else tf.constant(np.concatenate(chunks))
-        lengths = np.concatenate(lengths)
-        starts = np.concatenate([[0], np.cumsum(lengths[:-1], dtype=np.int64)])
-        self._keep(starts, lengths, np.concatenate(first_lengths), np.concatenate(cut), labels(), digest)
+        lengths, first_lengths, counts, lost = (np.concatenate(column) for column in zip(*columns))
+        self._keep(_starts_of(lengths), lengths, first_lengths, counts, lost, labels(), digest)
 
     def subset(self, indices):
         """Returns some of the examples, by number: int [n] -> TokenizedExamples, which shares the pieces."""
         chosen = copy.copy(self)
         labels = None if self.labels is None else self.labels[indices]
-        columns = (self._starts, self._lengths, self._first_lengths)
-        starts, lengths, first_lengths = (column.numpy()[indices] for column in columns)
+        starts, counts = _starts_of(self.window_counts)[indices], self.window_counts[indices]
+        windows = np.concatenate([np.arange(start, start + count) for start, count in zip(starts, counts)])
+        of_windows = (self._starts.numpy()[windows], self.window_lengths[windows], self._first_lengths.numpy()[windows])
         digest = hashlib.sha256(self.fingerprint.encode() + np.asarray(indices, np.int64).tobytes())
-        chosen._keep(starts, lengths.astype(np.int32), first_lengths, self._cut[indices], labels, digest)
+        chosen._keep(*of_windows, counts, self.lost[indices], labels, digest)
         return chosen
 
-    def _keep(self, starts, lengths, first_lengths, cut, labels, digest):
+    def _keep(self, starts, lengths, first_lengths, counts, lost, labels, digest):
         """Keeps what there is of each example but its pieces."""
-        self.window_lengths, self.labels, self._cut = lengths, labels, cut
-        self.size, self.cut_share = len(lengths), cut.mean()
-        for part in (lengths, *([] if labels is None else [labels])):
+        self.window_lengths, self.window_counts, self.lost, self.labels = lengths, counts, lost, labels
+        self.size, self.cut_share = len(counts), (lost > 0).mean()
+        for part in (lengths, counts, *([] if labels is None else [labels])):
             digest.update(np.ascontiguousarray(part).data)
         self.fingerprint = digest.hexdigest()
         with tf.device("CPU"):
-            self._starts, self._lengths = tf.constant(starts, tf.int64), tf.constant(lengths.astype(np.int64))
+            self._starts, self._lengths = tf.constant(starts, tf.int64), tf.constant(lengths, tf.int64)
+            if self.most_windows > 1:
+                self._first_windows, self._counts = tf.constant(_starts_of(counts)), tf.constant(counts, tf.int64)
             self._first_lengths = tf.constant(first_lengths)
             self._labels = None if labels is None else tf.constant(labels)
 
     def windows(self, indices):
-        """Returns the windows of some examples: int64 [n] -> (RaggedTensor int32 [n, (pieces)], int32 [n])."""
-        starts, lengths = tf.gather(self._starts, indices), tf.gather(self._lengths, indices)
+        """Returns the windows of some examples, an example's side by side.
+
+        Args:
+            indices: int64 [n].
+
+        Returns:
+            (pieces, first_lengths, counts): RaggedTensor int32 [w, (pieces)]; int32 [w], pieces in segment 0; int32
+            [n], windows of each example.
+        """
+        windows, counts = indices, tf.ones_like(indices)
+        if self.most_windows > 1:
+            first, counts = tf.gather(self._first_windows, indices), tf.gather(self._counts, indices)
+            windows = tf.ragged.range(first, first + counts).values
+        pieces = self.pieces_at(tf.gather(self._starts, windows), tf.gather(self._lengths, windows))
+        return pieces, tf.gather(self._first_lengths, windows), tf.cast(counts, tf.int32)
+
+    def pieces_at(self, starts, lengths):
+        """Returns stretches of all pieces in their order: int64 [n], int64 [n] -> RaggedTensor int32 [n, (pieces)]."""
         if self._file:
             pieces = tf.ensure_shape(tf.numpy_function(self._read, [starts, lengths], tf.int32), [None])
         else:
             pieces = tf.gather(self._pieces, tf.ragged.range(starts, starts + lengths).values)
-        return tf.RaggedTensor.from_row_lengths(pieces, lengths, validate=False), tf.gather(
-            self._first_lengths, indices
-        )
+        return tf.RaggedTensor.from_row_lengths(pieces, lengths, validate=False)
 
     def labels_of(self, indices):
         """Returns the labels of some examples: int64 [n] -> [n, ...]; zeros where there are none."""
@@ -123,32 +142,63 @@ def tokenize_examples(examples, tokenizer, max_seq_length, encode_label=None, lo
 
     def texts():
         try:
-            while chunk := list(itertools.islice(examples, _CHUNK)):
+            while chunk := _next_chunk(examples, sides):
                 if encode_label:
                     labels.append(np.stack([encode_label(row["label"], row["where"]) for row in chunk]))
-                yield tuple([_utf8(row[side]) for row in chunk] for side in sides)
+                yield tuple([tokenizer.encoded(row[side]) for row in chunk] for side in sides)
         except InputError as error:  # tf.data would wrap it in an error of its own, with its traceback
             refused.append(error)
-
-    @tf.autograph.experimental.do_not_convert
-    def to_windows(first, second=None):
-        pieces = (tokenizer(first), None if second is None else tokenizer(second))
-        windows, first_lengths, cut = make_windows(
-            *pieces, max_seq_length, tokenizer.cls_id, tokenizer.sep_id, long_text
-        )
-        return windows.flat_values, tf.cast(windows.row_lengths(), tf.int32), first_lengths, cut
 
     def windows():
         yield from chunks.as_numpy_iterator()
         if refused:
             raise refused[0]
 
-    signature = (tf.TensorSpec([None], tf.string),) * len(sides)
-    chunks = tf.data.Dataset.from_generator(texts, output_signature=signature)
-    chunks = chunks.map(to_windows, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
-    return TokenizedExamples(windows(), lambda: np.concatenate(labels) if labels else None)
+    made = vars(tokenizer).setdefault("_window_functions", {})  # of train, dev and test, one is traced
+    kind = len(sides), max_seq_length, long_text
+    if kind not in made:
+        made[kind] = _window_function(tokenizer, *kind)
+    chunks = tf.data.Dataset.from_generator(texts, output_signature=made[kind].input_signature)
+    chunks = chunks.map(made[kind], num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
+    return TokenizedExamples(windows(), lambda: np.concatenate(labels) if labels else None, long_text.windows)
 
 
-def _utf8(text):
-    """Returns UTF-8 bytes; lone surrogates, which JSON can hold, are dropped as BERT drops them."""
-    return text.encode("utf-8", "ignore")
+def windows_of(first, second, tokenizer, max_seq_length, long_text):
+    """Returns the windows of texts, as TensorFlow operations: Windows.
+
+    Args:
+        first: string [batch].
+        second: string [batch], or None for single texts.
+        tokenizer: BertTokenizer.
+        max_seq_length: int. The longest window.
+        long_text: LongText.
+    """
+    pieces = (tokenizer(first), None if second is None else tokenizer(second))
+    return make_windows(*pieces, max_seq_length, tokenizer.cls_id, tokenizer.sep_id, long_text)
+
+
+def _window_function(tokenizer, sides, max_seq_length, long_text):
+    """Returns a function (string [n], and for pairs string [n]) -> what TokenizedExamples stores of them."""
+
+    def to_windows(first, second=None):
+        made = windows_of(first, second, tokenizer, max_seq_length, long_text)
+        lengths = tf.cast(made.pieces.row_lengths(), tf.int32)
+        return made.pieces.flat_values, lengths, made.first_lengths, made.counts, made.lost
+
+    return tf.function(to_windows, input_signature=(tf.TensorSpec([None], tf.string),) * sides, autograph=False)
+
+
+def _next_chunk(examples, sides):
+    """Returns the next examples, fewer where they are long, so that documents of any length need little memory."""
+    chunk, characters = [], 0
+    for example in examples:
+        chunk.append(example)
+        characters += sum(len(example[side]) for side in sides)
+        if len(chunk) == _CHUNK or characters > _CHUNK_CHARACTERS:
+            break
+    return chunk
+
+
+def _starts_of(lengths):
+    """Returns where each of some pieces laid end to end begins: int [n] -> int64 [n]."""
+    return np.cumsum(lengths, dtype=np.int64) - lengths

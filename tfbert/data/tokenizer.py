@@ -3,6 +3,7 @@
 import tensorflow as tf
 import tensorflow_text as tf_text
 
+from tfbert.data.cleaning import clean_text
 from tfbert.errors import InputError
 
 SPECIAL_PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -33,18 +34,20 @@ class BertTokenizer:
     of Hugging Face's Rust tokenizer are older and differ for some 840 code points of rare scripts.
     """
 
-    def __init__(self, vocabulary, lowercase):
+    def __init__(self, vocabulary, lowercase, clean=False):
         """Builds the tokenizer.
 
         Args:
             vocabulary: list of str. The pieces, by id.
             lowercase: bool. Lower-case and strip accents, as the uncased and the Chinese models want it.
+            clean: bool. Take HTML and the like out of each text before anything else: see `clean_text`. Models keep it
+                with their vocabulary.
 
         Raises:
             InputError: a special piece is missing, or a piece stands twice.
         """
         self.vocabulary = list(vocabulary)
-        self.lowercase = lowercase
+        self.lowercase, self.clean = lowercase, clean
         ids = {piece: index for index, piece in enumerate(self.vocabulary)}
         missing = [piece for piece in SPECIAL_PIECES if piece not in ids]
         if missing:
@@ -59,6 +62,13 @@ class BertTokenizer:
         self._wordpiece = tf_text.FastBertTokenizer(
             self.vocabulary, max_bytes_per_word=_MAX_WORD_BYTES, token_out_type=tf.int32, support_detokenization=False
         )
+
+    def encoded(self, text):
+        """Returns a text as `__call__` takes it: str -> UTF-8 bytes, cleaned where `clean` says so.
+
+        Lone surrogates, which JSON can hold, are dropped, as BERT drops them.
+        """
+        return (clean_text(text) if self.clean else text).encode("utf-8", "ignore")
 
     def __call__(self, texts):
         """Returns the pieces of each text: strings [batch] -> RaggedTensor int32 [batch, (pieces)]."""

@@ -4,18 +4,26 @@ import dataclasses
 
 import tensorflow as tf
 
+# How the windows of a long text are merged to one vector.
+MERGES = ("mean", "max", "attention")
+
 
 @dataclasses.dataclass(frozen=True)
 class LongText:
-    """What is kept of a text that is too long.
+    """What becomes of a text that is too long for one window.
 
     Attributes:
-        strategy: "head", its beginning; "tail", its end; "head_tail", some of its beginning and the rest from its end.
+        strategy: "head", its beginning; "tail", its end; "head_tail", some of its beginning and the rest from its end;
+            or several windows, whose vectors are merged: "mean", "max" or "attention".
         head_pieces: int or None. With "head_tail", pieces from the beginning; None: a quarter, rounded up, which of 510
             is the 128 of Sun et al.
         truncation: of a pair, which side is cut: "longest_first", piece by piece the longer one, the second at a tie,
             as google-research/bert does; "only_first" or "only_second", the other one being cut only where it alone
-            is too long.
+            is too long. Where there are several windows, that side is spread over them, and the other one stands in
+            each, cut to its beginning where it would take more than half of a window.
+        max_windows: int. The most windows of one text; what lies beyond them is lost.
+        stride: int or None. Pieces from the beginning of a window to that of the next, at most those that fit; None:
+            so many, and no piece is in two windows.
 
     Source: Sun et al. 2019 (1905.05583), section 5.3.1.
     """
@@ -23,10 +31,34 @@ class LongText:
     strategy: str = "head"
     head_pieces: int | None = None
     truncation: str = "longest_first"
+    max_windows: int = 4
+    stride: int | None = None
+
+    @property
+    def windows(self):
+        """The most windows of one text, int."""
+        return self.max_windows if self.strategy in MERGES else 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Windows:
+    """The windows of some texts.
+
+    Attributes:
+        pieces: RaggedTensor int32 [windows, (pieces)]. With the special ones; a text's windows side by side.
+        first_lengths: int32 [windows]. Pieces of each that belong to segment 0, special ones included.
+        counts: int32 [texts]. Windows of each text, at least one.
+        lost: int32 [texts]. Pieces of each text that are in no window.
+    """
+
+    pieces: tf.RaggedTensor
+    first_lengths: tf.Tensor
+    counts: tf.Tensor
+    lost: tf.Tensor
 
 
 def make_windows(first, second, max_seq_length, cls_id, sep_id, long_text=LongText()):
-    """Builds one window a text, [CLS] first [SEP] or [CLS] first [SEP] second [SEP].
+    """Builds the windows of texts, each [CLS] first [SEP] or [CLS] first [SEP] second [SEP].
 
     Args:
         first: RaggedTensor int32 [batch, (pieces)].
@@ -36,42 +68,88 @@ def make_windows(first, second, max_seq_length, cls_id, sep_id, long_text=LongTe
         long_text: LongText.
 
     Returns:
-        (windows, first_lengths, cut): RaggedTensor int32 [batch, (pieces)]; int32 [batch], how many pieces of the
-        window belong to segment 0, special pieces included; bool [batch], whether pieces were lost.
+        Windows.
 
     Source: google-research/bert `run_classifier.py`, `convert_single_example` and `_truncate_seq_pair`.
     """
-    cls, sep = (tf.fill([first.nrows(), 1], tf.constant(piece, tf.int32)) for piece in (cls_id, sep_id))
-    first_length = first.row_lengths()
-    if second is None:
-        windows = tf.concat([cls, _keep(first, tf.fill([first.nrows()], max_seq_length - 2), long_text), sep], axis=1)
-        return windows, tf.cast(windows.row_lengths(), tf.int32), first_length > max_seq_length - 2
-    room, second_length = max_seq_length - 3, second.row_lengths()
-    if long_text.truncation == "longest_first":
-        of_first = tf.maximum(room - second_length, (room + 1) // 2)
-        of_second = tf.maximum(room - first_length, room // 2)
-    elif long_text.truncation == "only_first":
-        of_first, of_second = tf.maximum(room - second_length, 0), tf.fill([first.nrows()], room)
+    sides = [first] if second is None else [first, second]
+    lengths = [side.row_lengths() for side in sides]
+    room = max_seq_length - 1 - len(sides)
+    if long_text.windows > 1:
+        kept, counts, lost = _several(sides, lengths, room, long_text)
     else:
-        of_first, of_second = tf.fill([first.nrows()], room), tf.maximum(room - first_length, 0)
-    first, second = _keep(first, of_first, long_text), _keep(second, of_second, long_text)
-    windows = tf.concat([cls, first, sep, second, sep], axis=1)
-    return windows, tf.cast(first.row_lengths() + 2, tf.int32), first_length + second_length > room
+        most = _most_of_each(lengths, room, long_text.truncation)
+        kept = [_keep(*side, long_text) for side in zip(sides, most)]
+        counts = tf.ones_like(lengths[0])
+        lost = tf.add_n(lengths) - tf.add_n([side.row_lengths() for side in kept])
+    cls, sep = (tf.fill([kept[0].nrows(), 1], tf.constant(piece, tf.int32)) for piece in (cls_id, sep_id))
+    pieces = tf.concat([cls, *(part for side in kept for part in (side, sep))], axis=1)
+    return Windows(
+        pieces,
+        tf.cast(kept[0].row_lengths() + 2, tf.int32),
+        tf.cast(counts, tf.int32),
+        tf.cast(lost, tf.int32),
+    )
+
+
+def _most_of_each(lengths, room, truncation):
+    """Returns how many pieces of each side one window can take: list of int64 [batch]."""
+    if len(lengths) == 1:
+        return [tf.fill(tf.shape(lengths[0]), tf.constant(room, tf.int64))]
+    first, second = lengths
+    if truncation == "longest_first":
+        return [tf.maximum(room - second, (room + 1) // 2), tf.maximum(room - first, room // 2)]
+    whole = tf.fill(tf.shape(first), tf.constant(room, tf.int64))
+    if truncation == "only_first":
+        return [tf.maximum(room - second, 0), whole]
+    return [whole, tf.maximum(room - first, 0)]
 
 
 def _keep(pieces, most, long_text):
-    """Keeps at most so many pieces of each row, int [batch]: those that the strategy names."""
-    most, lengths = tf.cast(most, tf.int64), pieces.row_lengths()
-    if long_text.strategy == "head":
-        head = most
-    elif long_text.strategy == "tail":
+    """Keeps at most so many pieces of each row, int64 [batch]: those that the strategy names."""
+    lengths = pieces.row_lengths()
+    if long_text.strategy == "tail":
         head = tf.zeros_like(most)
-    elif long_text.head_pieces is None:
-        head = (most + 3) // 4
+    elif long_text.strategy == "head_tail":
+        head = (most + 3) // 4 if long_text.head_pieces is None else tf.minimum(most, long_text.head_pieces)
     else:
-        head = tf.minimum(most, long_text.head_pieces)
+        head = most
     head = tf.where(lengths > most, head, lengths)
     tail = tf.minimum(lengths, most) - head
     starts, limits = pieces.row_starts(), pieces.row_limits()
     kept = [tf.ragged.range(starts, starts + head), tf.ragged.range(limits - tail, limits)]
     return tf.gather(pieces.flat_values, tf.concat(kept, axis=1))
+
+
+def _several(sides, lengths, room, long_text):
+    """Spreads one side over windows, the other one in each.
+
+    Returns:
+        (kept, counts, lost): a RaggedTensor [windows, (pieces)] for each side; int64 [batch]; int64 [batch].
+    """
+    most = tf.constant(long_text.max_windows, tf.int64)
+    if len(sides) == 1:
+        spread, other = [tf.ones_like(lengths[0], tf.bool)], tf.zeros_like(lengths[0])
+    else:
+        over_second = {
+            "longest_first": lengths[1] >= lengths[0],
+            "only_first": tf.zeros_like(lengths[0], tf.bool),
+            "only_second": tf.ones_like(lengths[0], tf.bool),
+        }[long_text.truncation]
+        spread, other = [~over_second, over_second], tf.where(over_second, *lengths)
+    length = tf.add_n(lengths) - other
+    beside = tf.minimum(other, tf.maximum(room - length, room // 2))
+    width = room - beside
+    stride = width if long_text.stride is None else tf.minimum(width, long_text.stride)
+    stride = tf.maximum(stride, 1)  # nothing to spread, and no room beside the other side
+    counts = tf.clip_by_value(1 + -(-tf.maximum(length - width, 0) // stride), 1, most)
+    lost = other - beside + tf.maximum(length - (counts - 1) * stride - width, 0)
+    text = tf.repeat(tf.range(tf.size(counts)), counts)
+    begin = tf.ragged.range(counts).flat_values * tf.gather(stride, text)
+    kept = []
+    for side, spread_here in zip(sides, spread):
+        starts = tf.gather(side.row_starts(), text) + tf.where(tf.gather(spread_here, text), begin, 0)
+        limits = starts + tf.gather(tf.where(spread_here, width, beside), text)
+        limits = tf.minimum(limits, tf.gather(side.row_limits(), text))
+        kept.append(tf.gather(side.flat_values, tf.ragged.range(starts, limits)))
+    return kept, counts, lost

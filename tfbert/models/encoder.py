@@ -5,6 +5,7 @@ import functools
 import keras
 from keras import ops
 
+from tfbert.errors import InputError
 from tfbert.models.dropout import dropout, site_seed
 from tfbert.models.remat import recomputed
 
@@ -82,6 +83,15 @@ class BertEncoder(keras.Model):
             return None
         return ops.cast(self._seeds.next(), "int32") if seed is None else seed
 
+    def check_length(self, max_seq_length):
+        """Raises InputError for sequences that are longer than the encoder has positions."""
+        positions = self.backbone.max_sequence_length
+        if max_seq_length > positions:
+            raise InputError(
+                f"max_seq_length must be at most {positions}, the positions this encoder has. Received: "
+                f"{max_seq_length}."
+            )
+
     def pool(self, vectors, training=False, seed=None):
         """Applies BERT's pooler, dense + tanh, to [CLS] vectors: float [W, hidden] -> float [W, hidden]."""
         return ops.tanh(self._dense(vectors, self.backbone.pooled_dense, self.dropout_seed(training, seed)))
@@ -93,7 +103,7 @@ class BertEncoder(keras.Model):
         x += self._lookup(backbone.position_embedding.position_embeddings, features["positions"])
         x += self._lookup(backbone.segment_embedding.embeddings, features["segment_ids"])
         rate = 0.0 if self.mixout else self.dropout_rate
-        return dropout(self._norm(x, backbone.embeddings_layer_norm), rate, site_seed(seed, 0))
+        return dropout(self.norm(x, backbone.embeddings_layer_norm), rate, site_seed(seed, 0))
 
     def _layer(self, layer, x, seed, bias, shape, at):
         """One transformer layer, normalised after each half: float [R * S, hidden] -> the same, or its rows `at`."""
@@ -106,10 +116,10 @@ class BertEncoder(keras.Model):
         if at is not None:
             x, y = ops.take(x, at, axis=0), ops.take(y, at, axis=0)
         y = self._dense(y, block._self_attention_layer.output_dense, seed)
-        x = self._norm(x + drop[1](y), block._self_attention_layer_norm)
+        x = self.norm(x + drop[1](y), block._self_attention_layer_norm)
         y = ACTIVATIONS[self.activation](self._dense(x, block._feedforward_intermediate_dense, seed))
         y = self._dense(y, block._feedforward_output_dense, seed)
-        return self._norm(x + drop[2](y), block._feedforward_layer_norm)
+        return self.norm(x + drop[2](y), block._feedforward_layer_norm)
 
     def _attention(self, attention, x, bias, shape, seed, drop):
         """drop(softmax(q k' / sqrt(d) + bias)) v, the heads side by side: float [R * S, hidden] -> the same."""
@@ -126,8 +136,8 @@ class BertEncoder(keras.Model):
         y = ops.transpose(ops.matmul(drop(ops.cast(probabilities, self.compute_dtype)), v), (0, 2, 1, 3))
         return ops.reshape(y, (-1, hidden))
 
-    def _norm(self, x, layer):
-        """Layer normalisation in float32 (Ba et al. 2016)."""
+    def norm(self, x, layer):
+        """Normalises layers in float32, with a layer's gamma and beta (Ba et al. 2016): float [..., hidden]."""
         x = ops.cast(x, "float32")
         centred = x - ops.mean(x, axis=-1, keepdims=True)
         variance = ops.mean(ops.square(centred), axis=-1, keepdims=True)

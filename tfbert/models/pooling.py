@@ -1,4 +1,4 @@
-"""From the encoder to one vector a window."""
+"""From the encoder to one vector a window, and from those to one an example."""
 
 import re
 
@@ -64,47 +64,107 @@ class Pooling(keras.layers.Layer):
         call = {"training": training, "seed": seed, "depth": self.depth}
         if self.pooling in _OF_TOKENS:
             return _OF_TOKENS[self.pooling](encoder, features, **call)
-        layers = _cls_of_layers(encoder, features, **call)
+        start = features["window_start"]
+        _, *below, last = encoder(features, last_layer_at=start, **call)
         if self.pooling == "pooler":
-            return encoder.pool(layers[-1], training=training, seed=seed)
+            return encoder.pool(last, training=training, seed=seed)
+        if self.pooling not in (*_OF_LAYERS, "scalar_mix"):
+            return last
+        layers = [ops.take(ops.reshape(x, (-1, encoder.hidden_dim)), start, axis=0) for x in below] + [last]
         if self.pooling == "scalar_mix":
             shares = ops.softmax(self.mix) * self.scale
             mixed = ops.einsum("l,lwh->wh", shares, ops.cast(ops.stack(layers), "float32"))
             return ops.cast(mixed, layers[-1].dtype)
-        return _OF_LAYERS.get(self.pooling, _last)(layers)
+        return _OF_LAYERS[self.pooling](layers)
 
     def shares(self):
         """Returns each layer's share in a scalar mix: np.float32 [layers]; None for other poolings."""
         return ops.convert_to_numpy(ops.softmax(self.mix)) if self.pooling == "scalar_mix" else None
 
 
-def _cls_of_layers(encoder, features, **call):
-    """Returns [CLS] of every layer, bottom first: list of float [W, hidden]."""
-    start = features["window_start"]
-    _, *below, last = encoder(features, last_layer_at=start, **call)
-    return [ops.take(ops.reshape(x, (-1, encoder.hidden_dim)), start, axis=0) for x in below] + [last]
+class WindowMerge(keras.layers.Layer):
+    """Makes one vector of an example from those of its windows: their mean, their maximum, or an attention over them.
+
+    Attention: u = tanh(v W + b) for each window's vector v, and the weights softmax(u · c) over an example's windows,
+    with learned W, b and c. Sun et al. name a self-attention and no formula.
+
+    Source: Sun et al. 2019 (1905.05583), section 5.3.1; Yang et al. 2016 ("Hierarchical Attention Networks for Document
+    Classification"), equations 5 to 7.
+    """
+
+    def __init__(self, merge, width, init_seed=0, **kwargs):
+        """Makes new weights, of small random values.
+
+        Args:
+            merge: str. "mean", "max" or "attention".
+            width: int. Size of a window's vector.
+            init_seed: int.
+        """
+        super().__init__(**kwargs)
+        self.merge = merge
+        if merge == "attention":
+            small = [keras.initializers.TruncatedNormal(stddev=0.02, seed=init_seed + number) for number in range(2)]
+            self.kernel = self.add_weight(name="kernel", shape=(width, width), initializer=small[0], autocast=False)
+            self.bias = self.add_weight(name="bias", shape=(width,), initializer="zeros", autocast=False)
+            self.context = self.add_weight(name="context", shape=(width,), initializer=small[1], autocast=False)
+        self.built = True
+
+    def call(self, vectors, features):
+        """Merges the vectors of a batch: float [W, width] -> float [M, width], zeros for padding examples."""
+        x, example, counts = ops.cast(vectors, "float32"), features["window_example"], features["example_windows"]
+        if self.merge == "max":
+            merged = _segments(ops.segment_max, x, example, ops.shape(counts)[0])
+            merged = ops.where((counts > 0)[:, None], merged, 0.0)
+        elif self.merge == "mean":
+            merged = _segments(ops.segment_sum, x, example, ops.shape(counts)[0])
+            merged /= ops.maximum(ops.cast(counts, "float32"), 1.0)[:, None]
+        else:
+            merged = _segments(ops.segment_sum, self.shares(x, features)[:, None] * x, example, ops.shape(counts)[0])
+        return ops.cast(merged, vectors.dtype)
+
+    def shares(self, x, features):
+        """Returns each window's weight within its example: float32 [W, width] -> float32 [W]; any value for unused."""
+        example, count = features["window_example"], ops.shape(features["example_windows"])[0]
+        u = ops.tanh(ops.matmul(x, self.kernel) + self.bias)
+        score = ops.sum(u * self.context, axis=-1)
+        highest = ops.segment_max(ops.stop_gradient(score), example, num_segments=count + 1)
+        exp = ops.exp(score - ops.take(highest, example))
+        total = ops.segment_sum(exp, example, num_segments=count + 1)
+        return exp / ops.take(total, example)
 
 
-def _last(layers):
-    return layers[-1]
+def _segments(reduce, x, segments, count):
+    """Reduces the rows of each segment, those of number `count` left out: float [n, width] -> float [count, width]."""
+    return reduce(x, segments, num_segments=count + 1)[:-1]
 
 
 def _mean(encoder, features, **call):
-    layers = encoder(features, **call)
-    x = ops.cast(ops.reshape(layers[-1], (-1, encoder.hidden_dim)), "float32")
-    slots, count = _slots_of_tokens(features)
-    total = ops.segment_sum(x, slots, num_segments=count + 1)[:-1]
-    tokens = ops.segment_sum(ops.ones_like(slots, dtype="float32"), slots, num_segments=count + 1)[:-1]
-    return ops.cast(total / ops.maximum(tokens, 1.0)[:, None], layers[-1].dtype)
+    return mean_of_tokens(encoder(features, **call)[-1], features)
 
 
 def _max(encoder, features, **call):
-    layers = encoder(features, **call)
-    x = ops.reshape(layers[-1], (-1, encoder.hidden_dim))
+    return max_of_tokens(encoder(features, **call)[-1], features)
+
+
+def mean_of_tokens(layer, features):
+    """Returns the mean over each window's tokens: float [R, S, hidden] -> float [W, hidden], zeros for unused."""
+    x = ops.cast(ops.reshape(layer, (-1, ops.shape(layer)[-1])), "float32")
     slots, count = _slots_of_tokens(features)
-    highest = ops.segment_max(x, slots, num_segments=count + 1)[:-1]
-    used = ops.less(features["window_example"], count)[:, None]
-    return ops.where(used, highest, ops.zeros_like(highest))
+    total = _segments(ops.segment_sum, x, slots, count)
+    tokens = _segments(ops.segment_sum, ops.ones_like(x[:, :1]), slots, count)
+    return ops.cast(total / ops.maximum(tokens, 1.0), layer.dtype)
+
+
+def max_of_tokens(layer, features):
+    """Returns the maximum over each window's tokens: float [R, S, hidden] -> float [W, hidden], zeros for unused."""
+    slots, count = _slots_of_tokens(features)
+    highest = _segments(ops.segment_max, ops.reshape(layer, (-1, ops.shape(layer)[-1])), slots, count)
+    return ops.where(_is_used(features)[:, None], highest, ops.zeros_like(highest))
+
+
+def _is_used(features):
+    """Says which of the W windows are some example's: bool [W]."""
+    return features["window_example"] < ops.shape(features["example_windows"])[0]
 
 
 def _slots_of_tokens(features):
@@ -112,7 +172,7 @@ def _slots_of_tokens(features):
     window_ids, start = features["window_ids"], features["window_start"]
     rows, length = ops.shape(window_ids)
     count = ops.shape(start)[0]
-    used = ops.less(features["window_example"], count)
+    used = _is_used(features)
     number = ops.where(used, ops.take(ops.reshape(window_ids, (-1,)), start), 0)
     where = ops.where(used, start // length, 0) * (length + 1) + number
     # Window numbers restart in each row: a table of row x number names the slot; number 0, padding, stays at W.

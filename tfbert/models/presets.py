@@ -10,6 +10,7 @@ from tfbert.data.tokenizer import BertTokenizer, read_vocabulary
 from tfbert.errors import InputError
 from tfbert.models.encoder import ACTIVATIONS, BertEncoder
 from tfbert.models.minilm import fetch_minilm
+from tfbert.models.reinit import initialize
 from tfbert.models.tensors import CheckpointReader, SafetensorsReader, first_line, load_tensors, read_json
 
 
@@ -22,31 +23,37 @@ class Preset:
         vocabulary: list of str.
         lowercase: bool.
         build: callable (dropout, dtype) -> BertEncoder with the weights.
+        new: bool. Whether its weights are new ones.
+        reader: callable () -> what reads its tensors by name (`tfbert.models.tensors`); None: Keras reads them itself.
     """
 
     name: str
     vocabulary: list
     lowercase: bool
     build: object
+    reader: object = None
+    new: bool = False
 
-    def tokenizer(self, lowercase=None):
+    def tokenizer(self, lowercase=None, clean=False):
         """Returns the BertTokenizer; `lowercase` overrides the preset's."""
-        return BertTokenizer(self.vocabulary, self.lowercase if lowercase is None else lowercase)
+        return BertTokenizer(self.vocabulary, self.lowercase if lowercase is None else lowercase, clean)
 
-    def encoder(self, dropout=None, dtype="float32", lowercase=None):
+    def encoder(self, dropout=None, dtype="float32", lowercase=None, clean=False):
         """Returns the BertEncoder, its tokenizer beside it as `encoder.tokenizer`."""
         encoder = self.build(dropout, dtype)
-        encoder.tokenizer = self.tokenizer(lowercase)
+        encoder.tokenizer = self.tokenizer(lowercase, clean)
         return encoder
 
 
-def find_preset(name, cache_dir=None):
+def find_preset(name, cache_dir=None, vocab_file=None):
     """Finds a pre-trained BERT by name.
 
     Args:
         name: str. `minilm`; a folder (Hugging Face's layout, which is also that of models saved by tfbert; Google's
-            TF1 layout; a Keras preset's); `hf://ORG/NAME`; else the name or handle of a Keras preset.
+            TF1 layout; a Keras preset's); `hf://ORG/NAME`; `config:FILE.json`, new weights of the shape that
+            Hugging Face's configuration says; else the name or handle of a Keras preset.
         cache_dir: str. Where `minilm` is kept.
+        vocab_file: str. The vocabulary of new weights, a piece a line.
 
     Returns:
         Preset.
@@ -54,6 +61,12 @@ def find_preset(name, cache_dir=None):
     Raises:
         InputError: it cannot be had; a file is missing or damaged.
     """
+    if name.startswith("config:"):
+        return _from_config(name, vocab_file)
+    if vocab_file:
+        raise InputError(
+            f"--vocab_file={vocab_file} goes with --preset=config:FILE.json; --preset={name} brings its own."
+        )
     if name == "minilm":
         return _from_hugging_face(name, fetch_minilm(cache_dir))
     if name.startswith("hf://"):
@@ -71,7 +84,7 @@ def find_preset(name, cache_dir=None):
     return _from_keras(name)
 
 
-def load_encoder(preset, dropout=None, dtype="float32", lowercase=None, cache_dir=None):
+def load_encoder(preset, dropout=None, dtype="float32", lowercase=None, cache_dir=None, vocab_file=None):
     """Returns the pre-trained BertEncoder that `preset` names (see `find_preset`), a Keras model.
 
     Args:
@@ -80,13 +93,34 @@ def load_encoder(preset, dropout=None, dtype="float32", lowercase=None, cache_di
         dtype: str or keras.DTypePolicy. "float32" or "mixed_bfloat16".
         lowercase: bool or None. Overrides how the tokenizer treats case.
         cache_dir: str or None. Where fetched weights are kept.
+        vocab_file: str or None. The vocabulary of `config:FILE.json`.
     """
-    return find_preset(preset, cache_dir).encoder(dropout, dtype, lowercase)
+    return find_preset(preset, cache_dir, vocab_file).encoder(dropout, dtype, lowercase)
 
 
 def load_tokenizer(preset, lowercase=None, cache_dir=None):
     """Returns the BertTokenizer of a pre-trained BERT, without loading its weights."""
     return find_preset(preset, cache_dir).tokenizer(lowercase)
+
+
+def _from_config(name, vocab_file):
+    path = name.removeprefix("config:")
+    if not vocab_file:
+        raise InputError(
+            f"--preset={name} needs --vocab_file, a piece a line; tools/learn_vocabulary.py learns one from text."
+        )
+    if not tf.io.gfile.exists(vocab_file):
+        raise InputError(f"--vocab_file={vocab_file}: no such file.")
+    vocabulary = read_vocabulary(vocab_file)
+    config = read_json(os.path.dirname(path), os.path.basename(path)) | {"vocab_size": len(vocabulary)}
+    _check_config(config, path)
+
+    def build(dropout, dtype):
+        encoder = _new_encoder(config, dropout, dtype)
+        initialize(encoder)
+        return encoder
+
+    return Preset(name, vocabulary, _looks_lowercase(vocabulary), build, new=True)
 
 
 def _from_folder(name, folder):
@@ -108,13 +142,7 @@ def _from_hugging_face(name, folder):
     _check_config(config, folder)
     vocabulary, lowercase = _hugging_face_vocabulary(folder)
 
-    def build(dropout, dtype):
-        reader = SafetensorsReader(folder)
-        encoder = _new_encoder(config, dropout, dtype)
-        load_tensors(encoder, reader, folder)
-        return encoder
-
-    return Preset(name, vocabulary, lowercase, build)
+    return _with_tensors(name, folder, config, vocabulary, lowercase, lambda: SafetensorsReader(folder))
 
 
 def _hugging_face_vocabulary(folder):
@@ -157,13 +185,19 @@ def _from_google(name, folder):
         raise InputError(f"{path}: no such file; it must hold the vocabulary.")
     vocabulary = read_vocabulary(path)
 
+    return _with_tensors(
+        name, folder, config, vocabulary, _looks_lowercase(vocabulary), lambda: CheckpointReader(folder)
+    )
+
+
+def _with_tensors(name, folder, config, vocabulary, lowercase, reader):
     def build(dropout, dtype):
-        reader = CheckpointReader(folder)
+        tensors = reader()  # first, as it says what is wrong with the folder
         encoder = _new_encoder(config, dropout, dtype)
-        load_tensors(encoder, reader, folder)
+        load_tensors(encoder, tensors, folder)
         return encoder
 
-    return Preset(name, vocabulary, _looks_lowercase(vocabulary), build)
+    return Preset(name, vocabulary, lowercase, build, reader)
 
 
 def _from_keras(name, folder=None):

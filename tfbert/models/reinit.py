@@ -6,7 +6,7 @@ import numpy as np
 from tfbert.errors import InputError
 
 # Streams of the initial seed: a layer's is its number; the head's own seed is used whole, which no stream equals.
-_POOLER_STREAM = 10_000
+_POOLER_STREAM, _EMBEDDINGS_STREAM = 10_000, 20_000
 
 
 def reinitialize(encoder, layers=0, pooler=False, init_seed=0):
@@ -38,11 +38,20 @@ def reinitialize(encoder, layers=0, pooler=False, init_seed=0):
         _renew(encoder.backbone.pooled_dense, (init_seed, _POOLER_STREAM))
 
 
+def initialize(encoder, init_seed=0):
+    """Gives the whole encoder the weights of an untrained BERT; arguments as for `reinitialize`."""
+    reinitialize(encoder, encoder.num_layers, True, init_seed)
+    backbone = encoder.backbone
+    parts = (backbone.token_embedding, backbone.position_embedding, backbone.segment_embedding)
+    for number, part in enumerate((*parts, backbone.embeddings_layer_norm)):
+        _renew(part, (init_seed, _EMBEDDINGS_STREAM + number))
+
+
 def _renew(layer, stream):
     seeds = np.random.SeedSequence(stream).generate_state(len(layer.weights))
     for variable, seed in zip(layer.weights, seeds):
         kind = variable.path.split("/")[-1]
-        if kind == "kernel":
+        if kind == "kernel" or kind.endswith("embeddings"):
             initializer = keras.initializers.TruncatedNormal(stddev=0.02, seed=int(seed))
         else:
             initializer = {"bias": keras.initializers.Zeros(), "beta": keras.initializers.Zeros(),

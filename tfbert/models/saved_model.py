@@ -10,10 +10,13 @@ import tensorflow as tf
 from tfbert.data.windows import LongText
 from tfbert.errors import InputError
 from tfbert.files import write_whole
+from tfbert.models.ensemble import EnsembleModel
 from tfbert.models.presets import find_preset
-from tfbert.models.tensors import SafetensorsReader, encoder_tensors, load_tensors, read_json
+from tfbert.models.pretraining_model import PretrainingModel, build_pretraining_model
+from tfbert.models.tensors import SafetensorsReader, encoder_tensors, hugging_face_tensors, load_tensors, read_json
 from tfbert.models.text_model import build_model
 from tfbert.tasks import TASKS
+from tfbert.tasks.decision import Decision
 
 _PROBLEM = {
     "classification": "single_label_classification",
@@ -29,7 +32,7 @@ def save_model(model, folder):
     complete. This needs no renaming of folders, which object stores do not have.
 
     Args:
-        model: TextModel.
+        model: TextModel or PretrainingModel.
         folder: str. Local, or with a scheme that `tf.io.gfile` knows. Another model there is replaced.
     """
     from safetensors.numpy import save
@@ -45,20 +48,7 @@ def save_model(model, folder):
             indent=2,
         ),
         "vocab.txt": "".join(piece + "\n" for piece in model.tokenizer.vocabulary),
-        "tfbert.json": json.dumps(
-            {
-                "task": model.task.name,
-                "labels": model.task.labels,
-                "pooling": model.pooling,
-                "head_layers": [bias.shape[0] for _, bias in model.head.hidden],
-                "head_activation": model.head.activation,
-                "max_seq_length": model.max_seq_length,
-                "text_columns": model.text_columns,
-                "long_text": dataclasses.asdict(model.long_text),
-            },
-            indent=2,
-            ensure_ascii=False,
-        ),
+        "tfbert.json": _about(model),
     }
     weights = os.path.join(folder, "model.safetensors")
     tf.io.gfile.makedirs(folder)
@@ -70,8 +60,32 @@ def save_model(model, folder):
     write_whole(weights, save(_tensors(model), metadata={"format": "pt"}))
 
 
+def save_decision(model, folder):
+    """Writes how a model decides, such as its threshold, to the folder where its weights are already."""
+    write_whole(os.path.join(folder, "tfbert.json"), _about(model).encode())
+
+
+def save_ensemble(model, folder):
+    """Writes the members, each a model of its own in FOLDER/members, and what makes them one.
+
+    Args:
+        model: EnsembleModel.
+        folder: str.
+    """
+    names = [f"members/{number + 1}" for number in range(len(model.members))]
+    for name, member in zip(names, model.members):
+        save_model(member, os.path.join(folder, name))
+    about = {
+        "members": names,
+        "task": model.task.name,
+        "labels": model.task.labels,
+        "decision": dataclasses.asdict(model.task.decision),
+    }
+    write_whole(os.path.join(folder, "tfbert.json"), json.dumps(about, indent=2, ensure_ascii=False).encode())
+
+
 def load_model(folder, dropout=None, dtype="float32"):
-    """Returns the TextModel of a folder that `save_model` wrote, with labels, tokenizer and lengths.
+    """Returns the model of a folder that `save_model` or `save_ensemble` wrote, with labels, tokenizer, lengths.
 
     Args:
         folder: str.
@@ -84,11 +98,19 @@ def load_model(folder, dropout=None, dtype="float32"):
     if not tf.io.gfile.exists(os.path.join(folder, "tfbert.json")):
         raise InputError(f"{folder} is no model saved by tfbert: it has no tfbert.json. Train one with --mode=train.")
     about = read_json(folder, "tfbert.json")
-    encoder = find_preset(folder).encoder(dropout, dtype)
-    task = TASKS[about["task"]](about["labels"])
+    if "members" in about:
+        members = [load_model(os.path.join(folder, name), dropout, dtype) for name in about["members"]]
+        return EnsembleModel(members, _task_of(about))
+    encoder = find_preset(folder).encoder(dropout, dtype, clean=about["clean_text"])
+    if about["task"] == "masked_lm":
+        task = TASKS["masked_lm"](next_sentence=about["next_sentence"])
+        reader = SafetensorsReader(folder)
+        return build_pretraining_model(
+            encoder, task, None, about["max_seq_length"], about["text_columns"], reader=reader, folder=folder
+        )
     model = build_model(
         encoder,
-        task,
+        _task_of(about),
         None,
         about["pooling"],
         about["max_seq_length"],
@@ -108,13 +130,42 @@ def load_weights(model, folder):
     _load_head(model, reader)
 
 
+def _task_of(about):
+    """Returns the task of a saved model, from what tfbert.json says."""
+    task = TASKS[about["task"]](about["labels"])
+    task.decision = Decision(**about["decision"])
+    return task
+
+
+def _about(model):
+    """Returns what prediction needs to know, beside the weights, the content of tfbert.json: str."""
+    about = {"task": model.task.name, "labels": model.task.labels}
+    about |= {"max_seq_length": model.max_seq_length, "text_columns": model.text_columns}
+    about |= {"clean_text": model.tokenizer.clean}
+    if isinstance(model, PretrainingModel):
+        about |= {"next_sentence": model.head.next_sentence}
+    else:
+        about |= {
+            "pooling": model.pooling,
+            "head_layers": [bias.shape[0] for _, bias in model.head.hidden],
+            "head_activation": model.head.activation,
+            "long_text": dataclasses.asdict(model.long_text),
+            "decision": dataclasses.asdict(model.task.decision),
+        }
+    return json.dumps(about, indent=2, ensure_ascii=False)
+
+
 def _load_head(model, reader):
+    if isinstance(model, PretrainingModel):
+        return model.head.load(reader, "the model")
     for name, (variable, transposed) in _own_variables(model).items():
         value = reader.tensor(name)
         variable.assign(value.T if transposed else value)
 
 
 def _tensors(model):
+    if isinstance(model, PretrainingModel):  # transformers ties the decoder to the embeddings by itself
+        return encoder_tensors(model.encoder) | hugging_face_tensors(model.head.named_variables())
     own = {
         name: np.array(variable.numpy().T if transposed else variable.numpy(), order="C")
         for name, (variable, transposed) in _own_variables(model).items()
@@ -128,16 +179,23 @@ def _own_variables(model):
     own = {"classifier.weight": (head.kernel, True), "classifier.bias": (head.bias, False)}
     for number, (kernel, bias) in enumerate(head.hidden):
         own |= {f"tfbert.head.{number}.weight": (kernel, True), f"tfbert.head.{number}.bias": (bias, False)}
+    merge = model.merge
+    if merge and merge.merge == "attention":
+        own |= {
+            "tfbert.window_merge.weight": (merge.kernel, True),
+            "tfbert.window_merge.bias": (merge.bias, False),
+            "tfbert.window_merge.context": (merge.context, False),
+        }
     if model.pooling == "scalar_mix":
         own |= {"tfbert.mix": (model.pool.mix, False), "tfbert.mix_scale": (model.pool.scale, False)}
     return own
 
 
 def _hugging_face_config(model):
-    encoder, labels = model.encoder, model.task.labels or ["LABEL_0"]
+    encoder = model.encoder
     backbone = encoder.backbone
     return {
-        "architectures": ["BertForSequenceClassification"],
+        "architectures": [_architecture(model)],
         "model_type": "bert",
         "vocab_size": backbone.vocabulary_size,
         "hidden_size": backbone.hidden_dim,
@@ -150,10 +208,25 @@ def _hugging_face_config(model):
         "layer_norm_eps": encoder.layer_norm_epsilon,
         "hidden_dropout_prob": encoder.dropout_rate,
         "attention_probs_dropout_prob": encoder.dropout_rate,
-        "problem_type": _PROBLEM[model.task.name],
+        **_labels_config(model.task),
+        "pad_token_id": model.tokenizer.pad_id,
+    }
+
+
+def _architecture(model):
+    if not isinstance(model, PretrainingModel):
+        return "BertForSequenceClassification"
+    return "BertForPreTraining" if model.head.next_sentence else "BertForMaskedLM"
+
+
+def _labels_config(task):
+    if task.name not in _PROBLEM:
+        return {}
+    labels = task.labels or ["LABEL_0"]
+    return {
+        "problem_type": _PROBLEM[task.name],
         "id2label": {str(number): str(label) for number, label in enumerate(labels)},
         "label2id": {str(label): number for number, label in enumerate(labels)},
-        "pad_token_id": model.tokenizer.pad_id,
     }
 
 

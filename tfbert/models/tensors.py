@@ -45,12 +45,29 @@ def _norm_variables(name, layer):
 
 def load_tensors(encoder, reader, folder):
     """Puts every tensor into its variable; a missing pooler stays new, any other missing tensor is an InputError."""
-    new = []
-    for name, variable in named_variables(encoder).items():
-        value = reader.get(name)
-        if value is None and name.startswith("pooler/"):
-            new.append(name)
-            continue
+    load_variables(named_variables(encoder), reader, folder, {"pooler/": "pooler"})
+
+
+def load_variables(variables, reader, folder, optional):
+    """Puts tensors into variables; a part that is missing as a whole may stay new, and is told of.
+
+    Args:
+        variables: dict of Google's name -> variable.
+        reader: SafetensorsReader or CheckpointReader.
+        folder: str. For messages.
+        optional: dict of str. What may be missing: the beginning of its names -> what it is called.
+
+    Raises:
+        InputError: another tensor is missing, or one has the wrong shape.
+    """
+    values = {name: reader.get(name) for name in variables}
+    for prefix, part in optional.items():
+        names = [name for name in variables if name.startswith(prefix)]
+        if names and all(values[name] is None for name in names):
+            print(f"{folder} has no {part}; it starts from new weights.")
+            variables = {name: variable for name, variable in variables.items() if name not in names}
+    for name, variable in variables.items():
+        value = values[name]
         if value is None:
             raise InputError(f"{folder} is incomplete: there is no tensor {name} (nor by Hugging Face's name for it).")
         if reader.transposed and name.endswith("kernel"):
@@ -61,17 +78,20 @@ def load_tensors(encoder, reader, folder):
                 f"{list(_flat_shape(name, variable))} is needed."
             )
         variable.assign(value.astype(np.float32).reshape(variable.shape))
-    if new:
-        print(f"{folder} has no pooler; it starts from new weights.")
 
 
 def encoder_tensors(encoder):
     """Returns the encoder's weights by Hugging Face's names, in its shapes: dict of np.ndarray."""
+    return {"bert." + name: value for name, value in hugging_face_tensors(named_variables(encoder)).items()}
+
+
+def hugging_face_tensors(variables):
+    """Returns what a dict of Google's names to variables holds, by Hugging Face's names and in its shapes: dict."""
     tensors = {}
-    for name, variable in named_variables(encoder).items():
+    for name, variable in variables.items():
         value = variable.numpy().reshape(_flat_shape(name, variable))
         value = value.T if name.endswith("kernel") else value
-        tensors["bert." + hugging_face_name(name)] = np.ascontiguousarray(value)
+        tensors[hugging_face_name(name)] = np.ascontiguousarray(value)
     return tensors
 
 
@@ -132,6 +152,7 @@ def hugging_face_name(name):
     name = re.sub(r"layer_(\d+)", r"layer.\1", name).replace("/", ".")
     name = re.sub(r"(kernel|gamma)$", "weight", name)
     name = re.sub(r"beta$", "bias", name)
+    name = re.sub(r"^(cls\.predictions|cls\.seq_relationship)\.output_", r"\1.", name).replace(".weights", ".weight")
     return name + ".weight" if name.endswith("_embeddings") else name
 
 

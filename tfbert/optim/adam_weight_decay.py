@@ -2,12 +2,22 @@
 
 import contextlib
 import math
+import typing
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tfbert.optim.multipliers import NO_DECAY, match_all, value_of
+
+
+class _Factors(typing.NamedTuple):
+    """What some variables have in common in a step: ηλ, c1, √c2 (see `_corrections`), the average's (1-d) / (1-d^t)."""
+
+    rate: tf.Tensor
+    c1: tf.Tensor
+    root_c2: tf.Tensor
+    average_share: tf.Tensor
 
 
 @keras.saving.register_keras_serializable("tfbert")
@@ -178,8 +188,11 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         if self.max_norm:
             norm = tf.sqrt(2.0 * tf.reduce_sum(half_squares))
             grads, _ = tf.clip_by_global_norm(grads, self.max_norm, use_norm=norm)
+        factors = {
+            group: self._factors(learning_rate, *group) for group in sorted(set(zip(self._multipliers, self._starts)))
+        }
         tf.__internal__.distribute.interim.maybe_merge_call(
-            self._distributed_tf_update_step, self._distribution_strategy, list(zip(grads, variables)), learning_rate
+            self._distributed_tf_update_step, self._distribution_strategy, list(zip(grads, variables)), factors
         )
 
     def _once_started(self, value, index):
@@ -187,19 +200,35 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         start = self._starts[index]
         return tf.where(self.iterations.value >= start, value, tf.zeros_like(value)) if start else value
 
-    def update_step(self, gradient, variable, learning_rate):
-        """Updates one variable and what is kept beside it, as in the formulas above."""
-        index = self._get_variable_index(variable)
-        rate = self._once_started(tf.cast(learning_rate, tf.float32) * self._multipliers[index], index)
+    def _factors(self, learning_rate, multiplier, start):
+        """Returns what the variables of one multiplier and start step have in common in this step.
+
+        It is computed once, not for each variable: that halves the operations of the optimiser, which are to be traced.
+        """
         t = tf.cast(self.iterations.value, tf.float32) + 1
-        start = self._starts[index]
-        self._move(index, gradient, variable, rate, tf.maximum(t - start, 1) if start else t)
+        rate = tf.cast(learning_rate, tf.float32) * multiplier
+        if start:
+            rate = tf.where(t > start, rate, 0.0)
+        c1, root_c2 = self._corrections(tf.maximum(t - start, 1) if start else t)
+        share = (1 - self.ema_decay) / -tf.math.expm1(t * math.log(self.ema_decay)) if self.ema_decay else tf.zeros([])
+        return _Factors(rate, c1, root_c2, share)
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Updates one variable and what is kept beside it, as in the formulas above.
+
+        Args:
+            gradient: Tensor.
+            variable: tf.Variable.
+            learning_rate: dict (multiplier, start step) -> _Factors, which `_backend_update_step` has put in its place.
+        """
+        index = self._get_variable_index(variable)
+        factors = learning_rate[self._multipliers[index], self._starts[index]]
+        self._move(index, gradient, variable, factors)
         if self.ema_decay:
             average = self._averages[index].value
-            share = (1 - self.ema_decay) / -tf.math.expm1(t * math.log(self.ema_decay))
-            average.assign_add(share * (variable - average))
+            average.assign_add(factors.average_share * (variable - average))
 
-    def _move(self, index, gradient, variable, rate, t):
+    def _move(self, index, gradient, variable, factors):
         """Updates θ, m and v of one variable.
 
         TensorFlow's Adam kernel does the whole step in one pass over the memory:
@@ -208,18 +237,17 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         """
         m, v = self._momentums[index].value, self._velocities[index].value
         if self._decays[index]:  # before the kernel, which does not read θ but to change it
-            variable.assign_sub(rate * self._decays[index] * self._from_reference(index, variable))
-        c1, root_c2 = self._corrections(t)
+            variable.assign_sub(factors.rate * self._decays[index] * self._from_reference(index, variable))
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=m.handle,
             v=v.handle,
             beta1_power=0.0,  # the corrections are in lr and epsilon
             beta2_power=0.0,
-            lr=rate * root_c2 / c1,
+            lr=factors.rate * factors.root_c2 / factors.c1,
             beta1=self.beta_1,
             beta2=self.beta_2,
-            epsilon=self.epsilon * root_c2,
+            epsilon=self.epsilon * factors.root_c2,
             grad=gradient,
         )
 
@@ -229,7 +257,7 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         return variable.read_value() if reference is None else variable - reference.value
 
     def _corrections(self, t):
-        """Returns c1 and √c2: by what the kernel's m and v are to be divided, as floats or scalar tensors.
+        """Returns c1 and √c2: by what the kernel's m and v are to be divided, float32 scalars.
 
         The kernel holds β in float32 and takes 1 - β from that, which for 0.999 is off by 1e-5: both are allowed for.
         """
@@ -237,7 +265,7 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         if self.bias_correction:
             c1, c2 = (-tf.math.expm1(t * math.log(held)) for _, held in betas)
         else:
-            c1, c2 = ((1 - held) / (1 - beta) for beta, held in betas)
+            c1, c2 = (tf.constant((1 - held) / (1 - beta)) for beta, held in betas)
         return c1, tf.sqrt(c2)
 
     def get_config(self):

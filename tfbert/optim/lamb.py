@@ -24,14 +24,13 @@ class Lamb(AdamWeightDecay):
     def __init__(self, *args, name="lamb", **kwargs):
         super().__init__(*args, name=name, **kwargs)
 
-    def _move(self, index, gradient, variable, rate, t):
+    def _move(self, index, gradient, variable, factors):
         """Updates θ, m and v of one variable."""
         m, v = self._momentums[index].value, self._velocities[index].value
         beta_1, beta_2 = np.float32(self.beta_1), np.float32(self.beta_2)  # as _corrections takes them to be
         m.assign_add((1 - beta_1) * (gradient - m))
         v.assign_add((1 - beta_2) * (tf.square(gradient) - v))
-        c1, root_c2 = self._corrections(t)
-        update = (m / c1) / (tf.sqrt(v) / root_c2 + self.epsilon)
+        update, rate = (m / factors.c1) / (tf.sqrt(v) / factors.root_c2 + self.epsilon), factors.rate
         if self._decays[index]:
             update += self._decays[index] * self._from_reference(index, variable)
             size, step = tf.norm(variable), tf.norm(update)

@@ -6,12 +6,12 @@ from tfbert.errors import InputError
 
 # Biases and the scales and shifts of LayerNorm (gamma, beta) do not decay, as in google-research/bert; nor does a
 # scalar mix, which would forget its layers.
-NO_DECAY = (r".*/(hidden_\d+_)?bias", r".*/(gamma|beta)", r"pooling/.*")
+NO_DECAY = (r".*/(\w+_)?bias", r".*/(gamma|beta)", r"pooling/.*")
 
 EMBEDDINGS = r"(token_embedding|position_embedding|segment_embedding|embeddings_layer_norm)/.*"
 LAYER = r"transformer_layer_\d+/.*"
 POOLER = r"pooled_dense/.*"
-HEAD = r"(head|pooling)/.*"
+HEAD = r"(head|pooling|window_merge)/.*"
 
 
 def value_of(pairs, path, default):

@@ -1,7 +1,8 @@
 """What is predicted: one class a kind of task, all in TASKS."""
 
 from tfbert.tasks.classification import Classification
+from tfbert.tasks.masked_lm import MaskedLM
 from tfbert.tasks.multilabel import Multilabel
 from tfbert.tasks.regression import Regression
 
-TASKS = {task.name: task for task in (Classification, Multilabel, Regression)}
+TASKS = {task.name: task for task in (Classification, Multilabel, Regression, MaskedLM)}

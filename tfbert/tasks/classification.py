@@ -6,7 +6,9 @@ from keras import ops
 
 from tfbert.errors import InputError
 from tfbert.tasks import metrics
+from tfbert.tasks.decision import Decision
 from tfbert.tasks.labels import LabelSet, plain_label, sorted_labels
+from tfbert.tasks.training_loss import LossOptions
 
 
 class Classification:
@@ -16,19 +18,34 @@ class Classification:
         labels: list of str or int. The classes, by number. For two, the second is the positive one of F1,
             ROC-AUC and average precision.
         outputs: int. Width of the head.
-        label_smoothing: float. The share ε of `training_loss`.
+        options: LossOptions. What `training_loss` has beyond `loss`; the constructor takes them by name.
+        decision: Decision. What is done to outputs before they are read.
     """
 
     name = "classification"
     default_metric = "accuracy"
-    metric_names = ("accuracy", "f1", "f1_macro", "f1_micro", "mcc", "roc_auc", "average_precision")
+    metric_names = (
+        "accuracy",
+        "f1",
+        "f1_macro",
+        "f1_micro",
+        "mcc",
+        "roc_auc",
+        "average_precision",
+        "expected_calibration_error",
+    )
 
-    def __init__(self, labels, label_smoothing=0.0):
-        self.labels, self.label_smoothing = list(labels), label_smoothing
+    def __init__(self, labels, **options):
+        self.labels, self.options, self.decision = list(labels), LossOptions(**options), Decision()
         self.outputs = len(self.labels)
         self._set = LabelSet(self.labels)
         if self.outputs < 2:
             raise InputError(f"Classification needs two classes at least. Received: {self.labels!r}.")
+        if self.options.focal_alpha is not None and self.outputs > 2:
+            raise InputError(
+                f"--focal_alpha={self.options.focal_alpha} weighs two classes, and there are {self.outputs}; give "
+                "--class_weights."
+            )
 
     @classmethod
     def from_examples(cls, examples, **options):
@@ -40,12 +57,17 @@ class Classification:
         """Returns a label's number: int32."""
         return np.int32(self._set.index(label, where))
 
+    def decode_label(self, number):
+        """Returns the label of a number: int -> str or int."""
+        return self.labels[number]
+
     def initial_bias(self, labels):
         """Returns the head's first biases, zeros as in google-research/bert: [outputs]."""
         return np.zeros(self.outputs, np.float32)
 
-    def constant_outputs(self, labels):
-        """Returns the best outputs that are the same for every text, the log-frequencies: int [N] -> [classes]."""
+    def constant_outputs(self, examples):
+        """Returns the best outputs that are the same for every text, the log-frequencies: [classes]."""
+        labels = examples.labels
         return np.log(np.bincount(labels, minlength=self.outputs) / len(labels) + 1e-9).astype(np.float32)
 
     def loss(self, labels, logits):
@@ -53,15 +75,21 @@ class Classification:
         return ops.sparse_categorical_crossentropy(ops.cast(labels, "int32"), logits, from_logits=True)
 
     def training_loss(self, labels, logits):
-        """Returns the loss to train on, whose labels are smoothed; shapes as for `loss`.
+        """Returns the loss to train on, `loss` changed as the options say; shapes as for `loss`.
 
-        The target of class k is q(k) = (1 - ε) [k = label] + ε / K. Source: Szegedy et al. 2015
-        (1512.00567), section 7.
+        Smoothed, the target of class k is q(k) = (1 - ε) [k = label] + ε / K: Szegedy et al. 2015 (1512.00567),
+        section 7. An example's class weight is a factor of its loss, as with Keras' `class_weight`: the mean is over
+        the number of examples.
         """
-        if not self.label_smoothing:
-            return self.loss(labels, logits)
-        uniform = -ops.mean(ops.log_softmax(logits, axis=-1), axis=-1)
-        return (1 - self.label_smoothing) * self.loss(labels, logits) + self.label_smoothing * uniform
+        options = self.options
+        logits, labels = options.shifted(logits), ops.cast(labels, "int32")
+        losses = options.focused(-self.loss(labels, logits))
+        if options.label_smoothing:
+            uniform = -ops.mean(ops.log_softmax(logits, axis=-1), axis=-1)
+            losses = (1 - options.label_smoothing) * losses + options.label_smoothing * uniform
+        alpha = options.focal_alpha
+        weights = options.class_weights if alpha is None else (1 - alpha, alpha)
+        return losses if weights is None else losses * ops.take(np.asarray(weights, np.float32), labels)
 
     def predicted(self, logits):
         """Returns which class has the largest logit, as 0 or 1: float [M, classes] -> float [M, classes]."""
@@ -73,16 +101,24 @@ class Classification:
 
     def metrics(self, labels, logits):
         """Returns the scores of a whole data set: int [N], float [N, classes] -> dict."""
-        return metrics.classification_metrics(labels, metrics.softmax(logits))
+        scores = metrics.classification_metrics(labels, metrics.softmax(logits), self._threshold())
+        error = metrics.calibration_error(*metrics.confidences(self, labels, logits))
+        return scores | {"expected_calibration_error": error}
+
+    def guesses(self, logits):
+        """Returns the class that is answered: float [N, classes] -> int [N]."""
+        return metrics.guessed_classes(metrics.softmax(logits), self._threshold())
 
     def predictions(self, logits):
         """Returns what to tell a reader: float [N, classes] -> list of {"label", "probabilities"}."""
         probabilities = metrics.softmax(logits)
-        best = probabilities.argmax(axis=-1)
         return [
             {"label": self.labels[number], "probabilities": _named(self.labels, row)}
-            for number, row in zip(best, probabilities)
+            for number, row in zip(self.guesses(logits), probabilities)
         ]
+
+    def _threshold(self):
+        return self.decision.thresholds and self.decision.thresholds[0]
 
 
 def _named(labels, row):

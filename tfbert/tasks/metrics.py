@@ -7,6 +7,9 @@ import warnings
 
 import numpy as np
 
+# Those of the expected calibration error, as Guo et al. have them.
+BINS = 15
+
 
 def softmax(logits):
     """Returns probabilities in float64: [N, classes] -> [N, classes]."""
@@ -22,7 +25,63 @@ def sigmoid(logits):
     return expit(np.asarray(logits, np.float64))
 
 
-def classification_metrics(labels, probabilities):
+def confidences(task, labels, outputs):
+    """Returns probabilities that were given, and whether each came true: float64 [N, n], bool [N, n].
+
+    Of a class the most probable one's, so that n is 1; of several labels each one's.
+
+    Args:
+        task: Classification or Multilabel.
+        labels: np.ndarray [N] or [N, labels].
+        outputs: float [N, outputs].
+    """
+    if labels.ndim == 2:
+        return sigmoid(outputs), labels == 1
+    probabilities = softmax(outputs)
+    return probabilities.max(axis=1, keepdims=True), (probabilities.argmax(axis=1) == labels)[:, np.newaxis]
+
+
+def bin_numbers(probabilities):
+    """Returns in which of the bins (0, 1/15], …, (14/15, 1] each probability falls: float [...] -> int [...]."""
+    return np.clip(np.ceil(np.asarray(probabilities) * BINS).astype(int) - 1, 0, BINS - 1)
+
+
+def reliability(probabilities, hits):
+    """Returns what a reliability diagram shows of each bin that is not empty: three float64 [bins].
+
+    They are the number of probabilities in it, their mean, and the share of them that came true.
+
+    Args:
+        probabilities: float [N, n].
+        hits: bool [N, n].
+    """
+    bins = bin_numbers(probabilities).reshape(-1)
+    counts = np.bincount(bins, minlength=BINS)
+    sums = (np.bincount(bins, values.reshape(-1), minlength=BINS) for values in (probabilities, hits))
+    filled = counts > 0
+    return counts[filled].astype(float), *(total[filled] / counts[filled] for total in sums)
+
+
+def calibration_error(probabilities, hits):
+    """Returns the expected calibration error over 15 bins: float; arguments as for `reliability`.
+
+    Source: Guo et al. 2017 (1706.04599), equation 3.
+    """
+    counts, means, shares = reliability(probabilities, hits)
+    return float(counts @ abs(shares - means) / counts.sum())
+
+
+def guessed_classes(probabilities, threshold=None):
+    """Returns the most probable class; of two, with a threshold, the second from that probability on: int [N].
+
+    Args:
+        probabilities: float [N, classes].
+        threshold: float or None.
+    """
+    return probabilities.argmax(axis=-1) if threshold is None else (probabilities[:, 1] >= threshold).astype(int)
+
+
+def classification_metrics(labels, probabilities, threshold=None):
     """Returns accuracy, F1, MCC, ROC-AUC and average precision.
 
     For two classes `f1`, `roc_auc` and `average_precision` are those of the second class; for more, `f1` is the
@@ -31,11 +90,12 @@ def classification_metrics(labels, probabilities):
     Args:
         labels: int [N].
         probabilities: float [N, classes].
+        threshold: float or None. As for `guessed_classes`.
     """
     from sklearn import metrics
 
     classes = probabilities.shape[1]
-    guesses = probabilities.argmax(axis=-1)
+    guesses = guessed_classes(probabilities, threshold)
     everyone = list(range(classes))
     f1_macro = metrics.f1_score(labels, guesses, labels=everyone, average="macro", zero_division=0)
     scores = {
@@ -53,7 +113,7 @@ def classification_metrics(labels, probabilities):
     return _plain(scores)
 
 
-def multilabel_metrics(labels, probabilities, threshold):
+def multilabel_metrics(labels, probabilities, thresholds):
     """Returns exact-match accuracy, F1 (micro, macro over the labels), ROC-AUC and average precision (macro).
 
     ROC-AUC and average precision are means over the labels that occur, but not everywhere.
@@ -61,11 +121,11 @@ def multilabel_metrics(labels, probabilities, threshold):
     Args:
         labels: 0 or 1, [N, labels].
         probabilities: float [N, labels].
-        threshold: float. A label is predicted from this probability on.
+        thresholds: float [labels]. Each label is predicted from this probability on.
     """
     from sklearn import metrics
 
-    guesses = (probabilities >= threshold).astype(np.uint8)
+    guesses = (probabilities >= thresholds).astype(np.uint8)
     scores = {
         "accuracy": metrics.accuracy_score(labels, guesses),
         "f1_micro": metrics.f1_score(labels, guesses, average="micro", zero_division=0),

@@ -7,7 +7,9 @@ from keras import ops
 from tfbert.data.sources import describe
 from tfbert.errors import InputError
 from tfbert.tasks import metrics
+from tfbert.tasks.decision import Decision
 from tfbert.tasks.labels import LabelSet, plain_label, sorted_labels
+from tfbert.tasks.training_loss import LossOptions
 
 
 class Multilabel:
@@ -16,16 +18,23 @@ class Multilabel:
     Attributes:
         labels: list of str or int. By number.
         outputs: int. Width of the head.
-        label_smoothing: float. The share ε of `training_loss`.
+        options: LossOptions. What `training_loss` has beyond `loss`; the constructor takes them by name.
+        decision: Decision. What is done to outputs before they are read.
     """
 
     name = "multilabel"
     default_metric = "f1_micro"
-    metric_names = ("accuracy", "f1_micro", "f1_macro", "roc_auc", "average_precision")
-    threshold = 0.5
+    metric_names = (
+        "accuracy",
+        "f1_micro",
+        "f1_macro",
+        "roc_auc",
+        "average_precision",
+        "expected_calibration_error",
+    )
 
-    def __init__(self, labels, label_smoothing=0.0):
-        self.labels, self.label_smoothing = list(labels), label_smoothing
+    def __init__(self, labels, **options):
+        self.labels, self.options, self.decision = list(labels), LossOptions(**options), Decision()
         self.outputs = len(self.labels)
         self._set = LabelSet(self.labels)
         if not self.labels:
@@ -49,32 +58,44 @@ class Multilabel:
         row[[self._set.index(name, where) for name in _listed(label, where)]] = 1
         return row
 
+    def decode_label(self, row):
+        """Returns the labels that hold: 0 or 1, [labels] -> list."""
+        return [label for label, holds in zip(self.labels, row) if holds]
+
     def initial_bias(self, labels):
         """Returns the head's first biases, each label's log-odds in the training data: uint8 [N, labels] -> [labels].
 
         With zeros, every label begins at one half, and where labels are many and rare the encoder learns first of all
         to answer the same to every text, from which few steps do not bring it back. The cure is that of Lin et al.
-        2017 (1708.02002), section 4.1, for rare classes; frequencies are smoothed by one row of each kind.
+        2017 (1708.02002), section 4.1, for rare classes; frequencies are smoothed by one row of each kind. Where
+        training adds offsets to the logits, these are taken off.
         """
-        held, rows = labels.sum(axis=0, dtype=np.float64), len(labels)
-        return np.log((held + 1) / (rows - held + 1)).astype(np.float32)
+        return _log_odds(labels) - np.float32(self.options.shifted(0.0))
 
-    def constant_outputs(self, labels):
-        """Returns the best outputs that are the same for every text, the labels' log-odds: [N, labels] -> [labels]."""
-        return self.initial_bias(labels)
+    def constant_outputs(self, examples):
+        """Returns the best outputs that are the same for every text, the labels' log-odds: [labels]."""
+        return _log_odds(examples.labels)
 
     def loss(self, labels, logits):
         """Returns each example's loss: [M, labels], float [M, labels] -> float [M]."""
         return ops.mean(ops.binary_crossentropy(ops.cast(labels, logits.dtype), logits, from_logits=True), axis=-1)
 
     def training_loss(self, labels, logits):
-        """Returns the loss to train on, whose labels are smoothed; shapes as for `loss`.
+        """Returns the loss to train on, `loss` changed as the options say; shapes as for `loss`.
 
-        A label's target y becomes (1 - ε) y + ε / 2: Szegedy et al. 2015 (1512.00567), section 7, for the two classes
-        that each label has.
+        Smoothed, a label's target y becomes (1 - ε) y + ε / 2: Szegedy et al. 2015 (1512.00567), section 7, for the
+        two classes that each label has. A label's class weight is a factor where it holds, as `pos_weight` is in
+        torch's BCEWithLogitsLoss.
         """
-        smooth = (1 - self.label_smoothing) * ops.cast(labels, logits.dtype) + self.label_smoothing / 2
-        return self.loss(smooth, logits)
+        options = self.options
+        logits = options.shifted(logits)
+        targets = (1 - options.label_smoothing) * ops.cast(labels, logits.dtype) + options.label_smoothing / 2
+        holds, fails = (options.focused(ops.log_sigmoid(x)) for x in (logits, -logits))
+        if options.class_weights is not None:
+            holds = holds * np.asarray(options.class_weights, np.float32)
+        if options.focal_alpha is not None:
+            holds, fails = options.focal_alpha * holds, (1 - options.focal_alpha) * fails
+        return ops.mean(targets * holds + (1 - targets) * fails, axis=-1)
 
     def predicted(self, logits):
         """Returns which labels are predicted, as 0 or 1: float [M, labels] -> float [M, labels]."""
@@ -86,17 +107,26 @@ class Multilabel:
 
     def metrics(self, labels, logits):
         """Returns the scores of a whole data set: [N, labels], float [N, labels] -> dict."""
-        return metrics.multilabel_metrics(labels, metrics.sigmoid(logits), self.threshold)
+        scores = metrics.multilabel_metrics(labels, metrics.sigmoid(logits), self._thresholds())
+        error = metrics.calibration_error(*metrics.confidences(self, labels, logits))
+        return scores | {"expected_calibration_error": error}
+
+    def guesses(self, logits):
+        """Returns which labels are answered, as 0 or 1: float [N, labels] -> uint8 [N, labels]."""
+        return (metrics.sigmoid(logits) >= self._thresholds()).astype(np.uint8)
 
     def predictions(self, logits):
         """Returns what to tell a reader: float [N, labels] -> list of {"label": [...], "probabilities"}."""
         return [
             {
-                "label": [label for label, value in zip(self.labels, row) if value >= self.threshold],
+                "label": [label for label, holds in zip(self.labels, row >= self._thresholds()) if holds],
                 "probabilities": {str(label): round(float(value), 6) for label, value in zip(self.labels, row)},
             }
             for row in metrics.sigmoid(logits)
         ]
+
+    def _thresholds(self):
+        return np.array(self.decision.thresholds or [0.5] * self.outputs)
 
 
 def _listed(label, where):
@@ -107,3 +137,8 @@ def _listed(label, where):
     if isinstance(label, int) and not isinstance(label, bool):
         return [label]
     raise InputError(f"{describe(where)}: the labels {label!r} are no list; give a list, or a text with commas.")
+
+
+def _log_odds(labels):
+    held, rows = labels.sum(axis=0, dtype=np.float64), len(labels)
+    return np.log((held + 1) / (rows - held + 1)).astype(np.float32)

@@ -9,6 +9,7 @@ from keras import ops
 from tfbert.data.sources import describe
 from tfbert.errors import InputError
 from tfbert.tasks import metrics
+from tfbert.tasks.decision import Decision
 
 
 class Regression:
@@ -17,6 +18,7 @@ class Regression:
     Attributes:
         labels: empty list, as there are no classes.
         outputs: 1, the width of the head.
+        decision: Decision, which changes nothing.
     """
 
     name = "regression"
@@ -24,7 +26,7 @@ class Regression:
     metric_names = ("pearson", "spearman", "pearson_spearman", "mean_squared_error")
 
     def __init__(self, labels=()):
-        self.labels, self.outputs = list(labels), 1
+        self.labels, self.outputs, self.decision = list(labels), 1, Decision()
 
     @classmethod
     def from_examples(cls, examples):
@@ -41,13 +43,17 @@ class Regression:
             raise InputError(f"{describe(where)}: the label {label!r} is no number; regression needs one in every row.")
         return np.float32(value)
 
+    def decode_label(self, value):
+        """Returns the number as Python's float."""
+        return float(value)
+
     def initial_bias(self, labels):
         """Returns the head's first biases, zeros as in google-research/bert: [outputs]."""
         return np.zeros(self.outputs, np.float32)
 
-    def constant_outputs(self, labels):
-        """Returns the best output that is the same for every text, the mean: float [N] -> [1]."""
-        return np.array([labels.mean()], np.float32)
+    def constant_outputs(self, examples):
+        """Returns the best output that is the same for every text, the mean: [1]."""
+        return np.array([examples.labels.mean()], np.float32)
 
     def loss(self, labels, logits):
         """Returns each example's squared error: float [M], float [M, 1] -> float [M]."""

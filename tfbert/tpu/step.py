@@ -63,7 +63,8 @@ class StepCompiler:
                     f"--mode=preflight needs the TPU compiler, and {package} is not installed: "
                     "pip install tfbert[preflight]."
                 )
-        self._dataset, self._topology, self._say = dataset.with_shapes(static_shapes=True), topology, say
+        self._dataset = dataset.with_shapes(True, model.windows_per_step)
+        self._topology, self._say = topology, say
         self._loop = TrainingLoop(model, optimizer, accumulation=accumulation, xla=True)
         if topology.chips > 1:
             self._loop.optimizer = _SummedOverChips(optimizer, topology.chips)

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfbert.training.strategy import compiles_all
+from tfbert.training.strategy import compiles_all, lost_workers
 
 
 # Data sets whose pipelines are kept: dev and test.
@@ -14,7 +14,7 @@ class Evaluator:
     """Runs a model over datasets; the function is traced once and serves them all.
 
     Args of the constructor:
-        model: TextModel.
+        model: TextModel or VectorModel.
         strategy: tf.distribute.Strategy; None: the default one.
         xla: bool. Compile the forward pass; batches then have static shapes.
         steps_per_loop: int. Batches in one call of TensorFlow.
@@ -26,11 +26,11 @@ class Evaluator:
         self._static_shapes = xla or compiles_all(self.strategy)
         jit = xla and not compiles_all(self.strategy)
         self._forward = tf.function(self._outputs, jit_compile=True) if jit else self._outputs
-        self._run = tf.function(self._run_steps)
+        self._run = tf.function(self._run_steps, autograph=False)
         self._pipelines = {}
 
     def outputs(self, dataset, on_loop=None):
-        """Returns the model's outputs, np.float32 [examples, outputs], in the order of the examples.
+        """Returns the model's outputs, calibrated: np.float32 [examples, width], in the order of the examples.
 
         Args:
             dataset: ExampleBatches, not shuffled.
@@ -40,16 +40,18 @@ class Evaluator:
         found = []
         for first in range(0, dataset.steps_per_epoch, self._steps_per_loop):
             steps = min(self._steps_per_loop, dataset.steps_per_epoch - first)
-            outputs, weights = self._run(batches, tf.constant(steps))
-            found.append(outputs.numpy()[weights.numpy() > 0])
+            with lost_workers():
+                outputs, weights = self._run(batches, tf.constant(steps))
+                found.append(outputs.numpy()[weights.numpy() > 0])
             if on_loop:
                 on_loop(len(found[-1]))
-        return np.concatenate(found)
+        return self.model.calibrated(np.concatenate(found))
 
     def _distributed(self, dataset):
         """Returns a data set's batches on the devices; kept, as to make them takes longer than to score a small set."""
         if id(dataset) not in self._pipelines:
-            batches, replicas = dataset.with_shapes(self._static_shapes), self.strategy.num_replicas_in_sync
+            batches = dataset.with_shapes(self._static_shapes, self.model.windows_per_step)
+            replicas = self.strategy.num_replicas_in_sync
 
             def of_pipeline(context):
                 pipelines = context.num_input_pipelines
@@ -68,14 +70,15 @@ class Evaluator:
         return scores(self.model.task, dataset.examples.labels, self.outputs(dataset))
 
     def _run_steps(self, batches, steps):
-        outputs = tf.TensorArray(tf.float32, steps, infer_shape=False, element_shape=[None, self.model.task.outputs])
-        weights = tf.TensorArray(tf.float32, steps, infer_shape=False, element_shape=[None])
-        for i in tf.range(steps):
-            features, _, weight = next(batches)
+        def step(i, outputs, weights):
+            features, _, weight = batches.get_next()
             # A plain function: MirroredStrategy would compile a tf.function for all its devices as one.
             found = self.strategy.run(lambda features: self._forward(features), (features,))
-            outputs = outputs.write(i, self._gather(found))
-            weights = weights.write(i, self._gather(weight))
+            return i + 1, outputs.write(i, self._gather(found)), weights.write(i, self._gather(weight))
+
+        outputs = tf.TensorArray(tf.float32, steps, infer_shape=False, element_shape=[None, self.model.width])
+        weights = tf.TensorArray(tf.float32, steps, infer_shape=False, element_shape=[None])
+        _, outputs, weights = tf.while_loop(lambda i, *_: i < steps, step, (0, outputs, weights))
         return outputs.concat(), weights.concat()
 
     def _gather(self, value):
@@ -100,7 +103,7 @@ def scores(task, labels, outputs):
 
 def lower_is_better(metric):
     """Says whether less of a metric is better."""
-    return metric in ("loss", "mean_squared_error")
+    return metric in ("loss", "mean_squared_error", "perplexity", "expected_calibration_error")
 
 
 def is_better(metric, score, best):

@@ -25,19 +25,19 @@ class RunHealth:
         warnings: dict of str. Those given so far: kind -> sentence.
     """
 
-    def __init__(self, task, dev_labels, metric, learning_rate, bias_correction, warmup_steps):
+    def __init__(self, task, dev, metric, learning_rate, bias_correction, warmup_steps):
         """Scores the baseline.
 
         Args:
             task: one of TASKS.
-            dev_labels: np.ndarray [N, ...].
+            dev: the dev examples, which have `labels`.
             metric: str. The dev score by which a run is judged.
             learning_rate: float. The peak.
             bias_correction: bool.
             warmup_steps: int.
         """
-        constant = np.tile(task.constant_outputs(dev_labels), (len(dev_labels), 1))
-        self.baseline = scores(task, dev_labels, constant)
+        constant = np.tile(task.constant_outputs(dev), (len(dev.labels), 1))
+        self.baseline = scores(task, dev.labels, constant)
         self._task, self._metric = task, metric
         self._learning_rate, self._bias_correction, self._warmup = learning_rate, bias_correction, warmup_steps
         self.warnings = {}

@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from tfbert.errors import Diverged, InputError
-from tfbert.training.strategy import compiles_all, worker_values
+from tfbert.errors import Diverged
+from tfbert.training.strategy import compiles_all, lost_workers, worker_values
 
 
 class TrainingLoop:
@@ -38,7 +38,7 @@ class TrainingLoop:
             self._predicted = _per_replica_zeros(tf.zeros([model.task.outputs]))
             # A variable, so that another seed needs no new trace.
             self.data_seed = tf.Variable(data_seed, dtype=tf.int64, trainable=False)
-        self._run = tf.function(self._run_steps)
+        self._run = tf.function(self._run_steps, autograph=False)  # to rewrite the code takes a second
 
     @property
     def step(self):
@@ -53,7 +53,7 @@ class TrainingLoop:
 
     def run(self, dataset, last_step, steps_per_loop=1, events=(), on_loop=None, stop=None):
         """Runs from the present step up to `last_step`; arguments, result and errors are those of `train`."""
-        batches = self.batches(dataset.with_shapes(static_shapes=self._static_shapes), last_step)
+        batches = self.batches(dataset.with_shapes(self._static_shapes, self.model.windows_per_step), last_step)
         step, history = self.step, []
         while step < last_step:
             end = min([last_step, step + steps_per_loop] + [(step // every + 1) * every for every, _ in events])
@@ -87,13 +87,8 @@ class TrainingLoop:
         Raises:
             InputError: another worker is gone.
         """
-        try:
+        with lost_workers():
             return self._run(batches, tf.constant(steps)).numpy()
-        except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
-            raise InputError(
-                "Another machine has stopped answering, so that this one stops too; start the same command on all of "
-                f"them again, and it goes on from the last checkpoint. ({error.message.splitlines()[0]})"
-            ) from None
 
     @tf.autograph.experimental.do_not_convert
     def step_on(self, batch):
@@ -104,15 +99,19 @@ class TrainingLoop:
         return self._end_of_step()
 
     def _run_steps(self, batches, steps):
-        losses = tf.TensorArray(tf.float32, steps)
-        for i in tf.range(steps):
+        def part_of_step(part):
+            self.strategy.run(self._part_of_step, (batches.get_next(), part))
+            return part + 1
+
+        def step(i, losses):
             if self._accumulation == 1:
-                loss = self.strategy.run(self._whole_step, (next(batches),))
+                loss = self.strategy.run(self._whole_step, (batches.get_next(),))
             else:
-                for part in tf.range(self._accumulation):
-                    self.strategy.run(self._part_of_step, (next(batches), part))
+                tf.while_loop(lambda part: part < self._accumulation, part_of_step, [0])
                 loss = self.strategy.run(self._end_of_step)
-            losses = losses.write(i, self.strategy.reduce(tf.distribute.ReduceOp.SUM, loss, axis=None))
+            return i + 1, losses.write(i, self.strategy.reduce(tf.distribute.ReduceOp.SUM, loss, axis=None))
+
+        _, losses = tf.while_loop(lambda i, _: i < steps, step, (0, tf.TensorArray(tf.float32, steps)))
         return losses.stack()
 
     @tf.autograph.experimental.do_not_convert

@@ -1,5 +1,6 @@
 """The devices of a run, as a tf.distribute strategy."""
 
+import contextlib
 import functools
 import json
 import os
@@ -74,7 +75,27 @@ def worker_values(strategy, value):
     """Returns what each worker gave here, the same on all: number -> np.ndarray [replicas]; waits for all of them."""
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return np.array([value])
-    return _gatherer(strategy)(tf.constant([value], tf.int64)).numpy()
+    with lost_workers():
+        return _gatherer(strategy)(tf.constant([value], tf.int64)).numpy()
+
+
+@contextlib.contextmanager
+def lost_workers():
+    """Says in one sentence what TensorFlow says in many where another worker is gone.
+
+    Raises:
+        InputError: in place of an error of the communication between workers.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        gone = (tf.errors.UnavailableError, tf.errors.AbortedError)
+        if not isinstance(error, gone) and "Collective ops is aborted" not in error.message:
+            raise
+        raise InputError(
+            "Another machine has stopped answering, so that this one stops too; start the same command on all of them "
+            f"again, and it goes on from the last checkpoint. ({error.message.splitlines()[0]})"
+        ) from None
 
 
 def leave_together(strategy):

@@ -1,0 +1,43 @@
+"""Folds: whole, disjoint, alike in labels, groups kept together; texts that are in several."""
+
+import numpy as np
+import pytest
+
+from tfbert.data.folds import fold_numbers, split_texts
+
+RNG = np.random.default_rng(0)
+LABELS = {
+    "classes": RNG.permutation(np.repeat([0, 1, 2], [80, 15, 5])).astype(np.int32),
+    "labels": (RNG.random((100, 3)) < [0.5, 0.2, 0.1]).astype(np.uint8),
+    "numbers": RNG.normal(size=100).astype(np.float32),
+}
+
+
+@pytest.mark.parametrize("kind", LABELS)
+def test_folds_are_whole_and_alike(kind):
+    labels = LABELS[kind]
+    folds = fold_numbers(labels, 5)
+    assert np.array_equal(np.bincount(folds), [20] * 5) and np.array_equal(folds, fold_numbers(labels, 5))
+    assert not np.array_equal(folds, np.sort(folds))
+    if kind == "classes":
+        for number in range(5):
+            assert np.bincount(labels[folds == number]).tolist() == [16, 3, 1]
+    elif kind == "labels":
+        rarest = labels.sum(axis=0).argmin()
+        held = [labels[folds == number, rarest].sum() for number in range(5)]
+        assert max(held) - min(held) <= 1
+    else:
+        assert np.std([labels[folds == number].mean() for number in range(5)]) < 0.1
+
+
+def test_groups_stay_together():
+    groups = [f"作者{number}" for number in RNG.integers(0, 30, 100)]
+    folds = fold_numbers(LABELS["classes"], 5, groups)
+    for group in set(groups):
+        assert len({fold for fold, own in zip(folds, groups) if own == group}) == 1
+    assert min(np.bincount(folds)) >= 10
+
+
+def test_texts_in_several_folds():
+    assert split_texts(np.array([7, 8, 7, 9, 8, 8], np.uint64), np.array([0, 1, 0, 2, 1, 2])) == 3
+    assert split_texts(np.array([7, 8], np.uint64), np.array([0, 1])) == 0

@@ -1,0 +1,124 @@
+"""What a data set is like: against plain Python on the same rows, on real text, and on many rows in little memory."""
+
+import collections
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT, random_texts, rows_of, tiny_vocabulary
+from tfbert import TASKS
+from tfbert.data.inspection import advice, doubles, findings, inspect_examples, shared
+from tfbert.data.tokenized import tokenize_examples
+from tfbert.data.tokenizer import BertTokenizer
+
+TOKENIZER = BertTokenizer(tiny_vocabulary(), lowercase=True)
+TASK = TASKS["classification"](["其他", "紧急"])
+
+
+def inspect(texts, labels=None, pairs=None, max_seq_length=32):
+    labels = labels if labels is not None else [TASK.labels[len(text) % 2] for text in texts]
+    examples = tokenize_examples(rows_of(texts, labels, pairs), TOKENIZER, max_seq_length, TASK.encode_label)
+    return inspect_examples(examples, TOKENIZER)
+
+
+def test_counts_are_those_of_plain_python():
+    texts = random_texts(300, longest=6) + ["", " ", "the ☃ is ☃"]
+    labels = [TASK.labels[number % 3 == 0] for number in range(len(texts))]
+    found = inspect(texts, labels)
+    pieces = [tuple(row) for row in TOKENIZER(texts).to_list()]
+    assert found.lengths.tolist() == [len(row) + 2 for row in pieces]
+    assert found.empty == sum(not row for row in pieces) >= 2
+    flat = [piece for row in pieces for piece in row]
+    assert (
+        found.unknown_share == pytest.approx(flat.count(TOKENIZER.unknown_id) / len(flat)) and found.unknown_share > 0
+    )
+    repeated, conflicts = doubles(found)
+    assert repeated == len(pieces) - len(set(pieces)) > 0
+    rows = collections.defaultdict(list)
+    for number, row in enumerate(pieces):
+        rows[row].append(number)
+    expected = [same for same in rows.values() if len({labels[number] for number in same}) > 1]
+    assert sorted(same.tolist() for same in conflicts) == sorted(expected)
+    assert len(set(found.fingerprints)) == len(set(pieces))
+
+
+def test_texts_in_two_files_and_order_of_words():
+    train = inspect(["the printer is down", "my account", "中文 很好"])
+    dev = inspect(["down is printer the", "The  PRINTER is down", "好很 文中", "中文 很好", "my"])
+    assert shared(train, dev).tolist() == [1, 3]
+    lines = "\n".join(findings(TASK, {"train": train, "dev": dev}, 32))
+    assert "dev: 2 rows (40.0%) have a text of the training data" in lines
+
+
+def test_texts_that_differ_beyond_the_cut_are_told_apart_by_their_length():
+    found = inspect(["my " * 40, "my " * 41, "my " * 40])
+    assert found.lengths.tolist() == [42, 43, 42] and found.cut_share == 1 and doubles(found)[0] == 1
+
+
+def test_findings_name_what_is_wrong():
+    texts = ["the printer"] * 30 + [""] * 5 + ["☃ ☃ ☃ the"] * 5
+    found = inspect(texts, [TASK.labels[number % 2] for number in range(40)])
+    lines = "\n".join(findings(TASK, {"train": found}, 32))
+    assert "5 texts are empty: is --text_column the right one?" in lines
+    assert "of the pieces are unknown to the vocabulary" in lines and "37 rows repeat" in lines
+    assert "3 texts have more than one label, such as rows " in lines
+    assert "30 of 40 training rows have the same text" in lines
+    many = TASKS["classification"](range(30))
+    assert "30 labels in 40 rows: is --label_column a column of numbers" in "\n".join(
+        findings(many, {"train": found}, 32)
+    )
+
+
+def test_advice_has_its_reason():
+    rare = inspect(random_texts(100, longest=8), [TASK.labels[number < 8] for number in range(100)])
+    lines = "\n".join(advice(TASK, rare, 12, 64, 128))
+    for part in ("--max_seq_length=16, as 99 %", "--train_batch_size=16 or 32, as 100 rows", "as 12 steps are few",
+                 "--best_metric=f1 or average_precision, as 8.0% of the rows are '紧急'", "--tune_threshold=f1",
+                 "--class_weights=balanced", "Several seeds"):  # fmt: skip
+        assert part in lines
+    lines = "\n".join(advice(TASK, rare, 1000, 16, 32, balanced=True, tuned=True))
+    assert "--class_weights" not in lines and "--tune_threshold" not in lines and "steps are few" not in lines
+    first = inspect(random_texts(100), [TASK.labels[number >= 8] for number in range(100)])
+    assert "--best_metric=f1_macro, as 8.0% of the rows are '其他'" in "\n".join(advice(TASK, first, 1000, 16, 64))
+    cut = inspect(random_texts(100), max_seq_length=16)
+    assert "or --long_text=head_tail, as " in "\n".join(advice(TASK, cut, 1000, 16, 16))
+
+
+def test_the_tool_on_real_text(shared, minilm):
+    """The sets' manifest counts the exact duplicates."""
+    folder = shared / "data" / "chnsenticorp"
+    found = subprocess.run(
+        [sys.executable, "tools/inspect_data.py", f"--preset={minilm}", f"--train_file={folder}/dev.jsonl",
+         f"--dev_file={folder}/test.jsonl", "--label_column=label_name"],
+        capture_output=True, text=True, cwd=ROOT, check=True,
+    ).stdout  # fmt: skip
+    assert "Labels: negative (607, 50.6%), positive (593, 49.4%)." in found and "train: 1,200 rows" in found
+    assert "unknown to the vocabulary" in found  # an English one
+
+
+MANY = """
+import resource, sys
+sys.path.insert(0, "tests")
+from tests.data.test_inspection import TASK, TOKENIZER
+from tfbert.data.inspection import doubles, inspect_examples
+from tfbert.data.tokenized import tokenize_examples
+
+def rows(count):
+    for number in range(count):
+        yield {"text": f"the printer {number % (count - 500)} is down", "label": "其他", "where": ("made", number)}
+
+def grown(count):
+    found = inspect_examples(tokenize_examples(rows(count), TOKENIZER, 32, TASK.encode_label), TOKENIZER)
+    assert doubles(found)[0] == 500 and len(found.lengths) == count
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+before = grown(2_000)
+print(grown(200_000) - before)
+"""
+
+
+def test_many_rows_in_little_memory():
+    """200,000 rows of about 12 pieces: their pieces alone are 10 MB, their texts as Python holds them 20."""
+    found = subprocess.run([sys.executable, "-c", MANY], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert float(found.stdout.split()[-1]) < 150

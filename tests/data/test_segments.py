@@ -1,0 +1,167 @@
+"""Documents from any source, and the segments made of them, checked against the text they come from."""
+
+import gzip
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.conftest import tiny_vocabulary
+from tfbert import InputError
+from tfbert.data.documents import read_documents, split_sentences, tokenize_documents
+from tfbert.data.segments import NEXT, RANDOM, SegmentExamples
+from tfbert.data.sources import read_examples
+from tfbert.data.tokenizer import BertTokenizer, read_vocabulary
+
+LENGTH = 64
+TINY = BertTokenizer(tiny_vocabulary(), True)
+
+
+@pytest.fixture(scope="module")
+def gutenberg(shared):
+    """(tokenizer, TokenizedExamples) of 18 chapters."""
+    tokenizer = BertTokenizer(read_vocabulary(shared / "data" / "vocab" / "bert-base-uncased-vocab.txt"), True)
+    rows = read_examples(str(shared / "data" / "corpus_gutenberg" / "dev.txt"))
+    return tokenizer, tokenize_documents(read_documents(rows), tokenizer)
+
+
+def documents_of(path):
+    return list(read_documents(read_examples(str(path))))
+
+
+def test_documents_of_plain_text(tmp_path):
+    text = "One.\nTwo.\n\n \nThree.\n\n"
+    (tmp_path / "a.txt").write_text(text)
+    assert documents_of(tmp_path / "a.txt") == [["One.", "Two."], ["Three."]]
+    with gzip.open(tmp_path / "b.txt.gz", "wt") as file:
+        file.write("Four.")
+    assert documents_of(tmp_path / "*")[2:] == [["Four."]]
+
+
+def test_documents_of_a_column(tmp_path):
+    rows = [{"text": "One. Two!\nThree"}, {"text": ""}, {"text": "很好。“不好！”中文"}]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert documents_of(tmp_path / "a.jsonl") == [["One.", "Two!", "Three"], ["很好。", "“不好！”", "中文"]]
+
+
+def test_sentences():
+    assert split_sentences('He said "No." Then 3.5 went… Yes?! ok') == [
+        'He said "No."',
+        "Then 3.5 went…",
+        "Yes?!",
+        "ok",
+    ]
+    assert split_sentences("真的吗？！好。") == ["真的吗？！", "好。"]
+
+
+def test_next_sentence_labels_against_the_documents(gutenberg):
+    """The pieces of every window are found in the documents at the very places that its label claims."""
+    tokenizer, documents = gutenberg
+    segments = SegmentExamples(documents, tokenizer, LENGTH)
+    lengths = documents.window_lengths.astype(np.int64)
+    document_of = np.repeat(documents.labels, lengths)
+    boundaries = set(np.cumsum(lengths).tolist())
+    pieces = documents.windows(tf.range(documents.size, dtype=tf.int64))[0].flat_values.numpy()
+    windows, first_lengths, _ = segments.windows(tf.range(segments.size, dtype=tf.int64))
+    assert segments.size > 1000
+    for number, window in enumerate(windows.to_list()):
+        (a, n), (b, m) = segments.spans[number].tolist()
+        assert window == [tokenizer.cls_id, *pieces[a : a + n], tokenizer.sep_id, *pieces[b : b + m], tokenizer.sep_id]
+        assert int(first_lengths[number]) == n + 2 and n > 0 and m > 0
+        assert len(window) == segments.window_lengths[number] <= LENGTH
+        assert len(set(document_of[a : a + n])) == len(set(document_of[b : b + m])) == 1
+        whole = len(window) < LENGTH  # nothing was cut
+        if segments.labels[number] == NEXT:
+            assert document_of[a] == document_of[b] and a + n <= b
+            assert not whole or (a + n == b and b in boundaries)
+        else:
+            assert segments.labels[number] == RANDOM and document_of[a] != document_of[b]
+            assert not whole or {a + n, b + m} <= boundaries
+
+
+@pytest.fixture(scope="module")
+def letters():
+    """Forty documents of 3,000 sentences of one piece each, with which every window can have just the right length."""
+    return tokenize_documents([["a"] * 3000] * 40, TINY)
+
+
+def test_shares_of_pairs(letters):
+    segments = SegmentExamples(letters, TINY, LENGTH)
+    limits = segments.spans.sum(axis=2)
+    inside = (limits % 3000 != 0).all(axis=1)  # what the end of a document made short says nothing
+    count = inside.sum()
+    assert count > 2000
+    random = (segments.labels[inside] == RANDOM).mean()
+    assert abs(random - 0.5) < 4 * 0.5 / np.sqrt(count)
+    short = segments.window_lengths[inside] < LENGTH
+    expected = 0.1 * 59 / 60  # of the 60 lengths from 2 to 61 one is full
+    assert abs(short.mean() - expected) < 4 * np.sqrt(expected / count)
+    lengths = segments.window_lengths[inside][short]
+    assert lengths.min() < 10 and abs(lengths.mean() - (5 + 63) / 2) < 4 * 59 / np.sqrt(12 * short.sum())
+    one, again, other = (SegmentExamples(letters, TINY, LENGTH, seed=seed).fingerprint for seed in (1, 1, 2))
+    assert one == again != other
+
+
+def test_every_sentence_is_in_a_pair(letters):
+    """First segments and true second ones are the documents, from the first sentence to the last, each once."""
+    segments = SegmentExamples(letters, TINY, LENGTH)
+    used = [span[0] for span in segments.spans.tolist()]
+    used += [span[1] for span, label in zip(segments.spans.tolist(), segments.labels) if label == NEXT]
+    starts, lengths = np.array(sorted(used)).T
+    np.testing.assert_array_equal(starts + lengths, [*starts[1:], 40 * 3000])
+    assert starts[0] == 0 and not segments.cut_share
+
+
+def test_both_ends_are_cut_at_random(gutenberg):
+    tokenizer, documents = gutenberg
+    segments = SegmentExamples(documents, tokenizer, 32)
+    starts = set(np.concatenate([[0], np.cumsum(documents.window_lengths.astype(np.int64))]).tolist())
+    cut = [(a, n) for a, n in segments.spans[:, 0].tolist() if not {a, a + n} <= starts]
+    assert len(cut) > 300
+    middle = np.mean([a not in starts for a, _ in cut])
+    assert middle > 0.8 and np.mean([a + n not in starts for a, n in cut]) > 0.8
+
+
+def test_filled_segments(gutenberg):
+    tokenizer, documents = gutenberg
+    segments = SegmentExamples(documents, tokenizer, LENGTH, next_sentence=False)
+    starts, lengths = segments.spans[:, 0].T
+    np.testing.assert_array_equal(starts + lengths, [*starts[1:], documents.window_lengths.sum()])
+    document_of = np.repeat(documents.labels, documents.window_lengths)
+    np.testing.assert_array_equal(document_of[starts], document_of[starts + lengths - 1])
+    short = (segments.window_lengths < LENGTH).mean()
+    assert abs(short - 0.1) < 4 * np.sqrt(0.09 / segments.size) + 18 / segments.size
+    windows, first_lengths, _ = segments.windows(tf.range(segments.size, dtype=tf.int64))
+    np.testing.assert_array_equal(windows.row_lengths(), segments.window_lengths)
+    np.testing.assert_array_equal(first_lengths, segments.window_lengths)
+    rows = windows.to_list()
+    assert all(row[0] == tokenizer.cls_id and row[-1] == tokenizer.sep_id for row in rows)
+
+
+def test_a_file_in_place_of_memory_changes_nothing(gutenberg, shared, monkeypatch):
+    monkeypatch.setattr("tfbert.data.tokenized._MEMORY_BYTES", 10_000)
+    tokenizer, documents = gutenberg
+    rows = read_examples(str(shared / "data" / "corpus_gutenberg" / "dev.txt"))
+    from_file = tokenize_documents(read_documents(rows), tokenizer)
+    one, other = (SegmentExamples(source, tokenizer, LENGTH) for source in (documents, from_file))
+    assert one.fingerprint == other.fingerprint
+    numbers = tf.constant([5, 900, 17], tf.int64)
+    assert one.windows(numbers)[0].to_list() == other.windows(numbers)[0].to_list()
+
+
+@pytest.mark.parametrize(
+    "documents,message",
+    [([], "no text"), ([["\x00"], ["\x00"]], "no text|two documents"), ([["the printer", "is down"]], "two documents")],
+)
+def test_too_little_text(documents, message):
+    with pytest.raises(InputError, match=message):
+        SegmentExamples(tokenize_documents(documents, TINY), TINY, LENGTH)
+
+
+def test_two_short_documents():
+    documents = tokenize_documents([["the printer", "is down"], ["my account"]], TINY)
+    segments = SegmentExamples(documents, TINY, LENGTH, short_share=0.0)
+    words = {tuple(row) for row in segments.windows(tf.range(segments.size, dtype=tf.int64))[0].to_list()}
+    assert all(row[0] == TINY.cls_id and row.count(TINY.sep_id) == 2 for row in words)
+    assert segments.labels[-1] == RANDOM

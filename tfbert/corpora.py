@@ -1,0 +1,72 @@
+"""From settings to raw text, as batches with masks."""
+
+from tfbert.data.corpus_cache import cached_sentences, corpus_key
+from tfbert.data.dataset import ExampleBatches
+from tfbert.data.documents import keep_sentences, read_documents, tokenized_chunks
+from tfbert.data.leaks import HeldOutTexts
+from tfbert.data.masking import Masking, WordMasker
+from tfbert.data.segments import SegmentExamples
+from tfbert.data.sources import read_examples
+
+
+def without_leaks(documents, texts, refuse):
+    """Yields documents without held-out texts; at their end says what was found, or refuses it with an InputError."""
+    held_out = HeldOutTexts(texts)
+    yield from held_out.taken_out(documents)
+    if refuse:
+        held_out.refuse()
+    print(held_out.describe())
+
+
+def sentences_of(config, tokenizer, location, split, limit):
+    """Returns the sentences of raw text, from the cache where there is one: TokenizedExamples."""
+    data, settings = config.data, config.pretraining
+    texts = [
+        row["text"]
+        for place in settings.held_out * (split == "train")
+        for column in settings.held_out_columns or (data.text_column,)
+        for row in read_examples(place, column, None, None, None, data.quoting, "test")
+    ]
+
+    def documents():
+        rows = read_examples(location, data.text_column, None, None, None, data.quoting, split, limit)
+        return read_documents(rows)
+
+    def chunks():
+        found = without_leaks(documents(), texts, settings.leaks == "refuse") if texts else documents()
+        return tokenized_chunks(found, tokenizer)
+
+    if not config.model.cache_dir:
+        return keep_sentences(chunks())
+    key = corpus_key(documents(), tokenizer, [*texts, settings.leaks] if texts else ())
+    return cached_sentences(config.model.cache_dir, key, chunks)
+
+
+def corpus_of(config, tokenizer, task, split, location, limit=None, max_seq_length=None, seed=0):
+    """Returns raw text as batches with masks: ExampleBatches; those of dev and test are the same with every seed.
+
+    Args:
+        config: Config.
+        tokenizer: BertTokenizer.
+        task: MaskedLM.
+        split: "train", "dev" or "test".
+        location: str. A data location.
+        limit: int or None. Read so many rows only.
+        max_seq_length: int or None. Default: the setting.
+        seed: int. Decides segments, masks and order of the training text.
+    """
+    data, training, settings = config.data, config.training, config.pretraining
+    length, train = max_seq_length or data.max_seq_length, split == "train"
+    seed = seed if train else 0
+    documents = sentences_of(config, tokenizer, location, split, limit)
+    examples = SegmentExamples(documents, tokenizer, length, task.next_sentence, settings.short_seq_prob, seed)
+    masking = Masking(
+        settings.masked_lm_prob,
+        settings.max_predictions_per_seq,
+        settings.whole_word_masking,
+        settings.max_ngram,
+        settings.dynamic_masking,
+    )
+    batch_size = training.train_batch_size if train else training.eval_batch_size
+    masker = WordMasker(tokenizer, length, masking, seed)
+    return ExampleBatches(examples, batch_size, length, shuffle=train, seed=seed, masker=masker)

@@ -1,0 +1,213 @@
+"""Changed copies of training texts, their labels kept."""
+
+import functools
+import importlib
+import logging
+import random
+import re
+import unicodedata
+
+import numpy as np
+
+from tfbert.data.sources import describe
+from tfbert.errors import InputError
+
+# A word: one Chinese, Japanese or Korean character, or what stands between spaces and these.
+CJK = "\u3400-\u4dbf\u4e00-\u9fff\u3040-\u30ff\uac00-\ud7af\uf900-\ufaff"
+_WORD = re.compile(rf"[{CJK}]|[^\s{CJK}]+")
+
+_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+
+# Letters only, and no part of a contraction.
+_LETTERS = re.compile(r"(?<![\w'])[^\W\d_]+(?![\w'])")
+
+
+def delete_words(text, rng, probability):
+    """Drops each word with some probability; one stays.
+
+    Args:
+        text: str.
+        rng: np.random.Generator.
+        probability: float.
+
+    Source: Wei and Zou 2019 (1901.11196), random deletion.
+    """
+    words = [word.span() for word in _WORD.finditer(text)]
+    dropped = rng.random(len(words)) < probability
+    if words and dropped.all():
+        dropped[rng.integers(len(words))] = False
+    return _without(text, [word for word, drop in zip(words, dropped) if drop])
+
+
+def swap_words(text, rng, probability):
+    """Lets two words change places, as often as the probability times the number of words, once at least.
+
+    Args as for `delete_words`. Source: Wei and Zou 2019 (1901.11196), random swap.
+    """
+    found = list(_WORD.finditer(text))
+    words = [word.group() for word in found]
+    if len(words) < 2:
+        return text
+    for _ in range(max(1, round(probability * len(words)))):
+        first, second = rng.choice(len(words), 2, replace=False)
+        words[first], words[second] = words[second], words[first]
+    between = [text[a.end() : b.start()] for a, b in zip(found, found[1:])]
+    inside = "".join(part for pair in zip(words, [*between, ""]) for part in pair)
+    return text[: found[0].start()] + inside + text[found[-1].end() :]
+
+
+def insert_words(text, rng, probability):
+    """Repeats words of the text in other places, as often as the probability times their number, once at least.
+
+    Args as for `delete_words`. Source: Wei and Zou 2019 (1901.11196), random insertion. Deviation: theirs are synonyms
+    of the text's words, from WordNet, which other languages than English lack.
+    """
+    words = [word.group() for word in _WORD.finditer(text)]
+    for _ in range(max(1, round(probability * len(words))) if words else 0):
+        places = [word.start() for word in _WORD.finditer(text)]
+        place, word = places[rng.integers(len(places))], words[rng.integers(len(words))]
+        between = "" if re.fullmatch(f"[{CJK}]", word) else " "
+        text = text[:place] + word + between + text[place:]
+    return text
+
+
+def drop_punctuation(text, rng, probability):
+    """Drops each punctuation mark, as Unicode has them, with some probability; args as for `delete_words`."""
+    marks = (unicodedata.category(character).startswith("P") for character in text)
+    return "".join(character for character, mark in zip(text, marks) if not (mark and rng.random() < probability))
+
+
+def drop_stop_words(text, rng, probability):
+    """Drops each English or Chinese stop word with some probability; args as for `delete_words`.
+
+    Raises:
+        InputError: the text has Chinese, and what finds its words is not installed.
+
+    Source: scikit-learn's English list, which is that of the Glasgow Information Retrieval Group; the Chinese one of
+    stopwords-iso, with words as jieba finds them.
+    """
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    words = [word.span() for word in _LETTERS.finditer(text) if word.group().lower() in ENGLISH_STOP_WORDS]
+    if _HAN.search(text):
+        jieba, stop_words = _chinese()
+        words += [(start, end) for word, start, end in jieba.tokenize(text) if _HAN.match(word) and word in stop_words]
+    return _without(text, [word for word in sorted(words) if rng.random() < probability])
+
+
+@functools.cache
+def _chinese():
+    """Returns (the module jieba, the set of Chinese stop words)."""
+    try:
+        import jieba
+        import stopwordsiso
+    except ImportError:
+        raise InputError(
+            "--augment=drop_stop_words needs jieba and stopwordsiso for Chinese: pip install tfbert[chinese]."
+        ) from None
+    jieba.setLogLevel(logging.WARNING)
+    return jieba, stopwordsiso.stopwords("zh")
+
+
+AUGMENTATIONS = {
+    function.__name__: function
+    for function in (delete_words, swap_words, insert_words, drop_punctuation, drop_stop_words)
+}
+
+
+def _of_nlpaug(name):
+    """Returns an augmenter of nlpaug, such as char.KeyboardAug, as an augmentation."""
+    module, _, kind = name.rpartition(".")
+    try:
+        augmenter = getattr(importlib.import_module(f"nlpaug.augmenter.{module}"), kind)()
+    except ModuleNotFoundError as error:
+        if error.name == "nlpaug":
+            raise InputError(f"--augment=nlpaug:{name} needs nlpaug: pip install tfbert[nlpaug].") from None
+        raise InputError(f"--augment=nlpaug:{name}: {error}; nlpaug has char.KeyboardAug, for example.") from None
+    except Exception as error:  # some want resources of their own
+        raise InputError(f"--augment=nlpaug:{name} cannot be made: {type(error).__name__}: {error}.") from None
+
+    def augment(text, rng, probability):
+        random.seed(int(rng.integers(2**32)))  # it draws from the generators of the process
+        np.random.seed(int(rng.integers(2**32)))
+        return next(iter(augmenter.augment(text)), text)
+
+    return augment
+
+
+def find_augmentation(name):
+    """Returns an augmentation by its name: callable (text, rng, probability) -> str.
+
+    Args:
+        name: str. A key of AUGMENTATIONS; `nlpaug:char.KeyboardAug`, an augmenter of that library, made without
+            arguments, its own share of words kept; or MODULE:FUNCTION, a function (text, rng) -> str that can be
+            imported.
+
+    Raises:
+        InputError: there is no such one.
+    """
+    if name in AUGMENTATIONS:
+        return AUGMENTATIONS[name]
+    module, _, function = name.partition(":")
+    if module == "nlpaug":
+        return _of_nlpaug(function)
+    try:
+        found = getattr(importlib.import_module(module), function) if function else None
+    except Exception as error:  # importing it runs the user's own code
+        raise InputError(f"--augment={name} cannot be imported: {type(error).__name__}: {error}.") from None
+    if not callable(found):
+        known = ", ".join([*AUGMENTATIONS, "masked_words:FOLDER", "nlpaug:KIND"])
+        raise InputError(f"--augment takes {known} or MODULE:FUNCTION. Received: {name!r}.")
+    return lambda text, rng, probability: found(text, rng)
+
+
+def with_copies(examples, names, copies, probability, seed, find=find_augmentation):
+    """Yields each example, and after it its changed copies, each made by one of some augmentations, drawn at random.
+
+    What a copy is follows from the seed, the number of its row and its own number.
+
+    Args:
+        examples: iterable of dict, as `read_examples` yields them.
+        names: sequence of str, as `find` takes them.
+        copies: int.
+        probability: float.
+        seed: int.
+        find: callable (name) -> callable (text, rng, probability) -> str.
+
+    Raises:
+        InputError: there is no such augmentation, or a user's function fails or returns no text.
+    """
+    functions = [find(name) for name in names]
+    return _copied(examples, list(zip(names, functions)), copies, probability, seed)
+
+
+def _copied(examples, functions, copies, probability, seed):
+    for row, example in enumerate(examples):
+        yield example
+        for copy in range(copies):
+            rng = np.random.default_rng([seed, row, copy])
+            name, function = functions[rng.integers(len(functions))]
+            changed = dict(example)
+            for side in ("text", "text_pair"):
+                if side in example:
+                    changed[side] = _checked(name, function, example[side], rng, probability, example["where"])
+            yield changed
+
+
+def _checked(name, function, text, rng, probability, where):
+    try:
+        changed = function(text, rng, probability)
+    except Exception as error:  # a user's function may raise anything
+        raise InputError(f"{describe(where)}: --augment={name} fails: {type(error).__name__}: {error}.") from None
+    if not isinstance(changed, str):
+        raise InputError(f"{describe(where)}: --augment={name} must return a text. Received: {changed!r}.")
+    return changed
+
+
+def _without(text, words):
+    """Returns a text without some of its words, (start, end), each taken out with the space behind it."""
+    parts, start = [], 0
+    for begin, end in words:
+        parts.append(text[start:begin])
+        start = end + (text[end : end + 1].isspace())
+    return "".join([*parts, text[start:]])

@@ -1,0 +1,55 @@
+"""Text out of web pages and exports: without markup, control characters and runs of white space."""
+
+import html.parser
+import unicodedata
+
+# What these hold is no text.
+_NO_TEXT = ("script", "style")
+# What these do not end, goes on in the same word: "<b>un</b>known".
+_INLINE = frozenset("a abbr b bdi bdo cite code del dfn em font i ins kbd mark q s small span strong sub sup u".split())
+
+
+def clean_text(text):
+    """Returns a text without HTML tags, comments, entities and control characters, and with single spaces.
+
+    A tag is what the HTML standard takes for one: "a < b" and "<3" stay. Emoji, accents and Chinese stay as they are;
+    zero-width joiners, which hold emoji together, too.
+
+    Args:
+        text: str.
+    """
+    if "<" in text or "&" in text:
+        parser = _Text()
+        parser.feed(text)
+        parser.close()
+        text = "".join(parser.parts)
+    kept = (" " if character.isspace() else character for character in text if _is_text(character))
+    return " ".join("".join(kept).split())
+
+
+def _is_text(character):
+    return character.isspace() or unicodedata.category(character) != "Cc"
+
+
+class _Text(html.parser.HTMLParser):
+    """Collects what stands between tags; entities are decoded by the base class."""
+
+    def __init__(self):
+        super().__init__()
+        self.parts, self._inside = [], 0
+
+    def handle_starttag(self, tag, attrs):
+        self._inside += tag in _NO_TEXT
+        self._separate(tag)
+
+    def handle_endtag(self, tag):
+        self._inside -= tag in _NO_TEXT and self._inside > 0
+        self._separate(tag)
+
+    def handle_data(self, data):
+        if not self._inside:
+            self.parts.append(data)
+
+    def _separate(self, tag):
+        if tag not in _INLINE:
+            self.parts.append(" ")

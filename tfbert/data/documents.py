@@ -1,0 +1,109 @@
+"""Raw text: documents of sentences, tokenised once."""
+
+import itertools
+import re
+
+import numpy as np
+import tensorflow as tf
+
+from tfbert.data.tokenized import TokenizedExamples
+from tfbert.errors import InputError
+
+_CHUNK = 1024
+_CLOSING = "\"')\\]”’»"
+_CLOSING_CJK = "”’」』）》"
+# After a full stop, with what closes behind it, and white space; the Chinese ones need no space.
+_SENTENCE_END = re.compile(
+    rf"(?:(?<=[.!?…])|(?<=[.!?…][{_CLOSING}]))\s+|(?<=[。！？])(?![{_CLOSING_CJK}。！？])|(?<=[。！？][{_CLOSING_CJK}])"
+)
+
+
+def read_documents(rows):
+    """Yields the documents of some rows, each as its sentences: list of str.
+
+    Of plain text (.txt) a row is a sentence, and a blank line ends the document, as google-research/bert wants its
+    input; of all other sources a row is a document, whose lines are split after full stops.
+
+    Args:
+        rows: iterable of dict with `text` and `where`, as `sources.read_examples` yields them.
+    """
+    document, file = [], None
+    for row in rows:
+        path, text = row["where"][0], row["text"]
+        is_plain = path.removesuffix(".gz").lower().endswith(".txt")
+        if document and (path != file or not text.strip() or not is_plain):
+            yield document
+            document = []
+        file = path
+        if is_plain:
+            document += [text] if text.strip() else []
+        else:
+            document = split_sentences(text)
+    if document:
+        yield document
+
+
+def split_sentences(text):
+    """Returns the sentences of a text, by its line ends and full stops: list of str."""
+    sentences = (sentence for line in text.splitlines() for sentence in _SENTENCE_END.split(line))
+    return [sentence.strip() for sentence in sentences if sentence.strip()]
+
+
+def tokenize_documents(documents, tokenizer):
+    """Tokenises documents as they are read, on several cores.
+
+    Args:
+        documents: iterable of list of str.
+        tokenizer: BertTokenizer.
+
+    Returns:
+        TokenizedExamples: an example is a sentence, without special pieces; its label is the number of its document.
+
+    Raises:
+        InputError: there is no text.
+    """
+    return keep_sentences(tokenized_chunks(documents, tokenizer))
+
+
+def tokenized_chunks(documents, tokenizer):
+    """Yields sentences, many at a time: (pieces int32 [total], lengths int32 [n], their documents int32 [n]).
+
+    Arguments and errors are those of `tokenize_documents`.
+    """
+    numbers, refused = [], []
+    numbered = ((number, sentence) for number, document in enumerate(documents) for sentence in document)
+
+    def texts():
+        try:
+            while chunk := list(itertools.islice(numbered, _CHUNK)):
+                numbers.append(np.array([number for number, _ in chunk], np.int32))
+                yield [tokenizer.encoded(sentence) for _, sentence in chunk]
+        except InputError as error:  # tf.data would wrap it in an error of its own, with its traceback
+            refused.append(error)
+
+    @tf.autograph.experimental.do_not_convert
+    def tokenized(sentences):
+        pieces = tokenizer(sentences)
+        return pieces.flat_values, tf.cast(pieces.row_lengths(), tf.int32)
+
+    found = tf.data.Dataset.from_generator(texts, output_signature=tf.TensorSpec([None], tf.string))
+    found = found.map(tokenized, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
+    for chunk in found.as_numpy_iterator():
+        yield *chunk, numbers.pop(0)
+    if refused:
+        raise refused[0]
+
+
+def keep_sentences(chunks):
+    """Returns what `tokenize_documents` does, from the chunks of `tokenized_chunks`."""
+    numbers = []
+
+    def sentences():
+        for pieces, lengths, documents in chunks:
+            numbers.append(documents)
+            ones = np.ones_like(lengths)
+            yield pieces, lengths, lengths, ones, ones - 1
+        if not numbers:
+            raise InputError("There is no text to train on: every row is empty.")
+
+    return TokenizedExamples(sentences(), lambda: np.concatenate(numbers))

@@ -1,0 +1,51 @@
+"""Which training rows are left out together."""
+
+import warnings
+
+import numpy as np
+
+
+def fold_numbers(labels, folds, groups=None):
+    """Deals rows into folds that are alike in their labels: np.int64 [N], from 0.
+
+    Rows of several labels are dealt by the rarest of them, numbers by their tenths. The same data is always dealt in
+    the same way, so that runs can be compared.
+
+    Args:
+        labels: np.ndarray [N, ...].
+        folds: int.
+        groups: list [N], or None. Rows with the same entry stay together.
+
+    Source: scikit-learn's StratifiedKFold and StratifiedGroupKFold.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
+    numbers = np.empty(len(labels), np.int64)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class")  # then not every fold has a row of it
+        splits = splitter(folds, shuffle=True, random_state=0).split(numbers, _classes(labels), groups)
+        for number, (_, left_out) in enumerate(splits):
+            numbers[left_out] = number
+    return numbers
+
+
+def _classes(labels):
+    if labels.ndim == 2:
+        rarest_first = np.argsort(labels.sum(axis=0), kind="stable")
+        return np.where(labels.any(axis=1), labels[:, rarest_first].argmax(axis=1), labels.shape[1])
+    if labels.dtype.kind == "f":
+        return np.argsort(np.argsort(labels, kind="stable")) * 10 // len(labels)
+    return labels
+
+
+def split_texts(fingerprints, folds):
+    """Returns how many rows have a text that is in another fold, too: int.
+
+    Args:
+        fingerprints: np.uint64 [N]. Equal for equal texts.
+        folds: int [N].
+    """
+    _, text = np.unique(fingerprints, return_inverse=True)
+    pairs = np.unique(np.stack([text, folds]), axis=1)
+    return int(np.isin(text, np.flatnonzero(np.bincount(pairs[0]) > 1)).sum())

@@ -1,0 +1,207 @@
+"""What a data set is like, and what follows from it for the settings: counts, lengths, doubles, conflicts, overlaps."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+# Examples whose pieces are in memory at once.
+_CHUNK = 4096
+# Rows with a share of unknown pieces, of empty texts, or of conflicts above these are worth a word.
+_UNKNOWN, _EMPTY = 0.02, 0.01
+# A class under this share is rare; a run under so many steps is short (Mosbach et al. 2020: 20 epochs on 2,500 rows).
+_RARE, _SHORT = 0.2, 300
+_SMALL, _SHOWN = 2000, 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspection:
+    """What was found in one data set.
+
+    Attributes:
+        fingerprints: np.uint64 [N]. Equal for texts that are the same to the model: equal pieces.
+        lengths: np.int64 [N]. Pieces of each text, special ones included, those beyond the longest window too.
+        cut_share: float. Share of the texts that lose pieces.
+        unknown_share: float. Share of [UNK] among the pieces that are not special.
+        empty: int. Single texts without any piece.
+        labels: np.ndarray [N, ...], or None.
+    """
+
+    fingerprints: np.ndarray
+    lengths: np.ndarray
+    cut_share: float
+    unknown_share: float
+    empty: int
+    labels: np.ndarray | None
+
+
+def inspect_examples(examples, tokenizer):
+    """Looks at all pieces once, some thousands of examples at a time, and keeps 16 bytes an example.
+
+    Args:
+        examples: TokenizedExamples.
+        tokenizer: BertTokenizer that made them.
+
+    Returns:
+        Inspection.
+    """
+    prints, lengths, unknown, special = [], [], 0, 0
+    for start in range(0, examples.size, _CHUNK):
+        rows = np.arange(start, min(start + _CHUNK, examples.size))
+        windows, _, counts = examples.windows(tf.constant(rows, tf.int64))
+        pieces, of_window = windows.flat_values.numpy(), windows.row_lengths().numpy()
+        of_example = np.add.reduceat(of_window, np.cumsum(counts) - counts)
+        prints.append(_fingerprints(pieces, of_example) ^ examples.lost[rows].astype(np.uint64))
+        lengths.append(of_example)
+        unknown += np.count_nonzero(pieces == tokenizer.unknown_id)
+        special += np.count_nonzero((pieces == tokenizer.cls_id) | (pieces == tokenizer.sep_id))
+    kept = np.concatenate(lengths)
+    return Inspection(
+        np.concatenate(prints),
+        kept + examples.lost,
+        float(examples.cut_share),
+        unknown / max(kept.sum() - special, 1),
+        int(np.count_nonzero(kept == 2)),  # [CLS] and [SEP]
+        examples.labels,
+    )
+
+
+def _fingerprints(pieces, lengths):
+    """Returns a hash of each example's pieces, in order: int32 [total], int [n] -> uint64 [n].
+
+    A sum over the pieces of a mix (SplitMix64's, Steele et al. 2014) of piece and place: two different texts in a
+    million rows are taken for the same with a chance of about one in 37 million.
+    """
+    starts = np.cumsum(lengths) - lengths
+    places = np.arange(len(pieces)) - np.repeat(starts, lengths)
+    x = (pieces.astype(np.uint64) << np.uint64(32)) + places.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.add.reduceat(x ^ (x >> np.uint64(31)), starts)
+
+
+def doubles(inspection):
+    """Returns how often texts repeat, and with other labels.
+
+    Returns:
+        (repeated, conflicts): int, rows whose text an earlier row has; list of int arrays, for each text that rows have
+        with different labels, the numbers of those rows, from 0.
+    """
+    order = np.argsort(inspection.fingerprints, kind="stable")
+    new = np.append(True, np.diff(inspection.fingerprints[order]) != 0)
+    repeated = int((~new).sum())
+    if inspection.labels is None or not repeated:
+        return repeated, []
+    labels = inspection.labels[order].reshape(len(order), -1)
+    differs = ~new & (labels != np.roll(labels, 1, axis=0)).any(axis=1)
+    group = np.cumsum(new) - 1
+    ends = np.append(np.flatnonzero(new), len(order))
+    return repeated, [np.sort(order[ends[g] : ends[g + 1]]) for g in np.unique(group[differs])]
+
+
+def shared(first, second):
+    """Returns which rows of the second data set have a text of the first: int [n]."""
+    return np.flatnonzero(np.isin(second.fingerprints, first.fingerprints))
+
+
+def findings(task, found, max_seq_length):
+    """Returns what is worth knowing about the data, in sentences: list of str.
+
+    Args:
+        task: one of TASKS.
+        found: dict of Inspection, "train" among them.
+        max_seq_length: int.
+    """
+    lines = []
+    for split, inspection in found.items():
+        lengths = inspection.lengths
+        middle, most = np.percentile(lengths, [50, 95])
+        lines.append(
+            f"{split}: {len(lengths):,} rows; of the texts half have at most {middle:.0f} pieces, 95 % {most:.0f}, all "
+            f"{lengths.max():,}; {inspection.cut_share:.1%} are cut at {max_seq_length}."
+        )
+        if inspection.unknown_share > _UNKNOWN:
+            lines.append(
+                f"{split}: {inspection.unknown_share:.1%} of the pieces are unknown to the vocabulary: is it one of "
+                "this language, and of this case (--do_lower_case)?"
+            )
+        if inspection.empty > _EMPTY * len(lengths):
+            lines.append(f"{split}: {inspection.empty:,} texts are empty: is --text_column the right one?")
+        repeated, conflicts = doubles(inspection)
+        if repeated:
+            lines.append(f"{split}: {repeated:,} rows repeat the text of an earlier one.")
+        if conflicts:
+            rows = "; ".join("rows " + ", ".join(f"{row + 1}" for row in same[:4]) for same in conflicts[:_SHOWN])
+            lines.append(f"{split}: {len(conflicts):,} texts have more than one label, such as {rows}.")
+        if split != "train":
+            both = len(shared(found["train"], inspection))
+            if both:
+                lines.append(
+                    f"{split}: {both:,} rows ({both / len(lengths):.1%}) have a text of the training data: their score "
+                    "says nothing about new texts."
+                )
+    return lines + _suspicious(task, found["train"])
+
+
+def _suspicious(task, train):
+    rows = len(train.lengths)
+    if task.name == "classification" and task.outputs > max(20, rows / 3):
+        return [f"{task.outputs:,} labels in {rows:,} rows: is --label_column a column of numbers or of names?"]
+    common = np.unique(train.fingerprints, return_counts=True)[1].max()
+    if rows > 20 and common > rows / 3:
+        return [f"{common:,} of {rows:,} training rows have the same text: is --text_column the right one?"]
+    return []
+
+
+def advice(task, train, steps, batch_size, max_seq_length, balanced=False, tuned=False):
+    """Returns settings to try, each with its reason: list of str.
+
+    Args:
+        task: one of TASKS.
+        train: Inspection.
+        steps: int. Steps of the run as it is set.
+        batch_size, max_seq_length: int. As they are set.
+        balanced, tuned: bool. Whether something is done for rare classes already, and for their threshold.
+    """
+    lines, rows = [], len(train.lengths)
+    enough = int(-(-np.percentile(train.lengths, 99) // 16) * 16)
+    if train.cut_share > 0.05:
+        lines.append(
+            f"--max_seq_length={min(enough, 512)}, or --long_text=head_tail, as {train.cut_share:.0%} of the texts are "
+            "cut."
+        )
+    elif enough <= max_seq_length / 2:
+        lines.append(
+            f"--max_seq_length={max(enough, 16)}, as 99 % of the texts are shorter: saves time and memory on GPU and "
+            "TPU, where each text takes a row of its own."
+        )
+    if rows < _SMALL and batch_size > 32:
+        lines.append(f"--train_batch_size=16 or 32, as {rows:,} rows give few steps otherwise.")
+    if steps < _SHORT:
+        epochs = -(-_SHORT // -(-rows // batch_size))
+        lines.append(
+            f"--num_train_epochs={min(epochs, 20)}, as {steps} steps are few: short runs on small data fail more often "
+            "(Mosbach et al. 2020, Zhang et al. 2020)."
+        )
+    if rows < _SMALL:
+        lines.append("Several seeds (--mode=sweep), as one seed of a small data set says little.")
+    return lines + _balance_advice(task, train, balanced, tuned)
+
+
+def _balance_advice(task, train, balanced, tuned):
+    if not task.labels:
+        return []
+    held = train.labels.sum(axis=0) if train.labels.ndim == 2 else np.bincount(train.labels, minlength=task.outputs)
+    share, rarest = held.min() / len(train.labels), task.labels[int(held.argmin())]
+    if share >= _RARE * 2 / max(task.outputs, 2):
+        return []
+    second = task.name == "classification" and task.outputs == 2 and rarest == task.labels[1]
+    metric, tuned_for = ("f1 or average_precision", "f1") if second else ("f1_macro", "mcc")
+    lines = [f"--best_metric={metric}, as {share:.1%} of the rows are {rarest!r}: accuracy hardly sees them."]
+    if not tuned and (task.name == "multilabel" or task.outputs == 2):
+        tuned_for = "f1" if task.name == "multilabel" else tuned_for
+        lines.append(f"--tune_threshold={tuned_for}, as the best threshold for a rare label is seldom 0.5.")
+    if not balanced:
+        lines.append("--class_weights=balanced, --oversample or --logit_adjustment=1: which of them helps is for a "
+                     "sweep to say.")  # fmt: skip
+    return lines

@@ -1,0 +1,69 @@
+"""Several models that predict as one."""
+
+import keras
+from keras import ops
+
+
+class EnsembleModel(keras.Model):
+    """Averages the probabilities of its members: features -> float32 [M, outputs].
+
+    The outputs are logits of the mean probabilities (log-odds for several labels), or the mean of the numbers, so that
+    it can stand wherever a TextModel predicts. Each member's own prior correction and temperature come before the mean.
+
+    Attributes:
+        members: list of TextModel, of the same task, tokenizer and lengths.
+        task: one of TASKS, with a decision of its own.
+        tokenizer, max_seq_length, long_text, text_columns: as in TextModel.
+    """
+
+    def __init__(self, members, task, **kwargs):
+        """Takes the members.
+
+        Args:
+            members: list of TextModel.
+            task: one of TASKS. Its decision is that of the ensemble.
+        """
+        super().__init__(**kwargs)
+        first = members[0]
+        self.members, self.task, self.tokenizer = list(members), task, first.tokenizer
+        self.max_seq_length, self.long_text = first.max_seq_length, first.long_text
+        self.text_columns = first.text_columns
+        self.built = True
+
+    @property
+    def width(self):
+        """The number of the task's outputs, int."""
+        return self.task.outputs
+
+    @property
+    def windows_per_step(self):
+        """Windows that are encoded at a time, int or None."""
+        return self.members[0].windows_per_step
+
+    @windows_per_step.setter
+    def windows_per_step(self, windows):
+        """Sets it in all members."""
+        for member in self.members:
+            member.windows_per_step = windows
+
+    def call(self, features, training=False):
+        outputs = [member.calibrated(member(features, training=training)) for member in self.members]
+        return average(self.task, ops.stack(outputs))
+
+    def calibrated(self, outputs):
+        """Returns outputs as they are to be read, np.float32 [N, outputs]."""
+        return self.task.decision.calibrated(outputs)
+
+
+def average(task, outputs):
+    """Returns the logits of mean probabilities, or mean numbers: float [members, M, outputs] -> float [M, outputs].
+
+    Args:
+        task: one of TASKS.
+        outputs: float [members, M, outputs].
+    """
+    if task.name == "regression":
+        return ops.mean(outputs, axis=0)
+    if task.name == "classification":
+        return ops.logsumexp(ops.log_softmax(outputs, axis=-1), axis=0) - ops.log(1.0 * outputs.shape[0])
+    return ops.logsumexp(ops.log_sigmoid(outputs), axis=0) - ops.logsumexp(ops.log_sigmoid(-outputs), axis=0)

@@ -1,0 +1,49 @@
+"""The parts of which the reports are made: figures and tables in HTML."""
+
+import html
+import io
+import warnings
+
+COLORS = ("#1f6feb", "#d1570c", "#2da44e", "#8250df", "#bf3989", "#6e7781", "#9a6700", "#0a7ea4", "#cf222e", "#57606a")
+_STYLE = {
+    "svg.hashsalt": "tfbert",
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+
+def figure(title, draw, columns=1, height=3.4):
+    """Returns a figure as inline SVG under its title."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure  # not pyplot, whose backend is the caller's
+
+    with rc_context(_STYLE):
+        drawn = Figure(figsize=(9, height), layout="constrained")
+        draw(drawn.subplots(1, columns, squeeze=False)[0])
+        image = io.StringIO()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph")  # text stays text: the browser has the font
+            drawn.savefig(image, format="svg", metadata={"Date": None})
+    svg = image.getvalue()
+    return f"<h2>{html.escape(title)}</h2>\n{svg[svg.index('<svg') :]}"
+
+
+def name_axes(axes, x, y):
+    """Names the axes of a plot, and lays a faint grid under it."""
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.grid(alpha=0.2)
+
+
+def legend_beside(axes):
+    """Puts the legend to the right of a plot."""
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
+def table(head, rows):
+    """Returns a table of HTML: list of titles, list of rows -> str."""
+    cells = "".join(f"<th>{html.escape(str(cell))}</th>" for cell in head)
+    lines = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{cells}</tr></thead><tbody>{lines}</tbody></table>"
