@@ -1,12 +1,14 @@
 """Devices and machines: real worker processes against one device, and what is refused."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tests.conftest import command, file_flags, finish, workers
+from tests.conftest import ROOT, command, file_flags, finish, free_ports, workers
 from tfbert import InputError
 from tfbert.training.strategy import make_strategy
 from tfbert.tpu.variables import tpu_variables
@@ -67,6 +69,26 @@ def test_two_workers_evaluate_and_predict_as_one(flags, one_device, tmp_path):
     for row, other in zip(rows, others, strict=True):
         assert row["label"] == other["label"]
         assert row["probabilities"] == pytest.approx(other["probabilities"], abs=1e-5)
+
+
+LEAVE = """
+import os, sys
+from tfbert.training import strategy as strategies
+index = int(sys.argv[1])
+strategy = strategies.make_strategy("multi_worker", worker_hosts=sys.argv[2:], worker_index=index)
+strategies.worker_values(strategy, index)
+if index:
+    os._exit(0)
+strategies.leave_together(strategy)
+"""
+
+
+def test_a_worker_that_has_left_first_does_not_matter():
+    hosts = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    processes = [
+        subprocess.Popen([sys.executable, "-c", LEAVE, str(index), *hosts], cwd=ROOT, text=True) for index in range(2)
+    ]
+    finish(processes)
 
 
 @pytest.mark.parametrize(

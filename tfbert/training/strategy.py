@@ -99,8 +99,12 @@ def lost_workers():
 
 
 def leave_together(strategy):
-    """Waits at the end of a run for all workers; the chief, through which they speak, goes last."""
-    worker_values(strategy, 0)
+    """Waits at the end of a run for all workers; the chief, through which they speak, goes last.
+
+    A worker that is gone does not matter any more: one that waits here has done and saved all it had to.
+    """
+    with contextlib.suppress(InputError):
+        worker_values(strategy, 0)
     if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) and is_chief(strategy):
         time.sleep(_LAST_WORDS)
 
