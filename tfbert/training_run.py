@@ -239,8 +239,8 @@ class TrainingRun:
             self._keep(step, found)
         self._warn(step, part_norms(self._optimizer.gradient_norms()), outputs, found)
 
-    def _warn(self, step, *what):
-        for warning in self._health.look(*what) if self._health else ():
+    def _warn(self, step, norms, *what):
+        for warning in self._health.look(norms, self._best.get("dev"), *what) if self._health else ():
             self._log.say(f"Warning, step {step}: {warning}")
 
     def _keep(self, step, dev_scores=None):

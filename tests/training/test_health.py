@@ -67,11 +67,12 @@ def test_warnings_name_the_likely_cause_once(settings, cause):
     assert vanished({"embeddings": 0.0, "layer 0": 0.1, "head": 0.2}) == []  # not unfrozen yet
     assert vanished(good) == [] and vanished(bad) == ["embeddings", "layer 0"]
     assert health.look(good) == []
-    assert health.look(good, ONE_CLASS, {"accuracy": 4 / 6}) == [
+    assert health.look(good, None, ONE_CLASS, {"accuracy": 4 / 6}) == [
         f"Every dev text gets the same answer. Likely cause: {cause}"
     ]
     assert not health.hopeless({"accuracy": 4 / 6}, 0.3) and health.hopeless({"accuracy": 4 / 6}, 0.5)
-    (warning,) = health.look(bad, ONE_CLASS, {"accuracy": 4 / 6})
+    assert health.look(bad, {"accuracy": 5 / 6}) == []  # all is learnt
+    (warning,) = health.look(bad, {"accuracy": 4 / 6}, ONE_CLASS, {"accuracy": 4 / 6})
     assert warning.startswith("The gradients of embeddings to layer 0 have vanished") and warning.endswith(cause)
     assert health.hopeless({"accuracy": 4 / 6}, 0.3) and not health.hopeless({"accuracy": 5 / 6}, 0.9)
     assert health.look(bad) == []

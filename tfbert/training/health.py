@@ -51,11 +51,13 @@ class RunHealth:
         shown = "undefined" if score is None else f"{score:.4f}"
         return f"{self._metric} on dev is {shown}, no better than {baseline:.4f}, that of one answer to every text"
 
-    def look(self, norms, outputs=None, dev_scores=None):
+    def look(self, norms, best=None, outputs=None, dev_scores=None):
         """Looks at a run; returns new warnings, each kind once.
 
         Args:
-            norms: dict of float. The gradient norm of each part of the model, from the bottom up.
+            norms: dict of float. The gradient norm of each part of the model, from the bottom up. They say nothing of a
+                run that is better than a guess: gradients vanish too where all is learnt.
+            best: dict. The best dev scores so far, if there was an evaluation.
             outputs: np.float32 [N, outputs]. The model's outputs on dev, if it was just evaluated.
             dev_scores: dict. The scores of them.
 
@@ -64,7 +66,7 @@ class RunHealth:
         """
         found = {}
         weak = vanished(norms)
-        if weak:
+        if weak and (not best or self.failed(best)):
             found["vanished gradients"] = (
                 f"The gradients of {weak[0]}{' to ' + weak[-1] if weak[1:] else ''} have vanished: they are under "
                 f"{VANISHED:g} of the head's. Likely cause: {self._cause()}."
