@@ -276,6 +276,10 @@ def test_not_utf8_names_its_line(tmp_path):
         assert "line 3: not UTF-8 text (byte 0xe9)" in error_of(tmp_path / name, label_column=None)
     (tmp_path / "a.jsonl").write_bytes(b'{"text": "caf\xe9"}\n')
     assert "line 1: not UTF-8" in error_of(tmp_path / "a.jsonl", label_column=None)
+    (tmp_path / "excel.tsv").write_bytes("text\tlabel\n水\t是\n".encode("utf-16"))
+    (tmp_path / "picture.tsv").write_bytes(bytes(range(256)) * 20)
+    for name in ("excel.tsv", "picture.tsv"):
+        assert "not UTF-8 text" in error_of(tmp_path / name)
 
 
 def test_bad_json_names_its_line(tmp_path):

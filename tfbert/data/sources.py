@@ -3,6 +3,7 @@
 Everything streams: a reader holds one block of a file (at most 16 MiB) at a time.
 """
 
+import codecs
 import gzip
 import json
 import os
@@ -137,6 +138,8 @@ def _read_table(path, columns, delimiter, quoted, header=None):
     )
     line = 0 if header else 1
     try:
+        with _open(path) as file:  # pyarrow's own complaints of bytes that are no text say little
+            codecs.getincrementaldecoder("utf-8")().decode(file.read(_BLOCK_BYTES))
         with _open(path) as file:
             names = pyarrow.csv.open_csv(file, read, parse).schema.names
         present = [name for name in columns.values() if name in names]
@@ -153,6 +156,8 @@ def _read_table(path, columns, delimiter, quoted, header=None):
                 for row in batch.to_pylist():
                     line += 1
                     yield line, row
+    except UnicodeDecodeError:
+        raise _not_utf8(path) from None
     except pyarrow.ArrowInvalid as error:
         raise _table_error(path, error, invalid, quoted) from None
     except (OSError, EOFError) as error:
