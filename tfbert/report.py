@@ -168,7 +168,9 @@ def _run_verdict(metric, results):
         text += f" It replaces {results['restarts']} failed run{'s' * (results['restarts'] > 1)} in this folder."
     text += " One run with one seed: another seed scores differently."
     warnings = "".join(f"<li>{html.escape(warning)}</li>" for warning in results["warnings"])
-    return _verdict(text + (f"<ul>{warnings}</ul>" if warnings else ""), bad=bool(results["failed"]))
+    if warnings:
+        text += f"{'' if results['failed'] else ' Warnings on the way, which it got over:'}<ul>{warnings}</ul>"
+    return _verdict(text, bad=bool(results["failed"]))
 
 
 def _sweep_verdict(metric, groups):

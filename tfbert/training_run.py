@@ -240,8 +240,8 @@ class TrainingRun:
         self._warn(step, part_norms(self._optimizer.gradient_norms()), outputs, found)
 
     def _warn(self, step, norms, *what):
-        for warning in self._health.look(norms, self._best.get("dev"), *what) if self._health else ():
-            self._log.say(f"Warning, step {step}: {warning}")
+        for warning in self._health.look(step, norms, self._best.get("dev"), *what) if self._health else ():
+            self._log.say(f"Warning: {warning}")
 
     def _keep(self, step, dev_scores=None):
         self._best = {"step": step, **({"dev": dev_scores} if dev_scores else {})}

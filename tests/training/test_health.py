@@ -66,16 +66,18 @@ def test_warnings_name_the_likely_cause_once(settings, cause):
     good, bad = {"embeddings": 0.1, "layer 0": 0.2, "head": 0.3}, {"embeddings": 1e-5, "layer 0": 1e-4, "head": 0.3}
     assert vanished({"embeddings": 0.0, "layer 0": 0.1, "head": 0.2}) == []  # not unfrozen yet
     assert vanished(good) == [] and vanished(bad) == ["embeddings", "layer 0"]
-    assert health.look(good) == []
-    assert health.look(good, None, ONE_CLASS, {"accuracy": 4 / 6}) == [
-        f"Every dev text gets the same answer. Likely cause: {cause}"
+    assert health.look(7, good) == []
+    assert health.look(7, good, None, ONE_CLASS, {"accuracy": 4 / 6}) == [
+        f"Step 7: every dev text gets the same answer. Likely cause: {cause}"
     ]
     assert not health.hopeless({"accuracy": 4 / 6}, 0.3) and health.hopeless({"accuracy": 4 / 6}, 0.5)
-    assert health.look(bad, {"accuracy": 5 / 6}) == []  # all is learnt
-    (warning,) = health.look(bad, {"accuracy": 4 / 6}, ONE_CLASS, {"accuracy": 4 / 6})
-    assert warning.startswith("The gradients of embeddings to layer 0 have vanished") and warning.endswith(cause)
+    assert health.look(7, bad, {"accuracy": 5 / 6}) == []  # all is learnt
+    (warning,) = health.look(7, bad, {"accuracy": 4 / 6}, ONE_CLASS, {"accuracy": 4 / 6})
+    assert warning.startswith("Step 7: the gradients of embeddings to layer 0 have vanished") and warning.endswith(
+        cause
+    )
     assert health.hopeless({"accuracy": 4 / 6}, 0.3) and not health.hopeless({"accuracy": 5 / 6}, 0.9)
-    assert health.look(bad) == []
+    assert health.look(7, bad) == []
 
 
 def test_part_norms(tiny):
@@ -108,7 +110,7 @@ def test_a_run_that_fails_is_marked_stopped_and_counted(flags, tmp_path):
     assert results["failed"].startswith("accuracy on dev is") and results["steps"] < 40
     assert f"Stopped at step {results['steps']}: it fails: accuracy on dev is" in result.stdout
     assert results["warnings"] and "no bias correction" in results["warnings"][0]
-    assert "Warning, step" in result.stdout and "restarts" not in results
+    assert "Warning: Step" in result.stdout and "restarts" not in results
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert all(0 < line["majority_share"] <= 1 for line in lines)
     assert {"gradient_norm/embeddings", "gradient_norm/layer 1", "gradient_norm/head"} <= lines[0].keys()

@@ -51,10 +51,11 @@ class RunHealth:
         shown = "undefined" if score is None else f"{score:.4f}"
         return f"{self._metric} on dev is {shown}, no better than {baseline:.4f}, that of one answer to every text"
 
-    def look(self, norms, best=None, outputs=None, dev_scores=None):
+    def look(self, step, norms, best=None, outputs=None, dev_scores=None):
         """Looks at a run; returns new warnings, each kind once.
 
         Args:
+            step: int.
             norms: dict of float. The gradient norm of each part of the model, from the bottom up. They say nothing of a
                 run that is better than a guess: gradients vanish too where all is learnt.
             best: dict. The best dev scores so far, if there was an evaluation.
@@ -68,11 +69,11 @@ class RunHealth:
         weak = vanished(norms)
         if weak and (not best or self.failed(best)):
             found["vanished gradients"] = (
-                f"The gradients of {weak[0]}{' to ' + weak[-1] if weak[1:] else ''} have vanished: they are under "
-                f"{VANISHED:g} of the head's. Likely cause: {self._cause()}."
+                f"Step {step}: the gradients of {weak[0]}{' to ' + weak[-1] if weak[1:] else ''} have vanished: they are "
+                f"under {VANISHED:g} of the head's. Likely cause: {self._cause()}."
             )
         if outputs is not None and majority_share(self._task, outputs) >= ONE_CLASS and self.failed(dev_scores):
-            found["one class"] = f"Every dev text gets the same answer. Likely cause: {self._cause()}."
+            found["one class"] = f"Step {step}: every dev text gets the same answer. Likely cause: {self._cause()}."
         new = {kind: text for kind, text in found.items() if kind not in self.warnings}
         self.warnings |= new
         return list(new.values())
