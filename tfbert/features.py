@@ -1,6 +1,6 @@
 """Vectors of texts, for other uses than tfbert's own heads: from Python, or from a file of any size."""
 
-import collections
+import functools
 import io
 import tempfile
 
@@ -8,13 +8,10 @@ import numpy as np
 
 from tfbert.data.windows import LongText
 from tfbert.errors import InputError
-from tfbert.files import write_whole
 from tfbert.models.pooling import Pooling, WindowMerge
 from tfbert.models.pretraining_model import PretrainingModel
 from tfbert.models.text_model import TextModel, VectorModel
-from tfbert.predict import outputs_in_chunks, outputs_of
-from tfbert.training.evaluation import Evaluator
-from tfbert.training.strategy import is_chief
+from tfbert.predict import outputs_of, write_outputs
 
 _BLOCK = 2**24
 
@@ -86,20 +83,9 @@ def write_features(model, examples, path, batch_size, strategy=None, xla=False):
     Returns:
         int. How many examples there were.
     """
-    evaluator, count = Evaluator(model, strategy, xla), 0
     format_blocks = _npy_blocks if path.endswith(".npy") else _parquet_blocks
-
-    def chunks():
-        nonlocal count
-        for chunk, vectors in outputs_in_chunks(evaluator, examples, batch_size, progress=True):
-            count += len(chunk)
-            yield chunk, np.ascontiguousarray(vectors, np.float32)
-
-    if is_chief(evaluator.strategy):
-        write_whole(path, format_blocks(chunks(), model.width))
-    else:
-        collections.deque(chunks(), maxlen=0)  # the chief needs the others' part
-    return count
+    blocks = functools.partial(format_blocks, width=model.width)
+    return write_outputs(model, examples, path, batch_size, blocks, strategy, xla)
 
 
 def _npy_blocks(chunks, width):
@@ -108,7 +94,7 @@ def _npy_blocks(chunks, width):
     with tempfile.TemporaryFile() as rows:
         for _, vectors in chunks:
             count += len(vectors)
-            rows.write(vectors.tobytes())
+            rows.write(np.ascontiguousarray(vectors, np.float32).tobytes())
         header = io.BytesIO()
         about = {"descr": "<f4", "fortran_order": False, "shape": (count, width)}
         np.lib.format.write_array_header_1_0(header, about)
@@ -124,7 +110,11 @@ def _parquet_blocks(chunks, width):
     writer = None
     with tempfile.TemporaryFile() as file:
         for examples, vectors in chunks:
-            columns = {"vector": pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(vectors.reshape(-1)), width)}
+            columns = {
+                "vector": pyarrow.FixedSizeListArray.from_arrays(
+                    pyarrow.array(vectors.astype(np.float32).reshape(-1)), width
+                )
+            }
             if "id" in examples[0]:
                 columns = {"id": pyarrow.array([str(example["id"]) for example in examples])} | columns
             table = pyarrow.table(columns)

@@ -99,18 +99,41 @@ def predict_file(model, examples, path, batch_size, strategy=None, xla=False):
     Returns:
         int. How many examples there were.
     """
+
+    def blocks(chunks):
+        return (_lines(chunk, model.task.predictions(outputs)) for chunk, outputs in chunks)
+
+    return write_outputs(model, examples, path, batch_size, blocks, strategy, xla)
+
+
+def write_outputs(model, examples, path, batch_size, format_blocks, strategy=None, xla=False):
+    """Writes what a model says of each example, in order, to a file.
+
+    Args:
+        model: TextModel or VectorModel.
+        examples: iterable of dict, as `read_examples` yields them.
+        path: str. Written whole or not at all. Of several workers, all of which compute together, only the chief
+            writes.
+        batch_size: int. Examples of a step, over all devices; changes speed only.
+        format_blocks: callable (iterator of (some examples, np.float32 [n, width])) -> iterator of bytes.
+        strategy: tf.distribute.Strategy or None.
+        xla: bool. Compile the forward pass.
+
+    Returns:
+        int. How many examples there were.
+    """
     evaluator, count = Evaluator(model, strategy, xla), 0
 
-    def blocks():
+    def chunks():
         nonlocal count
         for chunk, outputs in outputs_in_chunks(evaluator, examples, batch_size, progress=True):
             count += len(chunk)
-            yield _lines(chunk, model.task.predictions(outputs))
+            yield chunk, outputs
 
     if is_chief(evaluator.strategy):
-        write_whole(path, blocks())
+        write_whole(path, format_blocks(chunks()))
     else:
-        collections.deque(blocks(), maxlen=0)  # the chief needs the others' part
+        collections.deque(chunks(), maxlen=0)  # the chief needs the others' part
     return count
 
 

@@ -69,8 +69,8 @@ class RunHealth:
         weak = vanished(norms)
         if weak and (not best or self.failed(best)):
             found["vanished gradients"] = (
-                f"Step {step}: the gradients of {weak[0]}{' to ' + weak[-1] if weak[1:] else ''} have vanished: they are "
-                f"under {VANISHED:g} of the head's. Likely cause: {self._cause()}."
+                f"Step {step}: the gradients of {weak[0]}{' to ' + weak[-1] if weak[1:] else ''} have vanished: they "
+                f"are under {VANISHED:g} of the head's. Likely cause: {self._cause()}."
             )
         if outputs is not None and majority_share(self._task, outputs) >= ONE_CLASS and self.failed(dev_scores):
             found["one class"] = f"Step {step}: every dev text gets the same answer. Likely cause: {self._cause()}."
