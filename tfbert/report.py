@@ -157,9 +157,8 @@ def read_metrics(folder):
 def _run_verdict(metric, results):
     if "dev" not in results:
         return _verdict("Trained without a dev file: nothing here tells how good it is.", bad=True)
-    text = (
-        f"{metric} on dev: <b>{results['dev'][metric]:.4f}</b>, from step {results['best_step']} of {results['steps']}."
-    )
+    score = f"{results['dev'][metric]:.4f}" if metric in results["dev"] else "undefined"
+    text = f"{metric} on dev: <b>{score}</b>, from step {results['best_step']} of {results['steps']}."
     if results["failed"]:
         text = f"<b>This run has failed</b>: {html.escape(results['failed'])}."
     elif metric in results["baseline"]:

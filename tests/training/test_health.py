@@ -118,3 +118,16 @@ def test_a_run_that_fails_is_marked_stopped_and_counted(flags, tmp_path):
     results = json.loads((tmp_path / "eval_results.json").read_text())
     assert results["restarts"] == 1 and results["steps"] == 40
     assert "It replaces 1 failed run in this folder." in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_a_score_that_is_undefined(tiny, tmp_path):
+    """All dev numbers are the same: nothing correlates with them."""
+    for split, numbers in (("train", "123412341234"), ("dev", "2222")):
+        rows = "".join(f"the printer {number}\t{number}\n" for number in numbers)
+        (tmp_path / f"{split}.tsv").write_text("text\tlabel\n" + rows)
+    flags = [f"--{split}_file={tmp_path}/{split}.tsv" for split in ("train", "dev")]
+    command(f"--preset={tiny}", "--task=regression", *flags, "--max_seq_length=16", "--max_steps=4",
+            "--evaluations=2", f"--output_dir={tmp_path}/out", check=0)  # fmt: skip
+    results = json.loads((tmp_path / "out" / "eval_results.json").read_text())
+    assert "pearson" not in results["dev"] and "is undefined" in results["failed"]
+    assert "This run has failed" in (tmp_path / "out" / "report.html").read_text("utf-8")
