@@ -188,6 +188,16 @@ def test_mode(tiny, tmp_path, monkeypatch, capsys):
     assert "60000" in describe(found) and "--train_batch_size=16, more" in refusal(found)
 
 
+@compiles
+def test_further_pretraining_compiles(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(search_module, "MOST_EXAMPLES", 8)
+    texts = [text or "empty" for text in random_texts(60)]
+    (tmp_path / "corpus.txt").write_text("\n\n".join("\n".join(texts[i : i + 10]) for i in range(0, 60, 10)), "utf-8")
+    settings = {"mode": "preflight", "task": "masked_lm", "preset": tiny, "train_file": str(tmp_path / "corpus.txt"),
+                "max_seq_length": 32, "max_predictions_per_seq": 4, "train_batch_size": 8}  # fmt: skip
+    assert run(load_config(**settings, topology="v5e-1", output_dir=str(tmp_path / "out")))["would_run"]
+
+
 def test_without_the_extra(tiny, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"jax is not installed: pip install tfbert\[preflight\]"):

@@ -112,13 +112,12 @@ def test_kill_9_changes_nothing(flags, tmp_path, devices):
 
 
 def test_compiled_and_accumulated_runs_agree(flags, tmp_path):
-    """Without dropout: one device, two with three parts a step, and XLA give the same losses."""
+    """Without dropout: one device, two with three parts a step, XLA, and two workers give the same losses."""
     found = []
-    layouts = (), ("--virtual_devices=2", "--gradient_accumulation_steps=3"), ("--xla=on",)
-    for number, options in enumerate(layouts):
+    layouts = (1,), (1, "--virtual_devices=2", "--gradient_accumulation_steps=3"), (1, "--xla=on"), (2,)
+    for number, (count, *options) in enumerate(layouts):
         output = tmp_path / str(number)
-        command(*flags, f"--output_dir={output}", "--max_steps=6", "--save_summary_steps=2", "--dropout=0", *options,
-                check=0)  # fmt: skip
+        finish(workers([*flags, "--max_steps=6", "--save_summary_steps=2", "--dropout=0", *options], output, count))
         lines = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
         found.append([line["loss"] for line in lines])
     for other in found[1:]:
