@@ -61,7 +61,7 @@ def small_run(
     weighted=False,
     remat=False,
 ):
-    """Trains the tiny model on 61 rows, batch 16: clipping bites, tokens repeat, an epoch's last batch is short.
+    """Trains the tiny model on 61 rows, batch 32: clipping bites, tokens repeat, an epoch's last batch is short.
 
     `weighted`: the examples of one class count threefold.
     `techniques`: new top layer and pooler, prior decay, gradual unfreezing, averages, frozen positions, smoothing.
@@ -91,7 +91,7 @@ def small_run(
     texts = random_texts(61)
     rows = rows_of(texts, labels=["yes" if "printer" in text else "no" for text in texts])
     examples = tokenize_examples(rows, model.tokenizer, 32, model.task.encode_label)
-    dataset = (Weighted if weighted else ExampleDataset)(examples, 16, 32, shuffle=True, seed=data_seed)
+    dataset = (Weighted if weighted else ExampleDataset)(examples, 32, 32, shuffle=True, seed=data_seed)
     start = [v.numpy() for v in model.trainable_variables]
     losses = train(model, dataset, optimizer, strategy, steps=steps, accumulation=accumulation,
                    steps_per_loop=steps_per_loop, xla=xla, data_seed=data_seed)  # fmt: skip

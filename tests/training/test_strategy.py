@@ -16,10 +16,10 @@ from tfbert.tpu.variables import tpu_variables
 
 @pytest.fixture(scope="module")
 def flags(tiny, tmp_path_factory):
-    """61 rows in batches of 16: every epoch's last batch is short; clipping bites, tokens repeat; no dropout."""
+    """61 rows in batches of 32: every epoch's last batch is short; clipping bites, tokens repeat; no dropout."""
     folder = tmp_path_factory.mktemp("data")
     return [f"--preset={tiny}", *file_flags(folder), "--dropout=0",
-            "--max_seq_length=32", "--train_batch_size=16", "--learning_rate=3e-3", "--max_steps=30",
+            "--max_seq_length=32", "--train_batch_size=32", "--learning_rate=3e-3", "--max_steps=30",
             "--max_grad_norm=0.5", "--layer_lr_decay=0.9", "--save_summary_steps=1",
             "--save_checkpoints_steps=30"]  # fmt: skip
 
@@ -43,7 +43,7 @@ def test_two_workers_equal_one_device(flags, one_device, tiny, tmp_path):
         [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
         for folder in (tmp_path / "two", one_device)
     )
-    assert len(lines) == len(expected) == 30 + 8
+    assert len(lines) == len(expected) == 30 + 15
     for line, other in zip(lines, expected):
         assert line == pytest.approx(other, abs=1e-5)
     start = load_file(f"{tiny}/model.safetensors")
