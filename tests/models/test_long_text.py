@@ -18,7 +18,7 @@ from tfbert import (
     save_model,
     train,
 )
-from tfbert.data.dataset import ExampleDataset
+from tfbert.data.dataset import ExampleBatches, ExampleDataset
 from tfbert.data.tokenized import tokenize_examples
 from tfbert.models.pooling import WindowMerge
 from tfbert.training.evaluation import Evaluator
@@ -43,7 +43,7 @@ def dataset_of(model, count=13, batch_size=4, shuffle=False, static_shapes=False
     label = TASK_LABELS[model.task.name][1]
     rows = rows_of(random_texts(count, longest=40), labels=[label(number) for number in range(count)])
     examples = tokenize_examples(rows, model.tokenizer, LENGTH, model.task.encode_label, model.long_text)
-    return ExampleDataset(examples, batch_size, LENGTH, shuffle, 0, static_shapes)
+    return ExampleBatches(examples, batch_size, LENGTH, shuffle, 0, static_shapes)
 
 
 @pytest.mark.parametrize("merge", ["mean", "max", "attention"])
@@ -84,7 +84,7 @@ def test_a_document_is_the_mean_of_its_windows(tiny):
     features = next(iter(ExampleDataset(alone, 3, LENGTH, False, 0)))[0]
     vectors = model.pool(features, encoder=model.encoder).numpy()
     outputs = Evaluator(model).outputs(
-        ExampleDataset(
+        ExampleBatches(
             tokenize_examples(rows_of([" ".join(words), parts[0]]), model.tokenizer, LENGTH, None, model.long_text),
             2,
             LENGTH,

@@ -19,7 +19,7 @@ from tfbert import (
     save_model,
     train,
 )
-from tfbert.data.dataset import ExampleDataset
+from tfbert.data.dataset import ExampleBatches, ExampleDataset
 from tfbert.data.tokenized import tokenize_examples
 from tfbert.models.pooling import POOLINGS, Pooling
 
@@ -81,7 +81,7 @@ def test_a_deeper_head_trains_and_survives_saving(tiny, tmp_path, name):
     model = build_model(load_encoder(tiny, dropout=0.0), TASKS["classification"](["no", "yes"]), pooling=name,
                         max_seq_length=24, head_layers=(8, 6), head_activation="gelu")  # fmt: skip
     rows = rows_of(random_texts(16), labels=["no", "yes"] * 8)
-    dataset = ExampleDataset(tokenize_examples(rows, model.tokenizer, 24, model.task.encode_label), 8, 24, True, 0)
+    dataset = ExampleBatches(tokenize_examples(rows, model.tokenizer, 24, model.task.encode_label), 8, 24, True, 0)
     before = {v.path: v.numpy() for v in model.trainable_variables}
     train(model, dataset, AdamWeightDecay(1e-3), steps=3)
     still = [v.path for v in model.trainable_variables if np.array_equal(v.numpy(), before[v.path])]

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import random_texts, rows_of
 from tfbert import TASKS, AdamWeightDecay, InputError, build_model, load_encoder, train
-from tfbert.data.dataset import ExampleDataset
+from tfbert.data.dataset import ExampleBatches
 from tfbert.data.tokenized import tokenize_examples
 from tfbert.training.checkpoints import Checkpoints, check_disk
 
@@ -25,7 +25,7 @@ def parts(folder, seed=0):
 def dataset_for(model):
     rows = rows_of(random_texts(40), labels=["no", "yes"] * 20)
     examples = tokenize_examples(rows, model.tokenizer, 32, model.task.encode_label)
-    return ExampleDataset(examples, 8, 32, shuffle=True, seed=0)
+    return ExampleBatches(examples, 8, 32, shuffle=True, seed=0)
 
 
 def all_values(model, optimizer):

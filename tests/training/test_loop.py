@@ -21,7 +21,7 @@ from tfbert import (
     reinitialize,
     train,
 )
-from tfbert.data.dataset import ExampleDataset
+from tfbert.data.dataset import ExampleBatches
 from tfbert.data.sources import read_examples
 from tfbert.data.tokenized import tokenize_examples
 from tfbert.optim.multipliers import freeze, gradual_unfreezing, pretrained
@@ -39,7 +39,7 @@ def test_loss_curve_equals_torch_and_hugging_face(minilm, shared):
     rows = read_examples(str(shared / "data" / "mrpc" / "train.jsonl"), "text_a", "text_b", "label",
                          limit=golden["steps"] * golden["batch_size"])  # fmt: skip
     examples = tokenize_examples(rows, model.tokenizer, 128, model.task.encode_label)
-    dataset = ExampleDataset(examples, golden["batch_size"], 128, shuffle=False, seed=0)
+    dataset = ExampleBatches(examples, golden["batch_size"], 128, shuffle=False, seed=0)
     schedule = linear_warmup(golden["learning_rate"], golden["steps"], golden["warmup_steps"])
     losses = train(model, dataset, AdamWeightDecay(schedule), epochs=1)
     np.testing.assert_allclose(losses, golden["losses"], atol=1e-3)
@@ -91,17 +91,17 @@ def small_run(
     texts = random_texts(61)
     rows = rows_of(texts, labels=["yes" if "printer" in text else "no" for text in texts])
     examples = tokenize_examples(rows, model.tokenizer, 32, model.task.encode_label)
-    dataset = (Weighted if weighted else ExampleDataset)(examples, 32, 32, shuffle=True, seed=data_seed)
+    dataset = (Weighted if weighted else ExampleBatches)(examples, 32, 32, shuffle=True, seed=data_seed)
     start = [v.numpy() for v in model.trainable_variables]
     losses = train(model, dataset, optimizer, strategy, steps=steps, accumulation=accumulation,
                    steps_per_loop=steps_per_loop, xla=xla, data_seed=data_seed)  # fmt: skip
-    dev = ExampleDataset(examples, 7, 32, shuffle=False, seed=0)
+    dev = ExampleBatches(examples, 7, 32, shuffle=False, seed=0)
     with optimizer.averaged():
         scores = Evaluator(model, strategy, xla).evaluate(dev)
         return losses, scores, start, [v.numpy() for v in model.trainable_variables]
 
 
-class Weighted(ExampleDataset):
+class Weighted(ExampleBatches):
     """The same batches, the examples of the second class counting threefold."""
 
     def with_shapes(self, static_shapes, windows_per_step=None):
@@ -200,7 +200,7 @@ def test_no_backward_pass_below_the_lowest_trained_layer(tiny, frozen, products,
     loop = TrainingLoop(model, AdamWeightDecay(1e-3, lr_multipliers=freeze(model.encoder, **frozen)))
     rows = rows_of(random_texts(16), labels=["no", "yes"] * 8)
     examples = tokenize_examples(rows, model.tokenizer, 32, model.task.encode_label)
-    batches = loop.batches(ExampleDataset(examples, 16, 32, False, 0), 1)
+    batches = loop.batches(ExampleBatches(examples, 16, 32, False, 0), 1)
     graph = loop._run.get_concrete_function(batches, tf.constant(1)).graph.as_graph_def()
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
     kinds = [node.op for node in nodes]
@@ -216,7 +216,7 @@ def test_evaluation_is_the_same_for_any_batch_size_and_device_count(tiny):
         with strategy.scope():
             model = build_model(load_encoder(tiny), TASKS["classification"](["no", "yes"]), max_seq_length=32)
         examples = tokenize_examples(rows, model.tokenizer, 32, model.task.encode_label)
-        dataset = ExampleDataset(examples, batch_size, 32, shuffle=False, seed=0)
+        dataset = ExampleBatches(examples, batch_size, 32, shuffle=False, seed=0)
         outputs.append(Evaluator(model, strategy, steps_per_loop=3).outputs(dataset))
     assert outputs[0].shape == (53, 2)
     for other in outputs[1:]:
@@ -234,7 +234,7 @@ def test_events_come_at_their_steps(tiny_model):
     seen = []
     events = [(4, lambda step: seen.append(("a", step))), (6, lambda step: seen.append(("b", step)))]
     loops = []
-    train(tiny_model, ExampleDataset(examples, 4, 32, True, 0), AdamWeightDecay(1e-4), steps=10, steps_per_loop=5,
+    train(tiny_model, ExampleBatches(examples, 4, 32, True, 0), AdamWeightDecay(1e-4), steps=10, steps_per_loop=5,
           events=events, on_loop=lambda step, losses: loops.append((step, len(losses))))  # fmt: skip
     assert seen == [("a", 4), ("b", 6), ("a", 8), ("a", 10), ("b", 10)]
     assert loops == [(4, 4), (6, 2), (8, 2), (10, 2)]
@@ -245,7 +245,7 @@ def test_one_trace_for_a_whole_epoch(tiny_model):
     rows = rows_of(random_texts(45), labels=["no", "yes"] * 22 + ["no"])
     examples = tokenize_examples(rows, tiny_model.tokenizer, 32, tiny_model.task.encode_label)
     for xla in (False, True):
-        dataset = ExampleDataset(examples, 8, 32, True, 0).with_shapes(static_shapes=xla)
+        dataset = ExampleBatches(examples, 8, 32, True, 0).with_shapes(static_shapes=xla)
         loop = TrainingLoop(tiny_model, AdamWeightDecay(1e-4), xla=xla)
         batches = loop.batches(dataset, 12)
         for steps in (1, 1, 5, 5):
@@ -264,7 +264,7 @@ def test_evaluation_is_traced_once_for_all_data_sets(tiny_model, xla):
     evaluator = Evaluator(tiny_model, xla=xla, steps_per_loop=3)
     for count in (29, 8, 53):
         examples = tokenize_examples(rows_of(random_texts(count)), tiny_model.tokenizer, 32)
-        assert len(evaluator.outputs(ExampleDataset(examples, 8, 32, shuffle=False, seed=0))) == count
+        assert len(evaluator.outputs(ExampleBatches(examples, 8, 32, shuffle=False, seed=0))) == count
     # The number of rows is free where rows are packed; under XLA every batch has one shape.
     assert evaluator._run.experimental_get_tracing_count() == 1
     if xla:
@@ -274,6 +274,6 @@ def test_evaluation_is_traced_once_for_all_data_sets(tiny_model, xla):
 def test_no_text_and_no_free_shape_reaches_the_device(tiny_model):
     examples = tokenize_examples(rows_of(random_texts(21), labels=["no", "yes", "no"] * 7), tiny_model.tokenizer, 32,
                                  tiny_model.task.encode_label)  # fmt: skip
-    dataset = ExampleDataset(examples, 8, 32, True, 0).with_shapes(static_shapes=True)
+    dataset = ExampleBatches(examples, 8, 32, True, 0).with_shapes(static_shapes=True)
     for spec in tf.nest.flatten(dataset.shares(0, 3, parts=2).element_spec):
         assert spec.shape.is_fully_defined() and spec.dtype in (tf.int32, tf.int64, tf.float32)
