@@ -9,7 +9,7 @@ from scipy.special import softmax
 from tests.conftest import random_texts
 from tests.reference.bert import bert
 from tfbert import TASKS, InputError, build_pretraining_model, extract_features, fill_mask, load_encoder, save_model
-from tfbert.data.documents import tokenize_documents
+from tfbert.data.documents import keep_sentences, tokenized_chunks
 from tfbert.data.segments import SegmentExamples
 from tfbert.fill_mask import sample_predictions
 from tfbert.models.tensors import encoder_tensors
@@ -68,8 +68,8 @@ def test_mistakes(model, tiny_model):
 
 
 def test_samples_hide_whole_words(model):
-    documents = tokenize_documents(
-        [["the printer is down", "thanks , zebra !"], ["please", "not my account"]], model.tokenizer
+    documents = keep_sentences(
+        tokenized_chunks([["the printer is down", "thanks , zebra !"], ["please", "not my account"]], model.tokenizer)
     )
     examples = SegmentExamples(documents, model.tokenizer, 24)
     samples = sample_predictions(model, examples)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tests.conftest import random_texts, tiny_vocabulary
 from tfbert.data import corpus_cache
 from tfbert.data.corpus_cache import cached_sentences, corpus_key
-from tfbert.data.documents import tokenize_documents, tokenized_chunks
+from tfbert.data.documents import keep_sentences, tokenized_chunks
 from tfbert.data.tokenizer import BertTokenizer
 
 TOKENIZER = BertTokenizer(tiny_vocabulary(), True)
@@ -39,7 +39,7 @@ def cached(tmp_path, chunks):
 
 def test_the_second_run_reads_what_the_first_wrote(tmp_path, made):
     calls, chunks = made
-    expected = tokenize_documents(DOCUMENTS, TOKENIZER)
+    expected = keep_sentences(tokenized_chunks(DOCUMENTS, TOKENIZER))
     for _ in range(2):
         found = cached(tmp_path, chunks)
         assert found.fingerprint == expected.fingerprint and (found.labels == expected.labels).all()
@@ -76,7 +76,7 @@ def test_a_run_that_broke_off_leaves_no_corpus(tmp_path, made):
     with pytest.raises(KeyboardInterrupt):
         cached(tmp_path, broken)
     assert "about.json" not in os.listdir(folder_of(tmp_path))
-    expected = tokenize_documents(DOCUMENTS, TOKENIZER).fingerprint
+    expected = keep_sentences(tokenized_chunks(DOCUMENTS, TOKENIZER)).fingerprint
     assert cached(tmp_path, chunks).fingerprint == cached(tmp_path, chunks).fingerprint == expected
     assert len(calls) == 2
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tests.conftest import tiny_vocabulary
 from tfbert import InputError
-from tfbert.data.documents import read_documents, split_sentences, tokenize_documents
+from tfbert.data.documents import keep_sentences, read_documents, split_sentences, tokenized_chunks
 from tfbert.data.segments import NEXT, RANDOM, SegmentExamples
 from tfbert.data.sources import read_examples
 from tfbert.data.tokenizer import BertTokenizer, read_vocabulary
@@ -23,7 +23,7 @@ def gutenberg(shared):
     """(tokenizer, TokenizedExamples) of 18 chapters."""
     tokenizer = BertTokenizer(read_vocabulary(shared / "data" / "vocab" / "bert-base-uncased-vocab.txt"), True)
     rows = read_examples(str(shared / "data" / "corpus_gutenberg" / "dev.txt"))
-    return tokenizer, tokenize_documents(read_documents(rows), tokenizer)
+    return tokenizer, keep_sentences(tokenized_chunks(read_documents(rows), tokenizer))
 
 
 def documents_of(path):
@@ -83,7 +83,7 @@ def test_next_sentence_labels_against_the_documents(gutenberg):
 @pytest.fixture(scope="module")
 def letters():
     """Forty documents of 3,000 sentences of one piece each, with which every window can have just the right length."""
-    return tokenize_documents([["a"] * 3000] * 40, TINY)
+    return keep_sentences(tokenized_chunks([["a"] * 3000] * 40, TINY))
 
 
 def test_shares_of_pairs(letters):
@@ -143,7 +143,7 @@ def test_a_file_in_place_of_memory_changes_nothing(gutenberg, shared, monkeypatc
     monkeypatch.setattr("tfbert.data.tokenized._MEMORY_BYTES", 10_000)
     tokenizer, documents = gutenberg
     rows = read_examples(str(shared / "data" / "corpus_gutenberg" / "dev.txt"))
-    from_file = tokenize_documents(read_documents(rows), tokenizer)
+    from_file = keep_sentences(tokenized_chunks(read_documents(rows), tokenizer))
     one, other = (SegmentExamples(source, tokenizer, LENGTH) for source in (documents, from_file))
     assert one.fingerprint == other.fingerprint
     numbers = tf.constant([5, 900, 17], tf.int64)
@@ -156,11 +156,11 @@ def test_a_file_in_place_of_memory_changes_nothing(gutenberg, shared, monkeypatc
 )
 def test_too_little_text(documents, message):
     with pytest.raises(InputError, match=message):
-        SegmentExamples(tokenize_documents(documents, TINY), TINY, LENGTH)
+        SegmentExamples(keep_sentences(tokenized_chunks(documents, TINY)), TINY, LENGTH)
 
 
 def test_two_short_documents():
-    documents = tokenize_documents([["the printer", "is down"], ["my account"]], TINY)
+    documents = keep_sentences(tokenized_chunks([["the printer", "is down"], ["my account"]], TINY))
     segments = SegmentExamples(documents, TINY, LENGTH, short_share=0.0)
     words = {tuple(row) for row in segments.windows(tf.range(segments.size, dtype=tf.int64))[0].to_list()}
     assert all(row[0] == TINY.cls_id and row.count(TINY.sep_id) == 2 for row in words)

@@ -45,7 +45,7 @@ def cached_sentences(folder, key, chunks):
         chunks: callable returning what `tokenized_chunks` yields; called where there is nothing to be reused.
 
     Returns:
-        TokenizedExamples, as `tokenize_documents` returns them.
+        TokenizedExamples, as `keep_sentences` returns them.
     """
     folder = os.path.join(folder, "corpora", key)
     path = os.path.join(folder, _ABOUT)

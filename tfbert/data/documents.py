@@ -6,7 +6,7 @@ import re
 import numpy as np
 import tensorflow as tf
 
-from tfbert.data.tokenized import TokenizedExamples
+from tfbert.data.tokenized import TokenizedExamples, map_texts
 from tfbert.errors import InputError
 
 _CHUNK = 1024
@@ -49,12 +49,39 @@ def split_sentences(text):
     return [sentence.strip() for sentence in sentences if sentence.strip()]
 
 
-def tokenize_documents(documents, tokenizer):
+def tokenized_chunks(documents, tokenizer):
     """Tokenises documents as they are read, on several cores.
 
     Args:
         documents: iterable of list of str.
         tokenizer: BertTokenizer.
+
+    Yields:
+        (pieces int32 [total], lengths int32 [n], documents int32 [n]): of some sentences, without special pieces; the
+        number of each one's document.
+    """
+    numbers = []
+    numbered = ((number, sentence) for number, document in enumerate(documents) for sentence in document)
+
+    def texts():
+        while chunk := list(itertools.islice(numbered, _CHUNK)):
+            numbers.append(np.array([number for number, _ in chunk], np.int32))
+            yield [tokenizer.encoded(sentence) for _, sentence in chunk]
+
+    @tf.autograph.experimental.do_not_convert
+    def tokenized(sentences):
+        pieces = tokenizer(sentences)
+        return pieces.flat_values, tf.cast(pieces.row_lengths(), tf.int32)
+
+    for chunk in map_texts(texts, tokenized, tf.TensorSpec([None], tf.string)):
+        yield *chunk, numbers.pop(0)
+
+
+def keep_sentences(chunks):
+    """Keeps the sentences of `tokenized_chunks`.
+
+    Args:
+        chunks: iterable, as `tokenized_chunks` yields them.
 
     Returns:
         TokenizedExamples: an example is a sentence, without special pieces; its label is the number of its document.
@@ -62,40 +89,6 @@ def tokenize_documents(documents, tokenizer):
     Raises:
         InputError: there is no text.
     """
-    return keep_sentences(tokenized_chunks(documents, tokenizer))
-
-
-def tokenized_chunks(documents, tokenizer):
-    """Yields sentences, many at a time: (pieces int32 [total], lengths int32 [n], their documents int32 [n]).
-
-    Arguments and errors are those of `tokenize_documents`.
-    """
-    numbers, refused = [], []
-    numbered = ((number, sentence) for number, document in enumerate(documents) for sentence in document)
-
-    def texts():
-        try:
-            while chunk := list(itertools.islice(numbered, _CHUNK)):
-                numbers.append(np.array([number for number, _ in chunk], np.int32))
-                yield [tokenizer.encoded(sentence) for _, sentence in chunk]
-        except InputError as error:  # tf.data would wrap it in an error of its own, with its traceback
-            refused.append(error)
-
-    @tf.autograph.experimental.do_not_convert
-    def tokenized(sentences):
-        pieces = tokenizer(sentences)
-        return pieces.flat_values, tf.cast(pieces.row_lengths(), tf.int32)
-
-    found = tf.data.Dataset.from_generator(texts, output_signature=tf.TensorSpec([None], tf.string))
-    found = found.map(tokenized, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
-    for chunk in found.as_numpy_iterator():
-        yield *chunk, numbers.pop(0)
-    if refused:
-        raise refused[0]
-
-
-def keep_sentences(chunks):
-    """Returns what `tokenize_documents` does, from the chunks of `tokenized_chunks`."""
     numbers = []
 
     def sentences():

@@ -23,7 +23,7 @@ class SegmentExamples:
         cut_share: float. Share of the windows that lost pieces.
         fingerprint: str. A hash of all windows and labels, in order.
         spans: np.int64 [size, 2, 2]. Of both segments: their first piece among those of all documents, their length.
-        documents: TokenizedExamples, from `tokenize_documents`.
+        documents: TokenizedExamples, from `keep_sentences`.
         next_sentence: bool. Whether there are second segments.
     """
 
@@ -33,7 +33,7 @@ class SegmentExamples:
         """Says where each window begins and ends; see `next_sentence_pairs` and `filled_segments`.
 
         Args:
-            documents: TokenizedExamples, from `tokenize_documents`.
+            documents: TokenizedExamples, from `keep_sentences`.
             tokenizer: BertTokenizer.
             max_seq_length: int. The longest window, special pieces included.
             next_sentence: bool. Pairs, or single stretches.

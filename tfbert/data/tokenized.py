@@ -134,33 +134,50 @@ def tokenize_examples(examples, tokenizer, max_seq_length, encode_label=None, lo
     Returns:
         TokenizedExamples.
     """
-    labels, refused = [], []
+    labels = []
     examples = iter(examples)
     example = next(examples)
     sides = ("text", "text_pair") if "text_pair" in example else ("text",)
     examples = itertools.chain([example], examples)
 
     def texts():
-        try:
-            while chunk := _next_chunk(examples, sides):
-                if encode_label:
-                    labels.append(np.stack([encode_label(row["label"], row["where"]) for row in chunk]))
-                yield tuple([tokenizer.encoded(row[side]) for row in chunk] for side in sides)
-        except InputError as error:  # tf.data would wrap it in an error of its own, with its traceback
-            refused.append(error)
-
-    def windows():
-        yield from chunks.as_numpy_iterator()
-        if refused:
-            raise refused[0]
+        while chunk := _next_chunk(examples, sides):
+            if encode_label:
+                labels.append(np.stack([encode_label(row["label"], row["where"]) for row in chunk]))
+            yield tuple([tokenizer.encoded(row[side]) for row in chunk] for side in sides)
 
     made = vars(tokenizer).setdefault("_window_functions", {})  # of train, dev and test, one is traced
     kind = len(sides), max_seq_length, long_text
     if kind not in made:
         made[kind] = _window_function(tokenizer, *kind)
-    chunks = tf.data.Dataset.from_generator(texts, output_signature=made[kind].input_signature)
-    chunks = chunks.map(made[kind], num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
-    return TokenizedExamples(windows(), lambda: np.concatenate(labels) if labels else None, long_text.windows)
+    windows = map_texts(texts, made[kind], made[kind].input_signature)
+    return TokenizedExamples(windows, lambda: np.concatenate(labels) if labels else None, long_text.windows)
+
+
+def map_texts(texts, function, signature):
+    """Yields what TensorFlow makes of texts as they are read, on several cores, in their order.
+
+    Args:
+        texts: callable () -> iterator of what `signature` describes.
+        function: callable on the tensors of one of them.
+        signature: tf.TensorSpec, or tuple of them.
+
+    Raises:
+        InputError: as reading them does.
+    """
+    refused = []
+
+    def read():
+        try:
+            yield from texts()
+        except InputError as error:  # tf.data would wrap it in an error of its own, with its traceback
+            refused.append(error)
+
+    found = tf.data.Dataset.from_generator(read, output_signature=signature)
+    found = found.map(function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
+    yield from found.as_numpy_iterator()
+    if refused:
+        raise refused[0]
 
 
 def windows_of(first, second, tokenizer, max_seq_length, long_text):
