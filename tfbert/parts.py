@@ -213,9 +213,10 @@ def balance_training(config, task, datasets):
         settings.balance,
     )
     datasets["train"] = datasets["train"].with_draws(draws)
-    true = log_prior(task, label_counts(labels, task.outputs), len(labels))
-    counts, rows = (label_counts(labels, task.outputs, draws.rates), draws.size) if draws else (
-        label_counts(labels, task.outputs), len(labels))  # fmt: skip
+    counts, rows = label_counts(labels, task.outputs), len(labels)
+    true = log_prior(task, counts, rows)
+    if draws:
+        counts, rows = label_counts(labels, task.outputs, draws.rates), draws.size
     needs_all = settings.correct_prior or settings.logit_adjustment or settings.class_weights == ("balanced",)
     if needs_all and not counts.all():
         raise InputError(

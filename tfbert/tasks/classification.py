@@ -7,7 +7,7 @@ from keras import ops
 from tfbert.errors import InputError
 from tfbert.tasks import metrics
 from tfbert.tasks.decision import Decision
-from tfbert.tasks.labels import LabelSet, plain_label, sorted_labels
+from tfbert.tasks.labels import LabelSet, answers, plain_label, sorted_labels
 from tfbert.tasks.training_loss import LossOptions
 
 
@@ -111,15 +111,7 @@ class Classification:
 
     def predictions(self, logits):
         """Returns what to tell a reader: float [N, classes] -> list of {"label", "probabilities"}."""
-        probabilities = metrics.softmax(logits)
-        return [
-            {"label": self.labels[number], "probabilities": _named(self.labels, row)}
-            for number, row in zip(self.guesses(logits), probabilities)
-        ]
+        return answers(self, self.guesses(logits), metrics.softmax(logits))
 
     def _threshold(self):
         return self.decision.thresholds and self.decision.thresholds[0]
-
-
-def _named(labels, row):
-    return {str(label): round(float(value), 6) for label, value in zip(labels, row)}

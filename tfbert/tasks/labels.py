@@ -46,3 +46,20 @@ def sorted_labels(labels):
         return sorted(distinct, key=int)
     except ValueError:
         return sorted(distinct, key=str)
+
+
+def answers(task, guesses, probabilities):
+    """Returns what to tell a reader of each example: list of {"label", "probabilities"}.
+
+    Args:
+        task: Classification or Multilabel.
+        guesses: [N] or [N, labels], as the task's `guesses` returns them.
+        probabilities: float [N, labels].
+    """
+    return [
+        {
+            "label": task.decode_label(guess),
+            "probabilities": {str(label): round(float(value), 6) for label, value in zip(task.labels, row)},
+        }
+        for guess, row in zip(guesses, probabilities)
+    ]

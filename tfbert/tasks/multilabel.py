@@ -8,7 +8,7 @@ from tfbert.data.sources import describe
 from tfbert.errors import InputError
 from tfbert.tasks import metrics
 from tfbert.tasks.decision import Decision
-from tfbert.tasks.labels import LabelSet, plain_label, sorted_labels
+from tfbert.tasks.labels import LabelSet, answers, plain_label, sorted_labels
 from tfbert.tasks.training_loss import LossOptions
 
 
@@ -117,13 +117,7 @@ class Multilabel:
 
     def predictions(self, logits):
         """Returns what to tell a reader: float [N, labels] -> list of {"label": [...], "probabilities"}."""
-        return [
-            {
-                "label": [label for label, holds in zip(self.labels, row >= self._thresholds()) if holds],
-                "probabilities": {str(label): round(float(value), 6) for label, value in zip(self.labels, row)},
-            }
-            for row in metrics.sigmoid(logits)
-        ]
+        return answers(self, self.guesses(logits), metrics.sigmoid(logits))
 
     def _thresholds(self):
         return np.array(self.decision.thresholds or [0.5] * self.outputs)
