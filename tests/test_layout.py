@@ -1,6 +1,7 @@
 """The shape of the code: which way imports point, what has a docstring, what a linter says."""
 
 import ast
+import os
 import pathlib
 import subprocess
 import sys
@@ -130,3 +131,17 @@ def test_top_level():
     }
     tracked = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT).stdout.split()
     assert {pathlib.PurePath(path).parts[0] for path in tracked} <= allowed
+
+
+@pytest.mark.parametrize("given,expected", [(None, "1"), ("0", "0")])
+def test_onednn_is_on_unless_the_user_says_otherwise(given, expected):
+    """TensorFlow reads the variable when it is loaded, which importing tfbert must not do."""
+    environment = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
+    environment |= {"TF_ENABLE_ONEDNN_OPTS": given} if given else {}
+    script = (
+        "import os, sys, tfbert\n"
+        "assert 'tensorflow' not in sys.modules\n"
+        "print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, env=environment)
+    assert result.stdout.strip() == expected, result.stderr

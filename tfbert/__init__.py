@@ -1,8 +1,13 @@
 """tfbert: fine-tune BERT with Keras 3 and TensorFlow. The public names, loaded when first used."""
 
 import importlib
+import os
 
 __version__ = "0.1.0"
+
+# On CPUs without AVX-512 TensorFlow leaves oneDNN's kernels off, with which a step takes half the time. It reads this
+# when it is loaded, which importing tfbert does not do.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 _HOME = {
     "AdamWeightDecay": "optim.adam_weight_decay",
