@@ -96,8 +96,9 @@ def results_of(output):
 
 @pytest.mark.parametrize("devices", [2])
 def test_kill_9_changes_nothing(flags, tmp_path, devices):
-    """With dropout, masks that change every epoch, and several epochs."""
-    flags = [*flags, f"--virtual_devices={devices}", "--max_steps=40", "--eval_steps=7", "--save_checkpoints_steps=3"]
+    """With dropout, masks that change every epoch, several epochs, and sequences that become longer on the way."""
+    flags = [*flags, f"--virtual_devices={devices}", "--max_steps=40", "--eval_steps=7", "--save_checkpoints_steps=3",
+             "--short_seq_length=16", "--short_seq_share=0.5"]  # fmt: skip
     finish(workers(flags, tmp_path / "whole", 1))
     output, resumed, moments = tmp_path / "killed", 0, random.Random(devices)
     for _ in range(2):
@@ -141,6 +142,9 @@ def test_a_column_of_any_source(flags, tmp_path):
         (("--augment=delete_words",), "augment=delete_words does nothing with --task=masked_lm"),
         (("--pooling=mean",), "pooling=mean does nothing with --task=masked_lm"),
         (("--task=classification",), "max_predictions_per_seq=4 does nothing with --task=classi"),
+        (("--short_seq_length=16",), "--short_seq_length=16 needs --max_steps"),
+        (("--short_seq_length=32", "--max_steps=9"), "must be less than --max_seq_length=32, which follows"),
+        (("--short_seq_share=0.5",), "--short_seq_share needs --short_seq_length"),
         (("--max_seq_length=6",), "max_seq_length of at least 8. Received: 6"),
         (("--max_seq_length=128",), "must be at most 64"),
         (("--best_metric=accuracy",), "best_metric must be one of loss, perplexity"),

@@ -116,9 +116,25 @@ def _check_pretraining(config):
             if value != getattr(type(group)(), name):
                 value = ",".join(value) if isinstance(value, tuple) else value
                 raise InputError(f"--{name}={value} does nothing with --task={task}; leave one of them out.")
+    _check_short_sequences(config.pretraining, data.max_seq_length, config.training.max_steps)
     if task == "masked_lm" and data.max_seq_length < _SHORTEST:
         raise InputError(
             f"--task=masked_lm needs --max_seq_length of at least {_SHORTEST}. Received: {data.max_seq_length}."
+        )
+
+
+def _check_short_sequences(pretraining, max_seq_length, max_steps):
+    """Refuses short sequences that are none, or whose share of the steps is not known."""
+    short = pretraining.short_seq_length
+    if not short and pretraining.short_seq_share != 0.9:
+        raise InputError("--short_seq_share needs --short_seq_length, the pieces of a sequence in these steps.")
+    if short and short >= max_seq_length:
+        raise InputError(
+            f"--short_seq_length must be less than --max_seq_length={max_seq_length}, which follows. Received: {short}."
+        )
+    if short and not max_steps:
+        raise InputError(
+            f"--short_seq_length={short} needs --max_steps: an epoch has more steps of short sequences than of long."
         )
 
 

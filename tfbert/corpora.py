@@ -56,17 +56,25 @@ def corpus_of(config, tokenizer, task, split, location, limit=None, max_seq_leng
         seed: int. Decides segments, masks and order of the training text.
     """
     data, training, settings = config.data, config.training, config.pretraining
-    length, train = max_seq_length or data.max_seq_length, split == "train"
+    train = split == "train"
     seed = seed if train else 0
     documents = sentences_of(config, tokenizer, location, split, limit)
-    examples = SegmentExamples(documents, tokenizer, length, task.next_sentence, settings.short_seq_prob, seed)
-    masking = Masking(
-        settings.masked_lm_prob,
-        settings.max_predictions_per_seq,
-        settings.whole_word_masking,
-        settings.max_ngram,
-        settings.dynamic_masking,
-    )
-    batch_size = training.train_batch_size if train else training.eval_batch_size
-    masker = WordMasker(tokenizer, length, masking, seed)
-    return ExampleBatches(examples, batch_size, length, shuffle=train, seed=seed, masker=masker)
+
+    def batches(length, **options):
+        examples = SegmentExamples(documents, tokenizer, length, task.next_sentence, settings.short_seq_prob, seed)
+        masking = Masking(
+            settings.masked_lm_prob,
+            # No window of this length wants more, and each place for a prediction costs a product with the vocabulary.
+            min(settings.max_predictions_per_seq, max(1, round(settings.masked_lm_prob * length))),
+            settings.whole_word_masking,
+            settings.max_ngram,
+            settings.dynamic_masking,
+        )
+        batch_size = training.train_batch_size if train else training.eval_batch_size
+        masker = WordMasker(tokenizer, length, masking, seed)
+        return ExampleBatches(examples, batch_size, length, shuffle=train, seed=seed, masker=masker, **options)
+
+    before = None
+    if train and settings.short_seq_length:
+        before = batches(settings.short_seq_length), round(settings.short_seq_share * training.max_steps)
+    return batches(max_seq_length or data.max_seq_length, before=before)

@@ -142,6 +142,12 @@ class PretrainingConfig:
     short_seq_prob: float = setting(
         0.1, "Share of the sequences that are shorter than max_seq_length, by a random length", minimum=0.0, maximum=1.0
     )
+    short_seq_length: int | None = setting(
+        None,
+        "Pieces of a sequence in the first part of the steps, as BERT was trained: 128, and then max_seq_length=512",
+        minimum=8,
+    )
+    short_seq_share: float = setting(0.9, "Share of the steps with short_seq_length", above=0.0, below=1.0)
     held_out: tuple[str, ...] = setting(
         (),
         "Data whose texts must not stand in the training text; repeatable; in a recipe of stages: dev_file and "

@@ -35,12 +35,12 @@ def model_of(folder, next_sentence=True, dropout=0.0, **options):
     )
 
 
-def batches_of(tokenizer, batch_size, next_sentence=True, count=120, **options):
+def batches_of(tokenizer, batch_size, next_sentence=True, count=120, length=LENGTH, **options):
     texts = [text or "empty" for text in random_texts(count, longest=12)]
     documents = keep_sentences(tokenized_chunks([texts[:50], texts[50:51], texts[51:]], tokenizer))
-    examples = SegmentExamples(documents, tokenizer, LENGTH, next_sentence)
-    masker = WordMasker(tokenizer, LENGTH, Masking(most=4))
-    return ExampleBatches(examples, batch_size, LENGTH, True, 0, masker=masker, **options)
+    examples = SegmentExamples(documents, tokenizer, length, next_sentence)
+    masker = WordMasker(tokenizer, length, Masking(most=4))
+    return ExampleBatches(examples, batch_size, length, True, 0, masker=masker, **options)
 
 
 @pytest.fixture(scope="module")
@@ -227,3 +227,32 @@ def test_training_does_not_depend_on_devices_parts_or_shapes(tiny, next_sentence
                 "masked_accuracy": totals[MASKED_RIGHT] / totals[MASKED]}  # fmt: skip
     assert {name: scores[name] for name in expected} == pytest.approx(expected, rel=1e-5)
     assert ("next_sentence_accuracy" in scores) == next_sentence
+
+
+@pytest.mark.parametrize("static_shapes", [False, True])
+def test_short_sequences_first(tiny, static_shapes):
+    """Three steps of short sequences and two of long ones are a run of each, one after the other."""
+
+    def losses_of(*runs):
+        model = model_of(tiny)
+        loop = TrainingLoop(model, AdamWeightDecay(1e-2), xla=static_shapes)
+        losses = [loop.run(batches(model.tokenizer), last_step, 2) for batches, last_step in runs]
+        return np.concatenate(losses), model.head.kernel.numpy()
+
+    def short(tokenizer):
+        return batches_of(tokenizer, 8, length=16)
+
+    def long(tokenizer):
+        return batches_of(tokenizer, 8)
+
+    def scheduled(tokenizer):
+        return batches_of(tokenizer, 8, before=(short(tokenizer), 3))
+
+    phases = scheduled(model_of(tiny).tokenizer).with_shapes(static_shapes).phases(5)
+    widths = [next(iter(phase.shares(0, 1)))[0]["token_ids"].shape[1] for phase, _ in phases]
+    assert widths == [16, LENGTH] and [last_step for _, last_step in phases] == [3, 5]
+    expected, found = losses_of((short, 3), (long, 5)), losses_of((scheduled, 5))
+    for one, other in zip(expected, found):
+        np.testing.assert_array_equal(one, other)
+    resumed = losses_of((scheduled, 4), (scheduled, 5))
+    np.testing.assert_array_equal(resumed[1], found[1])

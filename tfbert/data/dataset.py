@@ -31,6 +31,7 @@ class ExampleBatches:
         windows_per_step=None,
         masker=None,
         draws=None,
+        before=None,
     ):
         """Says what the batches are; nothing is computed yet.
 
@@ -47,13 +48,22 @@ class ExampleBatches:
             masker: WordMasker or None. Masks words; the features then say what is to be predicted, and a label is what
                 each prediction counts in the example's loss. The examples must be SegmentExamples.
             draws: GroupDraws or None. Which examples an epoch takes; None: each once.
+            before: (ExampleBatches, int) or None. Other batches, which a run takes for so many steps first.
         """
         self.examples, self.batch_size, self.seed, self.draws = examples, batch_size, seed, draws
         self._epoch_size = draws.size if draws else examples.size
         self.steps_per_epoch = -(-self._epoch_size // batch_size)
         self._row_length, self._shuffle = row_length, shuffle
         self._static_shapes, self._windows_per_step = static_shapes, windows_per_step
-        self._masker = masker
+        self._masker, self._before = masker, before
+
+    def phases(self, last_step):
+        """Returns whose batches a run up to a step takes: list of (ExampleBatches, its last step), in order."""
+        if not self._before:
+            return [(self, last_step)]
+        before, steps = self._before
+        before = before.with_shapes(self._static_shapes, self._windows_per_step)
+        return [(before, min(steps, last_step)), (self, last_step)]
 
     def with_shapes(self, static_shapes, windows_per_step=None):
         """Returns the same batches with static shapes, or without, for so many windows at a time."""
@@ -82,6 +92,7 @@ class ExampleBatches:
             "windows_per_step": self._windows_per_step,
             "masker": self._masker,
             "draws": self.draws,
+            "before": self._before,
         }
         return ExampleBatches(**same | changes)
 

@@ -53,21 +53,22 @@ class TrainingLoop:
 
     def run(self, dataset, last_step, steps_per_loop=1, events=(), on_loop=None, stop=None):
         """Runs from the present step up to `last_step`; arguments, result and errors are those of `train`."""
-        batches = self.batches(dataset.with_shapes(self._static_shapes, self.model.windows_per_step), last_step)
-        step, history = self.step, []
-        while step < last_step:
-            end = min([last_step, step + steps_per_loop] + [(step // every + 1) * every for every, _ in events])
-            losses = self.advance(batches, end - step)
-            _check_finite(losses, step)
-            step = end
-            history.append(losses)
-            if on_loop:
-                on_loop(step, losses)
-            for every, function in events:
-                if step % every == 0 or step == last_step:
-                    function(step)
-            if stop and worker_values(self.strategy, int(stop())).any():
-                break
+        dataset = dataset.with_shapes(self._static_shapes, self.model.windows_per_step)
+        step, history, stopped = self.step, [], False
+        for phase, phase_end in dataset.phases(last_step):
+            batches = self.batches(phase, phase_end) if step < phase_end else None
+            while step < phase_end and not stopped:
+                end = min([phase_end, step + steps_per_loop] + [(step // every + 1) * every for every, _ in events])
+                losses = self.advance(batches, end - step)
+                _check_finite(losses, step)
+                step = end
+                history.append(losses)
+                if on_loop:
+                    on_loop(step, losses)
+                for every, function in events:
+                    if step % every == 0 or step == last_step:
+                        function(step)
+                stopped = bool(stop and worker_values(self.strategy, int(stop())).any())
         return np.concatenate(history) if history else np.zeros(0, np.float32)
 
     def batches(self, dataset, last_step):
