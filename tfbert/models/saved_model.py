@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfbert.data.windows import LongText
 from tfbert.errors import InputError
-from tfbert.files import write_whole
+from tfbert.files import write_tensors, write_whole
 from tfbert.models.ensemble import EnsembleModel
 from tfbert.models.presets import find_preset
 from tfbert.models.pretraining_model import PretrainingModel, build_pretraining_model
@@ -35,8 +35,6 @@ def save_model(model, folder):
         model: TextModel or PretrainingModel.
         folder: str. Local, or with a scheme that `tf.io.gfile` knows. Another model there is replaced.
     """
-    from safetensors.numpy import save
-
     files = {
         "config.json": json.dumps(_hugging_face_config(model), indent=2),
         "tokenizer_config.json": json.dumps(
@@ -57,7 +55,7 @@ def save_model(model, folder):
         tf.io.gfile.remove(weights)
     for name, text in changed.items():
         write_whole(os.path.join(folder, name), text.encode())
-    write_whole(weights, save(_tensors(model), metadata={"format": "pt"}))
+    write_tensors(weights, _tensors(model), {"format": "pt"})
 
 
 def save_decision(model, folder):

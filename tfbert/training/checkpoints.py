@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -9,10 +10,10 @@ import shutil
 import numpy as np
 import tensorflow as tf
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import load
 
 from tfbert.errors import InputError
-from tfbert.files import write_whole
+from tfbert.files import write_tensors
 
 
 class Checkpoints:
@@ -48,7 +49,7 @@ class Checkpoints:
         """
         tensors = {path: np.asarray(variable.numpy()) for path, variable in self._variables.items()}
         about = {"step": str(step), "state": json.dumps(state), "sha256": _digest(tensors)}
-        write_whole(os.path.join(self.folder, f"step-{step:08d}.safetensors"), save(tensors, metadata=about))
+        write_tensors(os.path.join(self.folder, f"step-{step:08d}.safetensors"), tensors, about)
         for path in self._paths()[: -self._keep]:
             tf.io.gfile.remove(path)
 
@@ -89,8 +90,10 @@ def check_disk(folder, model, optimizer, keep):
     """Raises InputError where a local disk has less room than the run's checkpoints and model will take."""
     if "://" in folder:
         return
-    weights = sum(variable.numpy().nbytes for variable in model.variables)
-    slots = sum(variable.numpy().nbytes for variable in optimizer.variables)
+    weights, slots = (
+        sum(math.prod(variable.shape) * tf.as_dtype(variable.dtype).size for variable in variables)
+        for variables in (model.variables, optimizer.variables)
+    )
     needed = (keep + 1) * (weights + slots) + 2 * weights  # one more of each while it is being written
     parent = os.path.abspath(folder)
     while not os.path.exists(parent):
