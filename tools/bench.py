@@ -39,6 +39,7 @@ from tfbert.training.loop import total_steps  # noqa: E402
 parts = {
     name: getattr(tfbert, name) for name in ("load_encoder", "make_dataset", "train", "evaluate", "AdamWeightDecay")
 }
+tfbert.make_strategy()
 imported = time.time()
 
 with open(args.train, encoding="utf-8") as lines:
