@@ -1,6 +1,7 @@
 """From settings to the parts of a run: each function reads the settings of one part and hands plain arguments on."""
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
@@ -126,20 +127,14 @@ def datasets_of(config, tokenizer, task, splits):
         if location and split in splits and task.name == "masked_lm":
             datasets[split] = corpus_of(config, tokenizer, task, split, location, limit, seed=seed)
         elif location and split in splits:
-            examples = read_rows(data, location, split, limit)
-            if split == "train" and data.augment:
-                copies, probability = data.augment_copies, data.augment_probability
-                examples = with_copies(examples, data.augment, copies, probability, seed, augmentation_of)
-            examples = tokenize_examples(
-                examples, tokenizer, data.max_seq_length, task.encode_label, long_text_of(data)
-            )
-            batch_size = training.train_batch_size if split == "train" else training.eval_batch_size
+            made = functools.partial(_examples_of, config, tokenizer, task, split, location, limit)
             datasets[split] = ExampleBatches(
-                examples,
-                batch_size,
+                made(epoch=0),
+                training.train_batch_size if split == "train" else training.eval_batch_size,
                 data.max_seq_length,
                 shuffle=split == "train",
                 seed=seed,
+                renew=made if split == "train" and data.augment else None,
             )
     if training.fold:
         datasets["train"], left_out = _without_fold(config, datasets["train"])
@@ -148,19 +143,31 @@ def datasets_of(config, tokenizer, task, splits):
     if data.halve_dev and "dev" in datasets:
         whole = datasets["dev"]
         for split, rows in zip(("dev", "test"), halves(whole.examples.labels, data.halve_dev_seed)):
-            datasets[split] = whole.with_examples(whole.examples.subset(rows))
+            datasets[split] = whole.subset(rows)
     return datasets
+
+
+def _examples_of(config, tokenizer, task, split, location, limit, epoch):
+    """Returns the examples of a data location, for training with the changed copies of an epoch: TokenizedExamples."""
+    data, seed = config.data, seed_of(config.training, config.training.data_seed)
+    examples = read_rows(data, location, split, limit)
+    if split == "train" and data.augment:
+        examples = with_copies(
+            examples, data.augment, data.augment_copies, data.augment_probability, seed, epoch, augmentation_of
+        )
+    return tokenize_examples(examples, tokenizer, data.max_seq_length, task.encode_label, long_text_of(data))
 
 
 def _without_fold(config, whole):
     """Returns the training data without a fold, and the fold: (ExampleBatches, ExampleBatches)."""
     step = 1 + copies_of(config.data)
     left_out = folds_of(config, whole.examples.labels[::step]) == config.training.fold - 1
-    rest = whole.with_examples(whole.examples.subset(np.flatnonzero(np.repeat(~left_out, step))))
+    rest = whole.subset(np.flatnonzero(np.repeat(~left_out, step)))
     tested = whole.examples.subset(np.flatnonzero(left_out) * step)
     return rest, ExampleBatches(tested, config.training.eval_batch_size, config.data.max_seq_length, False, seed=0)
 
 
+@functools.cache  # a model that fills masks is loaded once, not every epoch
 def augmentation_of(name):
     """Returns an augmentation by its name: callable (text, rng, probability) -> str."""
     kind, _, folder = name.partition(":")

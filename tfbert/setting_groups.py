@@ -61,11 +61,11 @@ class DataConfig:
     )
     augment: tuple[str, ...] = setting(
         (),
-        "Train on changed copies, too, each made by one of these: delete_words, swap_words, insert_words, "
-        "drop_punctuation, drop_stop_words (English and Chinese), masked_words:FOLDER (by a model of "
+        "Train on changed copies, too, new ones every epoch, each made by one of these: delete_words, swap_words, "
+        "insert_words, drop_punctuation, drop_stop_words (English and Chinese), masked_words:FOLDER (by a model of "
         "--task=masked_lm), nlpaug:char.KeyboardAug, or MODULE:FUNCTION, your own (text, rng) -> text; repeatable",
     )
-    augment_copies: int = setting(1, "Changed copies of each training row", minimum=1)
+    augment_copies: int = setting(1, "Changed copies of each training row in an epoch", minimum=1)
     augment_probability: float = setting(0.1, "Of a word or mark: that it is changed in a copy", above=0.0, maximum=1.0)
     group_column: str | None = setting(
         None, "Column whose equal entries stay in one fold, such as an author or a thread; with folds"

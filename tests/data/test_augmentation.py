@@ -54,6 +54,8 @@ def test_copies_follow_their_row_and_come_from_the_seed_alone():
     found = list(with_copies(rows, names, 2, 0.3, seed=1))
     assert found[::3] == rows and [row["label"] for row in found] == [row["label"] for row in rows for _ in range(3)]
     assert found == list(with_copies(rows, names, 2, 0.3, seed=1)) != list(with_copies(rows, names, 2, 0.3, seed=2))
+    other = list(with_copies(rows, names, 2, 0.3, seed=1, epoch=1))
+    assert other[::3] == rows and other != found
     assert found[: 3 * 50] == list(with_copies(rows[:50], names, 2, 0.3, seed=1))
     assert sum(a["text"] != b["text"] for a, b in zip(found[1::3], found[2::3])) > 100
     pairs = rows_of(["a b c"], ["x"], ["d e f"])
@@ -111,3 +113,28 @@ def test_copies_stay_on_their_side_of_a_fold(tiny, tmp_path):
         rows = ([tokenizer.vocabulary[piece].strip("#") for piece in row] for row in pieces.to_list())
         numbers[split] = {"".join(piece for piece in row if piece.isdigit()) for row in rows}
     assert len(numbers["test"]) == 10 and not numbers["train"] & numbers["test"]
+
+
+def test_every_epoch_has_copies_of_its_own(tiny, tmp_path):
+    """The rows stay, and a run that begins in the middle takes what a whole one takes there."""
+    (tmp_path / "train.tsv").write_text("text\tlabel\n" + "".join(f"{n} a b c d e\t{n % 2}\n" for n in range(20)))
+    config = load_config(preset=tiny, train_file=f"{tmp_path}/train.tsv", augment=["swap_words"], train_batch_size=8,
+                         folds=2, fold=1, output_dir="x")  # fmt: skip
+    train = datasets_of(config, BertTokenizer(tiny_vocabulary(), True), task_of(config), ("train",))["train"]
+    assert train.steps_per_epoch == 3
+    epochs = list(train.phases(0, 8))
+    assert [last_step for _, last_step in epochs] == [3, 6, 8]
+    pieces = [dataset.examples.windows(np.arange(20))[0].to_list() for dataset, _ in epochs]
+    assert pieces[0][::2] == pieces[1][::2] == pieces[2][::2]
+    assert pieces[0][1::2] != pieces[1][1::2] != pieces[2][1::2]
+    assert all((dataset.examples.labels == train.examples.labels).all() for dataset, _ in epochs)
+
+    def batches(first_step):
+        found = []
+        for dataset, last_step in train.phases(first_step, 8):
+            shares = dataset.shares(first_step, last_step)
+            found += [features["token_ids"].numpy().tolist() for features, _, _ in shares]
+            first_step = last_step
+        return found
+
+    assert batches(4) == batches(0)[4:] and len(batches(0)) == 8

@@ -248,7 +248,7 @@ def test_short_sequences_first(tiny, static_shapes):
     def scheduled(tokenizer):
         return batches_of(tokenizer, 8, before=(short(tokenizer), 3))
 
-    phases = scheduled(model_of(tiny).tokenizer).with_shapes(static_shapes).phases(5)
+    phases = list(scheduled(model_of(tiny).tokenizer).with_shapes(static_shapes).phases(0, 5))
     widths = [next(iter(phase.shares(0, 1)))[0]["token_ids"].shape[1] for phase, _ in phases]
     assert widths == [16, LENGTH] and [last_step for _, last_step in phases] == [3, 5]
     expected, found = losses_of((short, 3), (long, 5)), losses_of((scheduled, 5))

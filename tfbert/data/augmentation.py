@@ -161,31 +161,31 @@ def find_augmentation(name):
     return lambda text, rng, probability: found(text, rng)
 
 
-def with_copies(examples, names, copies, probability, seed, find=find_augmentation):
+def with_copies(examples, names, copies, probability, seed, epoch=0, find=find_augmentation):
     """Yields each example, and after it its changed copies, each made by one of some augmentations, drawn at random.
 
-    What a copy is follows from the seed, the number of its row and its own number.
+    What a copy is follows from the seed, the epoch, the number of its row and its own number.
 
     Args:
         examples: iterable of dict, as `read_examples` yields them.
         names: sequence of str, as `find` takes them.
         copies: int.
         probability: float.
-        seed: int.
+        seed, epoch: int.
         find: callable (name) -> callable (text, rng, probability) -> str.
 
     Raises:
         InputError: there is no such augmentation, or a user's function fails or returns no text.
     """
     functions = [find(name) for name in names]
-    return _copied(examples, list(zip(names, functions)), copies, probability, seed)
+    return _copied(examples, list(zip(names, functions)), copies, probability, (seed, epoch))
 
 
-def _copied(examples, functions, copies, probability, seed):
+def _copied(examples, functions, copies, probability, seeds):
     for row, example in enumerate(examples):
         yield example
         for copy in range(copies):
-            rng = np.random.default_rng([seed, row, copy])
+            rng = np.random.default_rng([*seeds, row, copy])
             name, function = functions[rng.integers(len(functions))]
             changed = dict(example)
             for side in ("text", "text_pair"):

@@ -32,6 +32,7 @@ class ExampleBatches:
         masker=None,
         draws=None,
         before=None,
+        renew=None,
     ):
         """Says what the batches are; nothing is computed yet.
 
@@ -49,21 +50,32 @@ class ExampleBatches:
                 each prediction counts in the example's loss. The examples must be SegmentExamples.
             draws: GroupDraws or None. Which examples an epoch takes; None: each once.
             before: (ExampleBatches, int) or None. Other batches, which a run takes for so many steps first.
+            renew: callable (epoch) -> TokenizedExamples or None. As many examples with the same labels, which take the
+                place of `examples` in a later epoch.
         """
         self.examples, self.batch_size, self.seed, self.draws = examples, batch_size, seed, draws
         self._epoch_size = draws.size if draws else examples.size
         self.steps_per_epoch = -(-self._epoch_size // batch_size)
         self._row_length, self._shuffle = row_length, shuffle
         self._static_shapes, self._windows_per_step = static_shapes, windows_per_step
-        self._masker, self._before = masker, before
+        self._masker, self._before, self._renew = masker, before, renew
 
-    def phases(self, last_step):
-        """Returns whose batches a run up to a step takes: list of (ExampleBatches, its last step), in order."""
-        if not self._before:
-            return [(self, last_step)]
-        before, steps = self._before
-        before = before.with_shapes(self._static_shapes, self._windows_per_step)
-        return [(before, min(steps, last_step)), (self, last_step)]
+    def phases(self, first_step, last_step):
+        """Yields whose batches a run takes in [first_step, last_step), each made when its turn comes.
+
+        Yields:
+            (ExampleBatches, int): and up to which step.
+        """
+        if self._before and first_step < self._before[1]:
+            before = self._before[0].with_shapes(self._static_shapes, self._windows_per_step)
+            yield before, min(self._before[1], last_step)
+            first_step = self._before[1]
+        while self._renew and first_step < last_step:
+            epoch = first_step // self.steps_per_epoch
+            first_step = (epoch + 1) * self.steps_per_epoch
+            yield self._like(examples=self._renew(epoch)) if epoch else self, min(first_step, last_step)
+        if first_step < last_step:
+            yield self, last_step
 
     def with_shapes(self, static_shapes, windows_per_step=None):
         """Returns the same batches with static shapes, or without, for so many windows at a time."""
@@ -73,9 +85,10 @@ class ExampleBatches:
         """Returns the same examples in batches of another size."""
         return self._like(batch_size=batch_size)
 
-    def with_examples(self, examples):
-        """Returns batches of other examples."""
-        return self._like(examples=examples)
+    def subset(self, indices):
+        """Returns batches of some of the examples: int [n]."""
+        renew = self._renew and (lambda epoch: self._renew(epoch).subset(indices))
+        return self._like(examples=self.examples.subset(indices), renew=renew)
 
     def with_draws(self, draws):
         """Returns batches of the same examples, of which an epoch takes others: GroupDraws or None."""
@@ -93,6 +106,7 @@ class ExampleBatches:
             "masker": self._masker,
             "draws": self.draws,
             "before": self._before,
+            "renew": self._renew,
         }
         return ExampleBatches(**same | changes)
 

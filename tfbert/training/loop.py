@@ -55,8 +55,8 @@ class TrainingLoop:
         """Runs from the present step up to `last_step`; arguments, result and errors are those of `train`."""
         dataset = dataset.with_shapes(self._static_shapes, self.model.windows_per_step)
         step, history, stopped = self.step, [], False
-        for phase, phase_end in dataset.phases(last_step):
-            batches = self.batches(phase, phase_end) if step < phase_end else None
+        for phase, phase_end in dataset.phases(step, last_step):
+            batches = self.batches(phase, phase_end)
             while step < phase_end and not stopped:
                 end = min([phase_end, step + steps_per_loop] + [(step // every + 1) * every for every, _ in events])
                 losses = self.advance(batches, end - step)
@@ -69,6 +69,8 @@ class TrainingLoop:
                     if step % every == 0 or step == last_step:
                         function(step)
                 stopped = bool(stop and worker_values(self.strategy, int(stop())).any())
+            if stopped:
+                break
         return np.concatenate(history) if history else np.zeros(0, np.float32)
 
     def batches(self, dataset, last_step):
