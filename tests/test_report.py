@@ -118,6 +118,18 @@ def test_run_report(tmp_path):
     assert "This run has failed" in page and "It replaces 2 failed runs" in page
 
 
+def test_run_report_without_labels(tmp_path):
+    """Further pre-training with no dev file: no empty plot, no empty table, and words that wrap."""
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "split": "train", "loss": 9.0}\n')
+    sample = {"text": "long " * 40 + "[MASK]", "word": "x", "guesses": [{"piece": "<y>", "probability": 0.25}]}
+    results = {"samples": [sample], "best_step": 1, "steps": 1, "examples_per_second": 1.0}
+    settings = SETTINGS | {"task": "masked_lm"}
+    write_run_report(str(tmp_path), settings, "perplexity", results, TASKS["masked_lm"](), {})
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert page.count("<svg") == 1 and "on dev" not in page and "Scores" not in page
+    assert "<div class=words>" in page and "&lt;y&gt; 25%" in page
+
+
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs Chromium: apt-get install chromium")
 def test_a_browser_shows_it_without_network(tmp_path):
     """The page asks for nothing, holds its figures, and has something to see in each."""

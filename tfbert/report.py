@@ -10,31 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.files import write_whole
-from tfbert.report_page import COLORS, figure, legend_beside, name_axes, table
+from tfbert.report_page import COLORS, figure, legend_beside, name_axes, page, table
 from tfbert.report_quality import mislabelled_section, quality_sections
 from tfbert.statistics import best_of, bootstrap_intervals, paired_effect
 from tfbert.training.evaluation import lower_is_better
 
 _PACKAGES = ("tfbert", "tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy")
 _MOST_CURVES = len(COLORS)
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
-body {{ font: 15px/1.5 system-ui, sans-serif; color: #1f2328; max-width: 960px; margin: 2rem auto; padding: 0 1rem }}
-h1 {{ font-size: 1.5rem }} h2 {{ font-size: 1.15rem; margin-top: 2rem }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums }}
-th, td {{ padding: .25rem .7rem; border-bottom: 1px solid #d1d9e0; text-align: right; white-space: nowrap }}
-th:first-child, td:first-child {{ text-align: left }}
-.verdict {{ padding: .6rem 1rem; border-left: 4px solid #2da44e; background: #f6f8fa }}
-.verdict.bad {{ border-color: #cf222e }}
-.quiet {{ color: #59636e; font-size: .9rem }} svg {{ max-width: 100%; height: auto }}
-.texts td:last-child {{ text-align: left; white-space: normal; overflow-wrap: anywhere }}
-details {{ margin: .5rem 0 }} pre {{ overflow-x: auto; background: #f6f8fa; padding: .7rem; font-size: .85rem }}
-</style></head><body>
-<h1>{title}</h1>
-{body}
-</body></html>
-"""
 
 
 def write_run_report(output_dir, settings, metric, results, task, outputs):
@@ -51,11 +33,13 @@ def write_run_report(output_dir, settings, metric, results, task, outputs):
     lines = read_metrics(output_dir)
     train, dev = ([line for line in lines if line["split"] == split] for split in ("train", "dev"))
     body = [_run_verdict(metric, results)]
-    body.append(figure("Learning curves", lambda axes: _learning_curves(axes, train, dev, metric), columns=2))
+    columns = 2 if dev else 1
+    body.append(figure("Learning curves", lambda axes: _learning_curves(axes, train, dev, metric), columns))
     if any(name.startswith("gradient_norm/") for line in train for name in line):
         body.append(figure("Gradient norms by layer", lambda axes: _gradient_norms(axes, train)))
     intervals = {split: bootstrap_intervals(task, *found) for split, found in outputs.items()}
-    body.append("<h2>Scores</h2>" + _scores_table(results, intervals))
+    if "dev" in results or "test" in results:
+        body.append("<h2>Scores</h2>" + _scores_table(results, intervals))
     if results.get("samples"):
         body.append("<h2>Words behind masks</h2>" + _samples_table(results["samples"]))
     for split in list(outputs)[-1:]:
@@ -270,15 +254,15 @@ def _failures(trials):
 
 
 def _learning_curves(axes, train, dev, metric):
-    left, right = axes
+    left = axes[0]
     left.plot([line["step"] for line in train], [line["loss"] for line in train], color=COLORS[0], label="train")
     if dev:
         left.plot([line["step"] for line in dev], [line["loss"] for line in dev], "o-", color=COLORS[1], label="dev")
         points = [(line["step"], line[metric]) for line in dev if metric in line]
-        right.plot(*zip(*points), "o-", color=COLORS[1]) if points else None
+        axes[1].plot(*zip(*points), "o-", color=COLORS[1]) if points else None
+        name_axes(axes[1], "step", f"{metric} on dev")
     left.legend(frameon=False)
     name_axes(left, "step", "loss")
-    name_axes(right, "step", f"{metric} on dev")
 
 
 def _gradient_norms(axes, train):
@@ -368,7 +352,7 @@ def _scores_table(results, intervals):
 def _samples_table(samples):
     guesses = [", ".join(f"{g['piece']} {g['probability']:.0%}" for g in sample["guesses"]) for sample in samples]
     rows = [[sample["text"], sample["word"], said] for sample, said in zip(samples, guesses)]
-    return table(["text", "hidden", "predicted"], rows)
+    return f'<div class=words>{table(["text", "hidden", "predicted"], rows)}</div>'
 
 
 def _settings_of(settings):
@@ -395,5 +379,4 @@ def _text(value):
 
 
 def _write(output_dir, title, body):
-    page = _PAGE.format(title=html.escape(title), body="\n".join(body))
-    write_whole(os.path.join(output_dir, "report.html"), page.encode())
+    write_whole(os.path.join(output_dir, "report.html"), page(title, body).encode())

@@ -13,6 +13,29 @@ _STYLE = {
     "axes.spines.right": False,
 }
 
+_PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
+body {{ font: 15px/1.5 system-ui, sans-serif; color: #1f2328; max-width: 960px; margin: 2rem auto; padding: 0 1rem }}
+h1 {{ font-size: 1.5rem }} h2 {{ font-size: 1.15rem; margin-top: 2rem }}
+table {{ border-collapse: collapse; font-variant-numeric: tabular-nums }}
+th, td {{ padding: .25rem .7rem; border-bottom: 1px solid #d1d9e0; text-align: right; white-space: nowrap }}
+th:first-child, td:first-child {{ text-align: left }}
+.verdict {{ padding: .6rem 1rem; border-left: 4px solid #2da44e; background: #f6f8fa }}
+.verdict.bad {{ border-color: #cf222e }}
+.quiet {{ color: #59636e; font-size: .9rem }} svg {{ max-width: 100%; height: auto }}
+.texts td:last-child, .words td {{ text-align: left; white-space: normal; overflow-wrap: anywhere }}
+details {{ margin: .5rem 0 }} pre {{ overflow-x: auto; background: #f6f8fa; padding: .7rem; font-size: .85rem }}
+</style></head><body>
+<h1>{title}</h1>
+{body}
+</body></html>
+"""
+
+
+def page(title, body):
+    """Returns a page of HTML that needs no network: its title, list of its parts -> str."""
+    return _PAGE.format(title=html.escape(title), body="\n".join(body))
+
 
 def figure(title, draw, columns=1, height=3.4):
     """Returns a figure as inline SVG under its title."""
