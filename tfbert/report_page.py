@@ -23,7 +23,8 @@ th:first-child, td:first-child {{ text-align: left }}
 .verdict {{ padding: .6rem 1rem; border-left: 4px solid #2da44e; background: #f6f8fa }}
 .verdict.bad {{ border-color: #cf222e }}
 .quiet {{ color: #59636e; font-size: .9rem }} svg {{ max-width: 100%; height: auto }}
-.texts td:last-child, .words td {{ text-align: left; white-space: normal; overflow-wrap: anywhere }}
+.texts td:last-child {{ text-align: left; white-space: normal; overflow-wrap: anywhere }}
+.words th, .words td {{ text-align: left; white-space: normal; overflow-wrap: break-word }}
 details {{ margin: .5rem 0 }} pre {{ overflow-x: auto; background: #f6f8fa; padding: .7rem; font-size: .85rem }}
 </style></head><body>
 <h1>{title}</h1>

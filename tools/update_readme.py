@@ -34,7 +34,8 @@ SHOWN = {
 }
 NAMES = {"mcc": "MCC", "f1": "F1", "pearson": "Pearson", "spearman": "Spearman", "f1_micro": "F1 micro",
          "f1_macro": "F1 macro", "accuracy": "accuracy", "average_precision": "average precision",
-         "expected_calibration_error": "calibration error"}  # fmt: skip
+         "expected_calibration_error": "calibration error", "masked_accuracy": "masked words right",
+         "perplexity": "perplexity"}  # fmt: skip
 
 
 def main():
@@ -46,6 +47,7 @@ def main():
         ("flags", flags_table()),
         ("results", results_table(measured)),
         *((f"sweep {name}", sweep_table(name, entry)) for name, entry in measured.get("sweeps", {}).items()),
+        *((f"run {name}", run_table(name, entry)) for name, entry in measured.get("runs", {}).items()),
         ("reliability", reliability(measured)),
         ("bench", bench(measured)),
     ):
@@ -72,6 +74,12 @@ def main():
         scores = ", ".join(NAMES[metric] for metric in entry["metrics"])
         intro = f"{scores} on unseen rows, mean ± standard deviation:"
         write_header(ROOT / "configs" / f"{name}.yaml", command, [intro, *lines], entry)
+    for name, entry in measured.get("runs", {}).items():
+        last, base = ([shown(m, line[m]) for m in entry["metrics"]] for line in (entry["dev"][-1], entry["baseline"]))
+        each = zip(entry["metrics"], last, base)
+        scores = "; ".join(f"{NAMES[metric]} {found} (word frequencies alone: {low})" for metric, found, low in each)
+        command = f"python -m tfbert.run --config=configs/{name}.yaml --output_dir=runs/{name}"
+        write_header(ROOT / "configs" / f"{name}.yaml", command, [f"On dev after the last step: {scores};"], entry)
     draw(measured)
 
 
@@ -114,6 +122,20 @@ def sweep_table(name, entry):
         scores = [spread_of(group["test"][metric]) for metric in entry["metrics"]]
         lines.append(f"| {' | '.join([label, *scores])} | {sum(group['failed'])} of {len(group['failed'])} |")
     return "\n".join([*lines, "", f"Unseen rows, mean ± standard deviation; {entry['date']}, {entry['machine']}."])
+
+
+def run_table(name, entry):
+    """Returns the table of one run: its dev scores after each evaluation, and those of the baseline."""
+    lines = [f"| [{name}](configs/{name}.yaml), step | {' | '.join(NAMES[metric] for metric in entry['metrics'])} |"]
+    lines.append("|---" * (1 + len(entry["metrics"])) + "|")
+    rows = [{"step": "word frequencies alone"} | entry["baseline"], *entry["dev"]]
+    lines += [f"| {row['step']} | {' | '.join(shown(m, row[m]) for m in entry['metrics'])} |" for row in rows]
+    return "\n".join([*lines, "", f"Dev set, one seed; {entry['date']}, {entry['machine']}."])
+
+
+def shown(metric, value):
+    """Returns a score as a reader wants it: a share in percent, a perplexity as it is."""
+    return f"{value:.1f}" if metric == "perplexity" else f"{value:.1%}"
 
 
 def reliability(measured):
