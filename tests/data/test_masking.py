@@ -1,5 +1,6 @@
 """Masked words: shares over 100,000 tokens of real text, whole words, n-grams, and what they depend on."""
 
+import jieba
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -42,13 +43,15 @@ def masked(tokenizer, windows, masking, epoch=0, seed=0, indices=None):
 
 
 def words_of(tokenizer, row):
-    """Returns the places of each word of a window, by its pieces: list of lists of int."""
+    """Returns the places of each word of a window: list of lists of int. Chinese ones are those of jieba."""
+    pieces = (tokenizer.vocabulary[piece] for piece in row[row >= 0])
+    begun = {start for _, start, _ in jieba.tokenize("".join(p if "一" <= p <= "鿿" else " " for p in pieces))}
     words = []
     for place, piece in enumerate(row[row >= 0]):
         text = tokenizer.vocabulary[piece]
         if text in ("[CLS]", "[SEP]"):
             words.append(None)
-        elif text.startswith("##") and words[-1] is not None:
+        elif words[-1] is not None and (text.startswith("##") or ("一" <= text <= "鿿" and place not in begun)):
             words[-1].append(place)
         else:
             words.append([place])
@@ -102,6 +105,19 @@ def test_whole_words_are_whole(windows_of, language):
     assert several > 10
     *_, pieces, _, _, _ = masked(tokenizer, windows, Masking())
     assert any(len(set(flags[word])) > 1 for row, flags in zip(old, pieces) for word in words_of(tokenizer, row))
+
+
+@pytest.mark.parametrize("whole_words", [False, True])
+def test_chinese_words(windows_of, whole_words):
+    """打印机 (printer), 非常 (very), 好用 (handy): of each all characters are hidden, or none."""
+    tokenizer, _ = windows_of["chinese"]
+    window = make_windows(tokenizer(["打印机非常好用"]), None, LENGTH, tokenizer.cls_id, tokenizer.sep_id).pieces
+    chosen = masked(tokenizer, tf.tile(window, [300, 1]), Masking(share=0.4, whole_words=whole_words))[2]
+    together = [len(set(flags[word])) == 1 for flags in chosen for word in (slice(1, 4), slice(4, 6), slice(6, 8))]
+    assert all(together) == whole_words and 0 < chosen[:, 1].mean() < 1
+    english, windows = windows_of["english"]
+    masker = WordMasker(english, LENGTH, Masking(whole_words=True))
+    assert not masker._chinese.continues(windows[:20].to_tensor().numpy()).any()
 
 
 def test_every_place_is_chosen_equally_often(windows_of):

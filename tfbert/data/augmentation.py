@@ -16,7 +16,8 @@ from tfbert.errors import InputError
 CJK = "\u3400-\u4dbf\u4e00-\u9fff\u3040-\u30ff\uac00-\ud7af\uf900-\ufaff"
 _WORD = re.compile(rf"[{CJK}]|[^\s{CJK}]+")
 
-_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+# A Chinese character.
+HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 
 # Letters only, and no part of a contraction.
 _LETTERS = re.compile(r"(?<![\w'])[^\W\d_]+(?![\w'])")
@@ -89,9 +90,9 @@ def drop_stop_words(text, rng, probability):
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
     words = [word.span() for word in _LETTERS.finditer(text) if word.group().lower() in ENGLISH_STOP_WORDS]
-    if _HAN.search(text):
+    if HAN.search(text):
         jieba, stop_words = _chinese()
-        words += [(start, end) for word, start, end in jieba.tokenize(text) if _HAN.match(word) and word in stop_words]
+        words += [(start, end) for word, start, end in jieba.tokenize(text) if HAN.match(word) and word in stop_words]
     return _without(text, [word for word in sorted(words) if rng.random() < probability])
 
 

@@ -1,14 +1,19 @@
 """Masked words: which pieces of a window are hidden, and what stands in their place."""
 
 import dataclasses
+import logging
 
 import numpy as np
 import tensorflow as tf
 
+from tfbert.data.augmentation import HAN
 from tfbert.data.tokenizer import SPECIAL_PIECES
+from tfbert.errors import InputError
 
 # Of the chosen pieces: hidden behind [MASK], left as they are; the rest becomes a random piece.
 _HIDDEN, _KEPT = 0.8, 0.1
+# Of its pieces, in a Chinese vocabulary.
+_CHINESE_SHARE = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,8 +23,8 @@ class Masking:
     Attributes:
         share: float. The share of a window's pieces, special ones counted, that are to be predicted.
         most: int. The most predictions of a window.
-        whole_words: bool. All pieces of a word together: a piece that begins with "##" belongs to the one before it. A
-            Chinese character is a word of its own, or belongs to one where the vocabulary has it with "##".
+        whole_words: bool. All pieces of a word together: a piece that begins with "##" belongs to the one before it,
+            and a Chinese character to the word that jieba finds.
         longest_ngram: int. Up to so many neighbouring words are chosen together.
         dynamic: bool. New choices every epoch, or the same.
     """
@@ -40,8 +45,9 @@ class WordMasker:
 
     Source: Devlin et al. 2018 (1810.04805), appendix A.1; google-research/bert `create_pretraining_data.py`,
     `create_masked_lm_predictions`; Liu et al. 2019 (1907.11692), section 4.1, for new choices every epoch; Lan et al.
-    2019 (1909.11942), section 3.1 and google-research/albert, for n-grams. Deviation: a random piece is never a special
-    one.
+    2019 (1909.11942), section 3.1 and google-research/albert, for n-grams; Cui et al. 2019 (1906.08101), section 2.2,
+    for whole Chinese words. Deviations: a random piece is never a special one; Chinese words are found by jieba, where
+    Cui et al. take LTP, and among the pieces of a window: one that its border cuts counts as what is left of it.
     """
 
     def __init__(self, tokenizer, length, masking=Masking(), seed=0):
@@ -52,12 +58,16 @@ class WordMasker:
             length: int. The most pieces of a window.
             masking: Masking.
             seed: int.
+
+        Raises:
+            InputError: whole words are wanted of a Chinese vocabulary, and jieba is not installed.
         """
         self.masking, self._length, self._seed = masking, length, seed
         self._mask_id = tokenizer.mask_id
         vocabulary = tokenizer.vocabulary
         self._special = np.isin(vocabulary, SPECIAL_PIECES)
         self._continues = np.char.startswith(vocabulary, "##") & masking.whole_words
+        self._chinese = _ChineseWords(vocabulary) if masking.whole_words else None
         self._replacements = np.flatnonzero(~self._special).astype(np.int32)
         odds = 1 / np.arange(1, masking.longest_ngram + 1)
         self._ngram_limits = (np.cumsum(odds) / odds.sum())[:-1].astype(np.float32)
@@ -138,7 +148,10 @@ class WordMasker:
             wanted: int32 [n]. How many predictions there may be.
         """
         after_special = tf.pad(~free, [[0, 0], [1, 0]], constant_values=True)[:, :-1]
-        starts = free & (after_special | ~tf.gather(self._continues, pieces))
+        continues = tf.gather(self._continues, pieces)
+        if self._chinese:
+            continues |= tf.ensure_shape(tf.numpy_function(self._chinese.continues, [pieces], tf.bool), pieces.shape)
+        starts = free & (after_special | ~continues)
         word, segment = (tf.cumsum(tf.cast(flags, tf.int32), axis=1) for flags in (starts, ~free))
         longest = 1 + tf.searchsorted(tf.constant(self._ngram_limits), tf.reshape(ngram, [-1]), side="right")
         longest = tf.reshape(longest, tf.shape(ngram))
@@ -162,6 +175,37 @@ class WordMasker:
             return rank + 1, chosen | span, count + _count(span)
 
         return tf.while_loop(unfinished, next_word, (0, tf.zeros_like(free), tf.zeros_like(wanted)))[1]
+
+
+class _ChineseWords:
+    """The Chinese words among pieces, each of which is a character."""
+
+    def __init__(self, vocabulary):
+        self._characters = np.array([piece if HAN.fullmatch(piece) else "" for piece in vocabulary])
+        self._is_chinese = self._characters != ""
+        try:
+            import jieba
+        except ImportError:
+            if self._is_chinese.mean() > _CHINESE_SHARE:
+                raise InputError(
+                    "--whole_word_masking needs jieba for a Chinese vocabulary: pip install tfbert[chinese]."
+                ) from None
+            self._cut = list  # some characters in a text of another language
+        else:
+            jieba.setLogLevel(logging.WARNING)
+            self._cut = jieba.lcut
+
+    def continues(self, pieces):
+        """Says which pieces go on with a Chinese word: int32 [n, length] -> bool [n, length]."""
+        found = np.zeros(pieces.shape, bool)
+        chinese = self._is_chinese[pieces]
+        for row in np.flatnonzero(chinese.any(axis=1)):
+            edges = np.flatnonzero(np.diff(chinese[row], prepend=False, append=False))
+            for begin, end in zip(edges[::2], edges[1::2]):
+                for word in self._cut("".join(self._characters[pieces[row, begin:end]])):
+                    found[row, begin + 1 : begin + len(word)] = True
+                    begin += len(word)
+        return found
 
 
 def prediction_features(window_start, next_sentence, positions, ids, used):
