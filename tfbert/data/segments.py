@@ -1,5 +1,6 @@
 """Segments of raw text for further pre-training: next-sentence pairs, or stretches that fill a window."""
 
+import array
 import hashlib
 
 import numpy as np
@@ -121,7 +122,7 @@ def next_sentence_pairs(lengths, documents, max_seq_length, short_share, seed):
             f"Next-sentence pairs need two documents at least. Received: {len(bounds) - 1}. Blank lines separate the "
             "documents of a .txt; --nonext_sentence trains on masked words alone."
         )
-    rng, room, found = np.random.default_rng(seed), max_seq_length - 3, []
+    rng, room, found = np.random.default_rng(seed), max_seq_length - 3, array.array("q")
     for document in range(len(bounds) - 1):
         sentence, limit = bounds[document], bounds[document + 1]
         while sentence < limit:
@@ -138,9 +139,9 @@ def next_sentence_pairs(lengths, documents, max_seq_length, short_share, seed):
                 label, end = RANDOM, middle
             else:
                 second, label = (starts[middle], starts[end]), NEXT
-            found.append((*first, *second, label))
+            found.extend((*first, *second, label))
             sentence = end
-    found = np.array(found, np.int64).reshape(-1, 5)
+    found = np.array(found).reshape(-1, 5)
     spans = np.stack([found[:, 0:4:2], found[:, 1:4:2] - found[:, 0:4:2]], axis=2)
     spans, lost = _truncate_pairs(spans, room, rng)
     return spans, found[:, 4].astype(np.int32), lost
@@ -155,27 +156,29 @@ def filled_segments(lengths, documents, max_seq_length, short_share, seed):
     Args and result: those of `next_sentence_pairs`, with two special pieces and empty second segments.
     """
     starts, bounds = _sentences(lengths, documents)
-    rng, room, found = np.random.default_rng(seed), max_seq_length - 2, []
+    rng, room, found = np.random.default_rng(seed), max_seq_length - 2, array.array("q")
     for document in range(len(bounds) - 1):
         piece, limit = starts[bounds[document]], starts[bounds[document + 1]]
         while piece < limit:
             length = min(_target(rng, room, short_share), limit - piece)
-            found.append((piece, length))
+            found.extend((piece, length))
             piece += length
+    found = np.array(found).reshape(-1, 2)
     spans = np.zeros((len(found), 2, 2), np.int64)
-    spans[:, 0] = np.array(found, np.int64).reshape(-1, 2)
+    spans[:, 0] = found
     return spans, np.zeros(len(found), np.int32), np.zeros(len(found), np.int32)
 
 
 def _sentences(lengths, documents):
     """Returns the first piece of each sentence that has any, and the first sentence of each document; both with an end.
 
-    Lists, whose items are read one by one faster than an array's.
+    Python's own arrays: their items are read one by one faster than NumPy's, and take a fifth of a list's memory.
     """
     starts = np.concatenate([[0], np.cumsum(lengths)])
     used = lengths > 0
     firsts = np.flatnonzero(np.diff(documents[used], prepend=-1))
-    return [*starts[:-1][used].tolist(), int(starts[-1])], [*firsts.tolist(), int(used.sum())]
+    starts, firsts = np.append(starts[:-1][used], starts[-1]), np.append(firsts, used.sum())
+    return tuple(array.array("q", numbers.astype(np.int64).tobytes()) for numbers in (starts, firsts))
 
 
 def _target(rng, room, short_share):
