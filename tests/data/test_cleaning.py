@@ -21,6 +21,9 @@ from tfbert.data.cleaning import clean_text
         ("bell\x07, null\x00, tab\t, line\r\n\r\n, wide\u3000space \x85", "bell, null, tab , line , wide space"),
         ("打印机\u200b坏了，👩\u200d🔧来修。", "打印机\u200b坏了，👩\u200d🔧来修。"),
         ("an <unfinished tag", "an <unfinished tag"),
+        ("wow <![sarcasm]> yes", "wow yes"),
+        ("x <![1] y", "x <![1] y"),
+        ("a <![CDATA[b]]> c", "a b c"),
         ("   ", ""),
         ("", ""),
     ],
@@ -71,4 +74,4 @@ def test_features_of_a_pretrained_bert(tiny, tmp_path):
             f"--output_dir={tmp_path}/out", check=0)  # fmt: skip
 
     one, other = np.load(tmp_path / "out" / "features.npy")
-    np.testing.assert_array_equal(one, other)
+    np.testing.assert_allclose(one, other, atol=1e-6)  # two rows of one batch

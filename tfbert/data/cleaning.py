@@ -50,6 +50,16 @@ class _Text(html.parser.HTMLParser):
         if not self._inside:
             self.parts.append(data)
 
+    def parse_marked_section(self, i, report=1):
+        """Reads "<![…", of which HTML knows none, as far as the next ">", and keeps the text of "<![CDATA[…]]>"."""
+        end = self.rawdata.find("]]>" if self.rawdata.startswith("<![CDATA[", i) else ">", i)
+        if end < 0:
+            return -1
+        if self.rawdata.startswith("<![CDATA[", i):
+            self.handle_data(self.rawdata[i + len("<![CDATA[") : end])
+            return end + len("]]>")
+        return end + 1
+
     def _separate(self, tag):
         if tag not in _INLINE:
             self.parts.append(" ")
