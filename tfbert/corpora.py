@@ -1,12 +1,15 @@
 """From settings to raw text, as batches with masks."""
 
+import itertools
+
 from tfbert.data.corpus_cache import cached_sentences, corpus_key
 from tfbert.data.dataset import ExampleBatches
 from tfbert.data.documents import keep_sentences, read_documents, tokenized_chunks
 from tfbert.data.leaks import HeldOutTexts
 from tfbert.data.masking import Masking, WordMasker
 from tfbert.data.segments import SegmentExamples
-from tfbert.data.sources import read_examples
+from tfbert.data.sources import read_examples, scored_splits
+from tfbert.errors import InputError
 
 
 def without_leaks(documents, texts, refuse):
@@ -18,15 +21,38 @@ def without_leaks(documents, texts, refuse):
     print(held_out.describe())
 
 
+def held_out_texts(locations, columns, quoting):
+    """Returns the texts of some data locations: list of str.
+
+    Args:
+        locations: sequence of str. Of a raw GLUE folder all but the training rows are read, both texts of each.
+        columns: sequence of str. Of other files those columns are read that there are, one at least.
+        quoting: str, as `read_examples` takes it.
+
+    Raises:
+        InputError: a location cannot be read, or has none of the columns.
+    """
+    texts = []
+    for location in locations:
+        found, missing = [], None
+        for split, column in itertools.product(scored_splits(location), columns):
+            try:
+                rows = list(read_examples(location, column, None, None, None, quoting, split))
+            except InputError as error:
+                missing = error
+                continue
+            found += [row[side] for row in rows for side in ("text", "text_pair") if side in row]
+        if not found:
+            raise missing
+        texts += found
+    return texts
+
+
 def sentences_of(config, tokenizer, location, split, limit):
     """Returns the sentences of raw text, from the cache where there is one: TokenizedExamples."""
     data, settings = config.data, config.pretraining
-    texts = [
-        row["text"]
-        for place in settings.held_out * (split == "train")
-        for column in settings.held_out_columns or (data.text_column,)
-        for row in read_examples(place, column, None, None, None, data.quoting, "test")
-    ]
+    columns = settings.held_out_columns or (data.text_column,)
+    texts = held_out_texts(settings.held_out, columns, data.quoting) if split == "train" else []
 
     def documents():
         rows = read_examples(location, data.text_column, None, None, None, data.quoting, split, limit)

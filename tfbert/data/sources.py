@@ -69,6 +69,26 @@ def read_examples(
         raise InputError(f"{location} holds no rows; at least one is needed.")
 
 
+def scored_splits(location):
+    """Returns the parts of a data location on which a model may be scored: all of a GLUE folder's but train, or one.
+
+    Args:
+        location: str, as `read_examples` takes it.
+
+    Returns:
+        list of str, each a `split` for `read_examples`; ["test"] where the location names its part, or has none.
+    """
+    if tf.io.gfile.isdir(location) and _is_glue_folder(location):
+        names = (os.path.splitext(name) for name in tf.io.gfile.listdir(location))
+        return sorted(name for name, ending in names if ending == ".tsv" and not name.startswith("train")) or ["test"]
+    return ["test"]
+
+
+def is_glue(location):
+    """Says whether a data location is a raw GLUE folder, whose columns have names of their own."""
+    return _is_glue_folder(location if tf.io.gfile.exists(location) else location.rpartition(":")[0])
+
+
 def describe(where):
     """Returns a row's place for a message: (file, line) -> str."""
     return f"{where[0]}, line {where[1]}"
@@ -302,16 +322,23 @@ def _tfds_value(feature, value):
 def _glue_file(location, split):
     """Returns (path, columns, header) of a raw GLUE folder's split, or None where the location is no such folder."""
     folder, _, named = location.rpartition(":") if not tf.io.gfile.exists(location) else (location, "", "")
-    task = os.path.basename(folder.rstrip("/"))
-    if task not in _GLUE or not tf.io.gfile.isdir(folder):
+    if not _is_glue_folder(folder):
         return None
     split = named or split
     path = os.path.join(folder, f"{split}.tsv")
     if not tf.io.gfile.exists(path):
         found = ", ".join(sorted(name for name in tf.io.gfile.listdir(folder) if name.endswith(".tsv"))) or "no .tsv"
         raise InputError(f"{path}: no such file; the GLUE folder {folder} holds {found}.")
-    columns, header = _GLUE[task]
+    columns, header = _GLUE[_task_of(folder)]
     return path, columns, None if split.startswith("test") else header
+
+
+def _is_glue_folder(folder):
+    return _task_of(folder) in _GLUE and tf.io.gfile.isdir(folder)
+
+
+def _task_of(folder):
+    return os.path.basename(folder.rstrip("/"))
 
 
 # Task -> the columns of its raw files, and the names of the columns where train and dev have no header.
