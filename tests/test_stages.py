@@ -112,6 +112,13 @@ def test_a_mistake_in_the_last_stage_is_told_before_the_first(recipe, tmp_path):
         assert message in result.stderr and not (tmp_path / "out").exists()
 
 
+def test_a_stage_after_new_weights_needs_no_vocabulary():
+    """It has that of the model before it."""
+    stages = [{"a": {"task": "masked_lm", "train_file": "x"}}, {"b": {"train_file": "y"}}]
+    config = load_config(preset="config:x.json", vocab_file="v.txt", output_dir="out", stages=stages)
+    assert [stage.model.vocab_file for _, stage in config.stages()] == ["v.txt", None]
+
+
 def test_dev_texts_in_the_corpus(recipe, tmp_path):
     """They are refused before anything is trained, or removed and counted."""
     path, content = recipe

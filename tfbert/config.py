@@ -50,7 +50,9 @@ class Config:
         for stage in self.training.stages or []:
             ((name, settings),) = stage.items()
             folder = os.path.join(self.training.output_dir or "", name)
-            own = {"preset": preset, "output_dir": folder} | settings | {"stages": None}
+            own = {"preset": preset, "output_dir": folder}
+            own |= {"vocab_file": None} if found else {}  # the stage before has left its own beside its model
+            own |= settings | {"stages": None}
             try:
                 found.append((name, self.replace(**own)))
             except InputError as error:
