@@ -11,6 +11,7 @@ from tests.reference.bert import bert
 from tfbert import TASKS, InputError, build_pretraining_model, extract_features, fill_mask, load_encoder, save_model
 from tfbert.data.documents import keep_sentences, tokenized_chunks
 from tfbert.data.segments import SegmentExamples
+from tfbert.data.tokenizer import BertTokenizer
 from tfbert.fill_mask import sample_predictions
 from tfbert.models.tensors import encoder_tensors
 from tfbert.parts import augmentation_of
@@ -65,6 +66,15 @@ def test_mistakes(model, tiny_model):
         fill_mask(tiny_model, ["the [MASK]"])
     with pytest.raises(TypeError, match="must be a list"):
         fill_mask(model, "the [MASK]")
+
+
+def test_texts_are_cleaned_as_training_cleaned_them(tiny):
+    encoder = load_encoder(tiny)
+    encoder.tokenizer = BertTokenizer(encoder.tokenizer.vocabulary, True, clean=True)
+    model = build_pretraining_model(encoder, TASKS["masked_lm"](), max_seq_length=24)
+    expected = fill_mask(model, ["the [MASK] is down"])
+    assert fill_mask(model, ["<p>the [MASK] is <b>down</b></p>"]) == expected
+    assert fill_mask(model, ["the [MASK] is down\ud800"]) == expected  # half a character, as JSON may hold it
 
 
 def test_samples_hide_whole_words(model):

@@ -85,7 +85,7 @@ def _window_of(model, text):
     """Returns the ids of a text, [MASK] being one piece: list of int."""
     tokenizer = model.tokenizer
     ids = []
-    for part in tokenizer(text.split(_MASK)).to_list():
+    for part in tokenizer([tokenizer.encoded(part) for part in text.split(_MASK)]).to_list():
         ids += [*part, tokenizer.mask_id]
     return [tokenizer.cls_id, *ids[:-1][: model.max_seq_length - 2], tokenizer.sep_id]
 
