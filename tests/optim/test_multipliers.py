@@ -80,6 +80,15 @@ def test_what_is_pretrained(model):
     assert old(reinit_layers=6, reinit_pooler=True) == ["embeddings"]
 
 
+def test_layers_above_a_poolings_own_are_left_out(minilm):
+    """With --pooling=layer:3 they have nothing to train, and no pattern may ask for them."""
+    model = build_model(load_encoder(minilm), TASKS["classification"]([0, 1]), pooling="layer:3")
+    paths = [variable.path for variable in model.trainable_variables]
+    for pairs in (layer_decay(model.encoder, 0.9), freeze(model.encoder, layers=5),
+                  gradual_unfreezing(model.encoder, 2), [(p, True) for p in pretrained(model.encoder)]):  # fmt: skip
+        assert len(match_all(pairs, paths, None)) == len(paths) and "_4/" not in str(pairs)
+
+
 def test_the_table_of_groups(model):
     optimizer = AdamWeightDecay(
         lr_multipliers=[*freeze(model.encoder, layers=5), (HEAD, 2.0)],

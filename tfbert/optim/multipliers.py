@@ -48,7 +48,7 @@ def layer_decay(encoder, decay):
         decay: float, ξ.
     """
     top = encoder.num_layers - 1
-    layers = [(layer_pattern(layer), decay ** (top - layer)) for layer in range(encoder.num_layers)]
+    layers = [(layer_pattern(layer), decay ** (top - layer)) for layer in _trained_layers(encoder)]
     return layers + [(EMBEDDINGS, decay**encoder.num_layers)]
 
 
@@ -70,7 +70,7 @@ def freeze(encoder, part="none", layers=0, reinit_layers=0):
     if part == "encoder":
         return [(f"{EMBEDDINGS}|{LAYER}|{POOLER}", 0.0)]
     embeddings = [(EMBEDDINGS, 0.0)] if part == "embeddings" or layers else []
-    return embeddings + [(layer_pattern(layer), 0.0) for layer in range(layers)]
+    return embeddings + [(layer_pattern(layer), 0.0) for layer in _trained_layers(encoder) if layer < layers]
 
 
 def gradual_unfreezing(encoder, steps):
@@ -86,7 +86,7 @@ def gradual_unfreezing(encoder, steps):
         steps: int.
     """
     count = encoder.num_layers
-    layers = [(layer_pattern(layer), steps * (count - layer)) for layer in range(count)]
+    layers = [(layer_pattern(layer), steps * (count - layer)) for layer in _trained_layers(encoder)]
     return layers + [(EMBEDDINGS, steps * (count + 1))]
 
 
@@ -100,7 +100,8 @@ def pretrained(encoder, reinit_layers=0, reinit_pooler=False):
         reinit_layers: int. So many of the top layers are new.
         reinit_pooler: bool. Whether the pooler is new.
     """
-    layers = [layer_pattern(layer) for layer in range(encoder.num_layers - reinit_layers)]
+    old = encoder.num_layers - reinit_layers
+    layers = [layer_pattern(layer) for layer in _trained_layers(encoder) if layer < old]
     pooler = [POOLER] if encoder.backbone.pooled_dense.trainable and not reinit_pooler else []
     return [EMBEDDINGS, *layers, *pooler]
 
@@ -120,6 +121,11 @@ def parts_of(paths):
             name = next((part for part, pattern in patterns if re.fullmatch(pattern, path)), "head")
         parts.setdefault(name, []).append(path)
     return parts
+
+
+def _trained_layers(encoder):
+    """Returns the numbers of the layers that have variables to train: those above a pooling's layer have none."""
+    return [number for number, layer in enumerate(encoder.backbone.transformer_layers) if layer.trainable]
 
 
 def layer_pattern(layer):
