@@ -11,7 +11,7 @@ from tfbert.data.augmentation import find_augmentation, with_copies
 from tfbert.data.dataset import ExampleBatches
 from tfbert.data.folds import fold_numbers
 from tfbert.data.inspection import advice, findings, inspect_examples
-from tfbert.data.sources import read_examples
+from tfbert.data.sources import is_glue, read_examples
 from tfbert.data.splits import halves
 from tfbert.data.tokenized import tokenize_examples
 from tfbert.data.windows import LongText
@@ -182,6 +182,11 @@ def copies_of(data):
 def folds_of(config, labels):
     """Returns the fold of each training row, from 0: np.int64 [N]."""
     data, folds, groups = config.data, config.training.folds, None
+    if data.group_column and is_glue(data.train_file):
+        raise InputError(
+            f"--group_column={data.group_column} does nothing with the raw GLUE folder {data.train_file}, whose "
+            "columns are fixed; name its file, such as train.tsv, with --text_column and --label_column."
+        )
     if data.group_column:
         columns = (data.text_column, data.text_pair_column, None, data.group_column)
         rows = read_examples(data.train_file, *columns, data.quoting, "train", data.limit_train_rows)

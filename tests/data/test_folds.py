@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tfbert import InputError
 from tfbert.data.folds import fold_numbers, split_texts
 
 RNG = np.random.default_rng(0)
@@ -28,6 +29,13 @@ def test_folds_are_whole_and_alike(kind):
         assert max(held) - min(held) <= 1
     else:
         assert np.std([labels[folds == number].mean() for number in range(5)]) < 0.1
+
+
+def test_few_rows_of_each_label():
+    """Numbers go into fewer bins; labels that are rarer than there are folds cannot be dealt."""
+    assert np.bincount(fold_numbers(RNG.normal(size=40).astype(np.float32), 5)).tolist() == [8] * 5
+    with pytest.raises(InputError, match="--folds=5 needs a label that as many rows have; the most frequent one has 3"):
+        fold_numbers(np.repeat(np.arange(100), 3), 5)
 
 
 def test_groups_stay_together():

@@ -4,6 +4,8 @@ import warnings
 
 import numpy as np
 
+from tfbert.errors import InputError
+
 
 def fold_numbers(labels, folds, groups=None):
     """Deals rows into folds that are alike in their labels: np.int64 [N], from 0.
@@ -16,26 +18,34 @@ def fold_numbers(labels, folds, groups=None):
         folds: int.
         groups: list [N], or None. Rows with the same entry stay together.
 
+    Raises:
+        InputError: no class has as many rows as there are folds.
+
     Source: scikit-learn's StratifiedKFold and StratifiedGroupKFold.
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+    classes = _classes(labels, folds)
+    most = int(np.unique(classes, return_counts=True)[1].max())
+    if most < folds:
+        raise InputError(f"--folds={folds} needs a label that as many rows have; the most frequent one has {most}.")
     splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
     numbers = np.empty(len(labels), np.int64)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The least populated class")  # then not every fold has a row of it
-        splits = splitter(folds, shuffle=True, random_state=0).split(numbers, _classes(labels), groups)
+        splits = splitter(folds, shuffle=True, random_state=0).split(numbers, classes, groups)
         for number, (_, left_out) in enumerate(splits):
             numbers[left_out] = number
     return numbers
 
 
-def _classes(labels):
+def _classes(labels, folds):
     if labels.ndim == 2:
         rarest_first = np.argsort(labels.sum(axis=0), kind="stable")
         return np.where(labels.any(axis=1), labels[:, rarest_first].argmax(axis=1), labels.shape[1])
     if labels.dtype.kind == "f":
-        return np.argsort(np.argsort(labels, kind="stable")) * 10 // len(labels)
+        bins = max(1, min(10, len(labels) // folds))
+        return np.argsort(np.argsort(labels, kind="stable")) * bins // len(labels)
     return labels
 
 
