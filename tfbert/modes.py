@@ -165,6 +165,11 @@ def _saved_model(config):
     strategy = strategy_of(config)
     with strategy.scope():
         model = load_model(_model_folder(config), dtype=dtype_of(config))
+    if model.task.name == "masked_lm" and config.training.windows_per_step:
+        raise InputError(
+            f"--windows_per_step={config.training.windows_per_step} does nothing with a model of --task=masked_lm; "
+            "lower --eval_batch_size to save memory."
+        )
     model.windows_per_step = config.training.windows_per_step
     return model, strategy
 

@@ -268,7 +268,8 @@ class TrainingRun:
         known = {} if self._dev_outputs is None else {"dev": self._dev_outputs}
         splits = [split for split in ("dev", "test") if split in self._datasets]
         masked_lm = self._model.task.name == "masked_lm"
-        if (splits != list(known) or masked_lm) and (self._best["step"] != step or self._config.optimizer.ema_decay):
+        told = masked_lm or self._model.pool.shares() is not None  # of the model itself, beside its scores
+        if (splits != list(known) or told) and (self._best["step"] != step or self._config.optimizer.ema_decay):
             load_weights(self._model, self._model_dir)
         for split in splits:
             labels = self._datasets[split].examples.labels
