@@ -31,8 +31,12 @@ def learn(location, vocab_size, lowercase=True, text_column="text"):
         lowercase: bool. Lower-case and strip accents first.
         text_column: str.
 
+    Raises:
+        InputError: there is no such text.
+
     Source: tensorflow-text's `bert_vocab_from_dataset`, the top-down WordPiece algorithm.
     """
+    next(read_examples(location, text_column))  # here, as TensorFlow would wrap its complaint in a traceback
     rows = (row["text"] for row in read_examples(location, text_column))
     texts = tf.data.Dataset.from_generator(lambda: rows, output_signature=tf.TensorSpec([], tf.string))
     return bert_vocab_from_dataset.bert_vocab_from_dataset(
@@ -49,6 +53,7 @@ if __name__ == "__main__":
     parser.add_argument("--output", required=True, help="the vocabulary, a piece a line")
     chosen = parser.parse_args()
     try:
+        tf.io.gfile.makedirs(os.path.dirname(chosen.output) or ".")
         pieces = learn(chosen.text, chosen.vocab_size, not chosen.cased, chosen.text_column)
     except InputError as error:
         sys.exit(f"Error: {error}")

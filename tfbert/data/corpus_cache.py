@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.data.documents import keep_sentences
+from tfbert.errors import InputError
 from tfbert.files import write_whole
 
 _SHARD_BYTES = 64 * 2**20
@@ -61,7 +62,10 @@ def cached_sentences(folder, key, chunks):
         except (tf.errors.OpError, ValueError, KeyError) as error:
             reason = str(error).splitlines()[0]
         print(f"The tokenised corpus in {folder} is damaged ({reason}) and is made anew.")
-    tf.io.gfile.makedirs(folder)
+    try:
+        tf.io.gfile.makedirs(folder)
+    except tf.errors.OpError as error:
+        raise InputError(f"{folder}, a folder of --cache_dir, cannot be made: {error.message}.") from None
     shards = []
     sentences = keep_sentences(_written(folder, chunks(), shards))
     about = {"shards": shards, "fingerprint": sentences.fingerprint, "sentences": sentences.size}
