@@ -9,6 +9,8 @@ import socket
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
+import tfbert  # noqa: F401 - before TensorFlow, whose kernels it chooses
+
 import numpy as np
 import pytest
 import tensorflow as tf
