@@ -35,6 +35,7 @@ SHOWN = {
 NAMES = {"mcc": "MCC", "f1": "F1", "pearson": "Pearson", "spearman": "Spearman", "f1_micro": "F1 micro",
          "f1_macro": "F1 macro", "accuracy": "accuracy", "average_precision": "average precision",
          "expected_calibration_error": "calibration error", "masked_accuracy": "masked words right",
+         "next_sentence_accuracy": "next sentences right",
          "perplexity": "perplexity"}  # fmt: skip
 
 
@@ -75,11 +76,12 @@ def main():
         intro = f"{scores} on unseen rows, mean ± standard deviation:"
         write_header(ROOT / "configs" / f"{name}.yaml", command, [intro, *lines], entry)
     for name, entry in measured.get("runs", {}).items():
-        last, base = ([shown(m, line[m]) for m in entry["metrics"]] for line in (entry["dev"][-1], entry["baseline"]))
-        each = zip(entry["metrics"], last, base)
-        scores = "; ".join(f"{NAMES[metric]} {found} (word frequencies alone: {low})" for metric, found, low in each)
+        lines = [
+            f"{what}: {', '.join(f'{NAMES[metric]} {shown(metric, line[metric])}' for metric in entry['metrics'])}"
+            for what, line in (("dev, last step", entry["dev"][-1]), ("word frequencies alone", entry["baseline"]))
+        ]
         command = f"python -m tfbert.run --config=configs/{name}.yaml --output_dir=runs/{name}"
-        write_header(ROOT / "configs" / f"{name}.yaml", command, [f"On dev after the last step: {scores};"], entry)
+        write_header(ROOT / "configs" / f"{name}.yaml", command, lines, entry)
     draw(measured)
 
 
