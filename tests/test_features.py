@@ -75,10 +75,9 @@ def test_refusals(tiny):
 @pytest.mark.parametrize("kind", ["npy", "parquet"])
 def test_the_command_line_writes_them(tiny, tmp_path, kind, saved):
     texts = [text or "ok" for text in random_texts(11)]
-    rows = "".join(
-        json.dumps({"id": f"中{n}", "text": text}, ensure_ascii=False) + "\n" for n, text in enumerate(texts)
-    )
-    (tmp_path / "texts.jsonl").write_text(rows, "utf-8")
+    rows = [{"id": f"中{n}", "text": text} for n, text in enumerate(texts)]
+    del rows[4]["id"]
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), "utf-8")
     encoder = load_encoder(tiny)
     expected = extract_features(encoder, texts, "max", max_seq_length=16)
     preset = tiny
@@ -95,7 +94,7 @@ def test_the_command_line_writes_them(tiny, tmp_path, kind, saved):
         found = np.load(path)
     else:
         table = pyarrow.parquet.read_table(path)
-        assert table["id"].to_pylist() == [f"中{n}" for n in range(11)]
+        assert table["id"].to_pylist() == [row.get("id") for row in rows]
         found = np.array(table["vector"].to_pylist(), np.float32)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert sorted(each.name for each in (tmp_path / "out").iterdir()) == [f"features.{kind}"]

@@ -107,7 +107,7 @@ def _parquet_blocks(chunks, width):
     import pyarrow
     import pyarrow.parquet
 
-    writer = None
+    writer, with_ids = None, None
     with tempfile.TemporaryFile() as file:
         for examples, vectors in chunks:
             columns = {
@@ -115,8 +115,10 @@ def _parquet_blocks(chunks, width):
                     pyarrow.array(vectors.astype(np.float32).reshape(-1)), width
                 )
             }
-            if "id" in examples[0]:
-                columns = {"id": pyarrow.array([str(example["id"]) for example in examples])} | columns
+            ids = [str(example["id"]) if "id" in example else None for example in examples]
+            with_ids = any(ids) if with_ids is None else with_ids  # all row groups have the columns of the first
+            if with_ids:
+                columns = {"id": pyarrow.array(ids, pyarrow.string())} | columns
             table = pyarrow.table(columns)
             writer = writer or pyarrow.parquet.ParquetWriter(file, table.schema)
             writer.write_table(table)

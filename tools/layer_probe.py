@@ -93,11 +93,14 @@ def vectors_of(args, split, output):
     )
     labels = np.array([str(row["label"]) for row in rows])
     examples = tokenize_examples(rows, tokenizer, args.max_seq_length, long_text=tfbert.LongText(args.long_text))
-    key = hashlib.sha256(f"{args.preset} {examples.fingerprint}".encode()).hexdigest()[:16]
+    encoder = tfbert.load_encoder(args.preset)
+    digest = hashlib.sha256(f"{args.preset} {examples.fingerprint}".encode())
+    for variable in encoder.trainable_variables:  # a folder of the same name may hold another model now
+        digest.update(np.ascontiguousarray(variable.numpy()).data)
+    key = digest.hexdigest()[:16]
     path = output / f"vectors_{key}.npz"
     if not path.exists():
         start = time.monotonic()
-        encoder = tfbert.load_encoder(args.preset)
         batches = ExampleBatches(examples, args.batch_size, args.max_seq_length, shuffle=False, seed=0)
         found = Evaluator(all_layers(encoder)).outputs(batches, lambda done: print(f"{done} more rows of {split} …"))
         found = found.reshape(len(rows), encoder.num_layers + 1, len(TOKENS), encoder.hidden_dim)
@@ -172,4 +175,9 @@ def draw(scores, layers, majority, path):
 
 
 if __name__ == "__main__":
-    main()
+    from tfbert import InputError
+
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"Error: {error}")
