@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import random_texts, tiny_vocabulary
+from tfbert import InputError
 from tfbert.data import corpus_cache
 from tfbert.data.corpus_cache import cached_sentences, corpus_key
 from tfbert.data.documents import keep_sentences, tokenized_chunks
@@ -48,6 +49,19 @@ def test_the_second_run_reads_what_the_first_wrote(tmp_path, made):
     assert len(calls) == 1
     names = os.listdir(folder_of(tmp_path))
     assert len([name for name in names if name.endswith(".tfrecord.gz")]) > 2 and "about.json" in names
+
+
+def test_a_cache_that_is_no_local_folder(made):
+    """TensorFlow's ram:// stands for gs://, which cannot be had here."""
+    calls, chunks = made
+    first, second = (cached("ram://cache", chunks) for _ in range(2))
+    assert first.fingerprint == second.fingerprint and len(calls) == 1
+
+
+def test_a_cache_that_cannot_be_made(tmp_path, made):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file/corpora/.*, a folder of --cache_dir, cannot be made"):
+        cached(tmp_path / "file", made[1])
 
 
 def test_the_key_is_of_text_vocabulary_and_settings():

@@ -102,6 +102,10 @@ def test_masked_words_alone(hugging_face, tmp_path):
     assert "BertForMaskedLM" in (tmp_path / "model" / "config.json").read_text()
     assert not [name for name in load_file(tmp_path / "model" / "model.safetensors") if "seq_relationship" in name]
     assert not load_model(str(tmp_path / "model")).task.next_sentence
+    both = model_of(tmp_path / "model")  # what it lacks starts anew, the rest is kept
+    for name in ("kernel", "bias", "gamma"):
+        np.testing.assert_array_equal(getattr(both.head, name).numpy(), getattr(model.head, name).numpy())
+    assert both.head.next_kernel.numpy().any()
 
 
 def test_google_names(hugging_face, tmp_path):
