@@ -16,7 +16,7 @@ _LAST_WORDS = 2.0
 
 
 def make_strategy(name="auto", virtual_devices=1, tpu=None, worker_hosts=(), worker_index=None):
-    """Returns the tf.distribute strategy of that name, and turns off what only delays TensorFlow's first steps.
+    """Returns the tf.distribute strategy of that name, and turns off what only delays the first steps on CPUs and GPUs.
 
     Args:
         name: "one_device": the first GPU, else the CPU. "mirrored": every GPU of this machine, or every virtual CPU
@@ -33,13 +33,14 @@ def make_strategy(name="auto", virtual_devices=1, tpu=None, worker_hosts=(), wor
         InputError: settings that do not fit together, no such TPU, or TensorFlow has started already, so that the CPU
             can no longer be split.
     """
-    # Grappler rewrites each graph before its first step, which takes seconds and makes no later step of BERT faster.
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     cluster = _cluster(worker_hosts, worker_index)
     if name == "auto":
         name = "tpu" if tpu else "multi_worker" if cluster else "auto"
     if name == "tpu":
         return _tpu_strategy(tpu or "local")
+    # Grappler rewrites each graph before its first step, which takes seconds and makes no later step of BERT faster;
+    # on TPUs, where that could not be tried, it stays on.
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     if name == "multi_worker":
         return _multi_worker_strategy(cluster)
     if virtual_devices > 1:
