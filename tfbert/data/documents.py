@@ -5,10 +5,9 @@ import re
 import numpy as np
 import tensorflow as tf
 
-from tfbert.data.tokenized import TokenizedExamples, map_texts
+from tfbert.data.tokenized import TokenizedExamples, map_texts, next_chunk
 from tfbert.errors import InputError
 
-_CHUNK, _CHUNK_CHARACTERS = 1024, 2**20
 _CLOSING = "\"')\\]”’»"
 _CLOSING_CJK = "”’」』）》"
 # After a full stop, with what closes behind it, and white space; the Chinese ones need no space.
@@ -63,7 +62,7 @@ def tokenized_chunks(documents, tokenizer):
     numbered = ((number, sentence) for number, document in enumerate(documents) for sentence in document)
 
     def texts():
-        while chunk := _next_chunk(numbered):
+        while chunk := next_chunk(numbered, lambda pair: len(pair[1])):
             numbers.append(np.array([number for number, _ in chunk], np.int32))
             yield [tokenizer.encoded(sentence) for _, sentence in chunk]
 
@@ -74,17 +73,6 @@ def tokenized_chunks(documents, tokenizer):
 
     for chunk in map_texts(texts, tokenized, tf.TensorSpec([None], tf.string)):
         yield *chunk, numbers.pop(0)
-
-
-def _next_chunk(numbered):
-    """Returns the next sentences with their documents, fewer where they are long: a line may hold a whole book."""
-    chunk, characters = [], 0
-    for number, sentence in numbered:
-        chunk.append((number, sentence))
-        characters += len(sentence)
-        if len(chunk) == _CHUNK or characters > _CHUNK_CHARACTERS:
-            break
-    return chunk
 
 
 def keep_sentences(chunks):

@@ -141,7 +141,7 @@ def tokenize_examples(examples, tokenizer, max_seq_length, encode_label=None, lo
     examples = itertools.chain([example], examples)
 
     def texts():
-        while chunk := _next_chunk(examples, sides):
+        while chunk := next_chunk(examples, lambda row: sum(len(row[side]) for side in sides)):
             if encode_label:
                 labels.append(np.stack([encode_label(row["label"], row["where"]) for row in chunk]))
             yield tuple([tokenizer.encoded(row[side]) for row in chunk] for side in sides)
@@ -205,12 +205,17 @@ def _window_function(tokenizer, sides, max_seq_length, long_text):
     return tf.function(to_windows, input_signature=(tf.TensorSpec([None], tf.string),) * sides, autograph=False)
 
 
-def _next_chunk(examples, sides):
-    """Returns the next examples, fewer where they are long, so that documents of any length need little memory."""
+def next_chunk(texts, characters_of):
+    """Returns the next texts, fewer where they are long, so that documents of any length need little memory.
+
+    Args:
+        texts: iterator.
+        characters_of: callable (one of them) -> int.
+    """
     chunk, characters = [], 0
-    for example in examples:
-        chunk.append(example)
-        characters += sum(len(example[side]) for side in sides)
+    for text in texts:
+        chunk.append(text)
+        characters += characters_of(text)
         if len(chunk) == _CHUNK or characters > _CHUNK_CHARACTERS:
             break
     return chunk
