@@ -9,7 +9,7 @@ from scipy.special import softmax
 from tests.conftest import random_texts
 from tests.reference.bert import bert
 from tfbert import TASKS, InputError, build_pretraining_model, extract_features, fill_mask, load_encoder, save_model
-from tfbert.data.documents import keep_sentences, tokenized_chunks
+from tfbert.data.documents import Sentences, tokenized_chunks
 from tfbert.data.segments import SegmentExamples
 from tfbert.data.tokenizer import BertTokenizer
 from tfbert.fill_mask import sample_predictions
@@ -78,7 +78,7 @@ def test_texts_are_cleaned_as_training_cleaned_them(tiny):
 
 
 def test_samples_hide_whole_words(model):
-    documents = keep_sentences(
+    documents = Sentences(
         tokenized_chunks([["the printer is down", "thanks , zebra !"], ["please", "not my account"]], model.tokenizer)
     )
     examples = SegmentExamples(documents, model.tokenizer, 24)

@@ -4,7 +4,7 @@ import itertools
 
 from tfbert.data.corpus_cache import cached_sentences, corpus_key
 from tfbert.data.dataset import ExampleBatches
-from tfbert.data.documents import keep_sentences, read_documents, tokenized_chunks
+from tfbert.data.documents import Sentences, read_documents, tokenized_chunks
 from tfbert.data.leaks import HeldOutTexts
 from tfbert.data.masking import Masking, WordMasker
 from tfbert.data.segments import SegmentExamples
@@ -49,7 +49,7 @@ def held_out_texts(locations, columns, quoting):
 
 
 def sentences_of(config, tokenizer, location, split, limit):
-    """Returns the sentences of raw text, from the cache where there is one: TokenizedExamples."""
+    """Returns the sentences of raw text, from the cache where there is one: Sentences."""
     data, settings = config.data, config.pretraining
     columns = settings.held_out_columns or (data.text_column,)
     texts = held_out_texts(settings.held_out, columns, data.quoting) if split == "train" else []
@@ -63,7 +63,7 @@ def sentences_of(config, tokenizer, location, split, limit):
         return tokenized_chunks(found, tokenizer)
 
     if not config.model.cache_dir:
-        return keep_sentences(chunks())
+        return Sentences(chunks())
     key = corpus_key(documents(), tokenizer, [*texts, settings.leaks] if texts else ())
     return cached_sentences(config.model.cache_dir, key, chunks)
 
@@ -84,10 +84,10 @@ def corpus_of(config, tokenizer, task, split, location, limit=None, max_seq_leng
     data, training, settings = config.data, config.training, config.pretraining
     train = split == "train"
     seed = seed if train else 0
-    documents = sentences_of(config, tokenizer, location, split, limit)
+    sentences = sentences_of(config, tokenizer, location, split, limit)
 
     def batches(length, **options):
-        examples = SegmentExamples(documents, tokenizer, length, task.next_sentence, settings.short_seq_prob, seed)
+        examples = SegmentExamples(sentences, tokenizer, length, task.next_sentence, settings.short_seq_prob, seed)
         masking = Masking(
             settings.masked_lm_prob,
             # No window of this length wants more, and each place for a prediction costs a product with the vocabulary.

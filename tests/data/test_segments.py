@@ -2,14 +2,17 @@
 
 import gzip
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conftest import tiny_vocabulary
+from tests.conftest import ROOT, tiny_vocabulary
 from tfbert import InputError
-from tfbert.data.documents import keep_sentences, read_documents, split_sentences, tokenized_chunks
+from tfbert.data import columns
+from tfbert.data.documents import Sentences, read_documents, split_sentences, tokenized_chunks
 from tfbert.data.segments import NEXT, RANDOM, SegmentExamples
 from tfbert.data.sources import read_examples
 from tfbert.data.tokenizer import BertTokenizer, read_vocabulary
@@ -20,10 +23,15 @@ TINY = BertTokenizer(tiny_vocabulary(), True)
 
 @pytest.fixture(scope="module")
 def gutenberg(shared):
-    """(tokenizer, TokenizedExamples) of 18 chapters."""
+    """(tokenizer, Sentences) of 18 chapters."""
     tokenizer = BertTokenizer(read_vocabulary(shared / "data" / "vocab" / "bert-base-uncased-vocab.txt"), True)
     rows = read_examples(str(shared / "data" / "corpus_gutenberg" / "dev.txt"))
-    return tokenizer, keep_sentences(tokenized_chunks(read_documents(rows), tokenizer))
+    return tokenizer, Sentences(tokenized_chunks(read_documents(rows), tokenizer))
+
+
+def documents_of_pieces(sentences):
+    """Returns the number of each piece's document: int [pieces]."""
+    return np.repeat(np.arange(sentences.bounds.size - 1), np.diff(sentences.starts.view()[sentences.bounds.view()]))
 
 
 def documents_of(path):
@@ -59,10 +67,8 @@ def test_next_sentence_labels_against_the_documents(gutenberg):
     """The pieces of every window are found in the documents at the very places that its label claims."""
     tokenizer, documents = gutenberg
     segments = SegmentExamples(documents, tokenizer, LENGTH)
-    lengths = documents.window_lengths.astype(np.int64)
-    document_of = np.repeat(documents.labels, lengths)
-    boundaries = set(np.cumsum(lengths).tolist())
-    pieces = documents.windows(tf.range(documents.size, dtype=tf.int64))[0].flat_values.numpy()
+    document_of, boundaries = documents_of_pieces(documents), set(documents.starts.view().tolist())
+    pieces = documents.pieces.view()
     windows, first_lengths, _ = segments.windows(tf.range(segments.size, dtype=tf.int64))
     assert segments.size > 1000
     for number, window in enumerate(windows.to_list()):
@@ -83,7 +89,7 @@ def test_next_sentence_labels_against_the_documents(gutenberg):
 @pytest.fixture(scope="module")
 def letters():
     """Forty documents of 3,000 sentences of one piece each, with which every window can have just the right length."""
-    return keep_sentences(tokenized_chunks([["a"] * 3000] * 40, TINY))
+    return Sentences(tokenized_chunks([["a"] * 3000] * 40, TINY))
 
 
 def test_shares_of_pairs(letters):
@@ -116,7 +122,7 @@ def test_every_sentence_is_in_a_pair(letters):
 def test_both_ends_are_cut_at_random(gutenberg):
     tokenizer, documents = gutenberg
     segments = SegmentExamples(documents, tokenizer, 32)
-    starts = set(np.concatenate([[0], np.cumsum(documents.window_lengths.astype(np.int64))]).tolist())
+    starts = set(documents.starts.view().tolist())
     cut = [(a, n) for a, n in segments.spans[:, 0].tolist() if not {a, a + n} <= starts]
     assert len(cut) > 300
     middle = np.mean([a not in starts for a, _ in cut])
@@ -127,8 +133,8 @@ def test_filled_segments(gutenberg):
     tokenizer, documents = gutenberg
     segments = SegmentExamples(documents, tokenizer, LENGTH, next_sentence=False)
     starts, lengths = segments.spans[:, 0].T
-    np.testing.assert_array_equal(starts + lengths, [*starts[1:], documents.window_lengths.sum()])
-    document_of = np.repeat(documents.labels, documents.window_lengths)
+    np.testing.assert_array_equal(starts + lengths, [*starts[1:], documents.pieces.size])
+    document_of = documents_of_pieces(documents)
     np.testing.assert_array_equal(document_of[starts], document_of[starts + lengths - 1])
     short = (segments.window_lengths < LENGTH).mean()
     assert abs(short - 0.1) < 4 * np.sqrt(0.09 / segments.size) + 18 / segments.size
@@ -140,14 +146,24 @@ def test_filled_segments(gutenberg):
 
 
 def test_a_file_in_place_of_memory_changes_nothing(gutenberg, shared, monkeypatch):
-    monkeypatch.setattr("tfbert.data.tokenized._MEMORY_BYTES", 10_000)
     tokenizer, documents = gutenberg
+    one = SegmentExamples(documents, tokenizer, LENGTH)
+    monkeypatch.setattr(columns, "_MEMORY_BYTES", 1000)
     rows = read_examples(str(shared / "data" / "corpus_gutenberg" / "dev.txt"))
-    from_file = keep_sentences(tokenized_chunks(read_documents(rows), tokenizer))
-    one, other = (SegmentExamples(source, tokenizer, LENGTH) for source in (documents, from_file))
-    assert one.fingerprint == other.fingerprint
+    from_file = Sentences(tokenized_chunks(read_documents(rows), tokenizer))
+    other = SegmentExamples(from_file, tokenizer, LENGTH)
+    assert one.fingerprint == other.fingerprint and one.lost_pieces == other.lost_pieces
+    assert all(column._file for column in (from_file.pieces, from_file.starts, other._windows))
     numbers = tf.constant([5, 900, 17], tf.int64)
-    assert one.windows(numbers)[0].to_list() == other.windows(numbers)[0].to_list()
+    (pieces, *rest), (pieces_2, *rest_2) = one.windows(numbers), other.windows(numbers)
+    assert pieces.to_list() == pieces_2.to_list()
+    np.testing.assert_array_equal(rest, rest_2)
+    np.testing.assert_array_equal(one.labels_of(numbers), other.labels_of(numbers))
+    np.testing.assert_array_equal(one.lengths_of(numbers), other.window_lengths[[5, 900, 17]])
+    counts = np.bincount(documents.pieces.view(), minlength=len(tokenizer.vocabulary))
+    counts[tokenizer.unknown_id] = 0
+    np.testing.assert_array_equal(one.piece_counts(), counts)
+    np.testing.assert_array_equal(other.piece_counts(), counts)
 
 
 @pytest.mark.parametrize(
@@ -156,12 +172,44 @@ def test_a_file_in_place_of_memory_changes_nothing(gutenberg, shared, monkeypatc
 )
 def test_too_little_text(documents, message):
     with pytest.raises(InputError, match=message):
-        SegmentExamples(keep_sentences(tokenized_chunks(documents, TINY)), TINY, LENGTH)
+        SegmentExamples(Sentences(tokenized_chunks(documents, TINY)), TINY, LENGTH)
 
 
 def test_two_short_documents():
-    documents = keep_sentences(tokenized_chunks([["the printer", "is down"], ["my account"]], TINY))
+    documents = Sentences(tokenized_chunks([["the printer", "is down"], ["my account"]], TINY))
     segments = SegmentExamples(documents, TINY, LENGTH, short_share=0.0)
     words = {tuple(row) for row in segments.windows(tf.range(segments.size, dtype=tf.int64))[0].to_list()}
     assert all(row[0] == TINY.cls_id and row.count(TINY.sep_id) == 2 for row in words)
     assert segments.labels[-1] == RANDOM
+
+
+MEASURE = """
+import sys
+sys.path.insert(0, {root!r})
+import tensorflow as tf
+from tests.conftest import ROOT, tiny_vocabulary
+from tfbert.data import columns
+from tfbert.data.documents import Sentences, tokenized_chunks
+from tfbert.data.segments import SegmentExamples
+from tfbert.data.tokenizer import BertTokenizer
+columns._MEMORY_BYTES = 2**18
+tokenizer = BertTokenizer(tiny_vocabulary(), True)
+documents = (["the printer is down " * 4] * 20 for _ in range({documents}))
+examples = SegmentExamples(Sentences(tokenized_chunks(documents, tokenizer)), tokenizer, 64)
+for first in range(0, 3200, 32):
+    examples.windows(tf.range(first, first + 32, dtype=tf.int64))
+kept = next(line for line in open("/proc/self/status") if line.startswith("RssAnon"))
+print(examples.size, int(kept.split()[1]) / 1024)
+"""
+
+
+def test_memory_does_not_grow_with_the_corpus():
+    """Ten times the text, 3.2 against 32 MB, in 4 MB more memory at most: all that grows is in files."""
+    found = []
+    for documents in (2000, 20_000):
+        script = MEASURE.format(root=str(ROOT), documents=documents)
+        result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        found.append(tuple(map(float, result.stdout.split())))
+    (few, before), (many, after) = found
+    assert many > 9 * few > 30_000
+    assert after < before + 4, found

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tests.conftest import ROOT, random_texts, rows_of, tiny_vocabulary
-from tfbert.data import tokenized
+from tfbert.data import columns, tokenized
 from tfbert.data.tokenizer import BertTokenizer
 
 TOKENIZER = BertTokenizer(tiny_vocabulary(), lowercase=True)
@@ -16,9 +16,9 @@ TOKENIZER = BertTokenizer(tiny_vocabulary(), lowercase=True)
 def test_file_and_memory_give_the_same(monkeypatch):
     rows = rows_of(random_texts(3000), pairs=random_texts(3000, seed=2))
     in_memory = tokenized.tokenize_examples(rows, TOKENIZER, 48)
-    monkeypatch.setattr(tokenized, "_MEMORY_BYTES", 10_000)
+    monkeypatch.setattr(columns, "_MEMORY_BYTES", 10_000)
     in_file = tokenized.tokenize_examples(rows, TOKENIZER, 48)
-    assert in_file._file and not in_memory._file
+    assert in_file._pieces._file and not in_memory._pieces._file
     indices = tf.constant(np.random.default_rng(0).permutation(3000)[:500])
     (windows, firsts, _), (windows_2, firsts_2, _) = in_memory.windows(indices), in_file.windows(indices)
     assert windows.to_list() == windows_2.to_list()
@@ -40,12 +40,12 @@ MEASURE = """
 import resource, sys
 sys.path.insert(0, {root!r})
 from tests.conftest import tiny_vocabulary
-from tfbert.data import tokenized
+from tfbert.data import columns, tokenized
 from tfbert.data.tokenizer import BertTokenizer
 from tfbert.data.sources import read_examples
 from tfbert.data.dataset import ExampleDataset
 tokenizer = BertTokenizer(tiny_vocabulary(), lowercase=True)
-tokenized._MEMORY_BYTES = 2**20
+columns._MEMORY_BYTES = 2**20
 examples = tokenized.tokenize_examples(read_examples({path!r}), tokenizer, 128)
 dataset = ExampleDataset(examples, 32, 128, True, 0)
 count = sum(1 for _ in dataset.shares(0, 300))

@@ -12,7 +12,7 @@ from scipy.special import log_softmax
 from tests.conftest import ROOT, mirrored, random_texts, write_tiny
 from tfbert import TASKS, AdamWeightDecay, InputError, load_encoder, load_model, save_model
 from tfbert.data.dataset import ExampleBatches
-from tfbert.data.documents import keep_sentences, tokenized_chunks
+from tfbert.data.documents import Sentences, tokenized_chunks
 from tfbert.data.masking import Masking, WordMasker
 from tfbert.data.segments import SegmentExamples
 from tfbert.models.presets import find_preset
@@ -37,7 +37,7 @@ def model_of(folder, next_sentence=True, dropout=0.0, **options):
 
 def batches_of(tokenizer, batch_size, next_sentence=True, count=120, length=LENGTH, **options):
     texts = [text or "empty" for text in random_texts(count, longest=12)]
-    documents = keep_sentences(tokenized_chunks([texts[:50], texts[50:51], texts[51:]], tokenizer))
+    documents = Sentences(tokenized_chunks([texts[:50], texts[50:51], texts[51:]], tokenizer))
     examples = SegmentExamples(documents, tokenizer, length, next_sentence)
     masker = WordMasker(tokenizer, length, Masking(most=4))
     return ExampleBatches(examples, batch_size, length, True, 0, masker=masker, **options)

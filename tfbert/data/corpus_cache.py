@@ -8,14 +8,14 @@ import uuid
 import numpy as np
 import tensorflow as tf
 
-from tfbert.data.documents import keep_sentences
+from tfbert.data.documents import Sentences
 from tfbert.errors import InputError
 from tfbert.files import write_whole
 
 _SHARD_BYTES = 64 * 2**20
 _ABOUT = "about.json"
 # Changes with the format of the shards, and with how text becomes sentences and pieces.
-_VERSION = 1
+_VERSION = 2
 
 
 def corpus_key(documents, tokenizer, held_out=()):
@@ -46,7 +46,7 @@ def cached_sentences(folder, key, chunks):
         chunks: callable returning what `tokenized_chunks` yields; called where there is nothing to be reused.
 
     Returns:
-        TokenizedExamples, as `keep_sentences` returns them.
+        Sentences.
     """
     folder = os.path.join(folder, "corpora", key)
     path = os.path.join(folder, _ABOUT)
@@ -54,7 +54,7 @@ def cached_sentences(folder, key, chunks):
         try:
             with tf.io.gfile.GFile(path) as file:
                 about = json.load(file)
-            sentences = keep_sentences(_read(folder, about["shards"]))
+            sentences = Sentences(_read(folder, about["shards"]))
             if sentences.fingerprint == about["fingerprint"]:
                 print(f"The tokenised corpus is taken from {folder}.")
                 return sentences
@@ -67,8 +67,8 @@ def cached_sentences(folder, key, chunks):
     except tf.errors.OpError as error:
         raise InputError(f"{folder}, a folder of --cache_dir, cannot be made: {error.message}.") from None
     shards = []
-    sentences = keep_sentences(_written(folder, chunks(), shards))
-    about = {"shards": shards, "fingerprint": sentences.fingerprint, "sentences": sentences.size}
+    sentences = Sentences(_written(folder, chunks(), shards))
+    about = {"shards": shards, "fingerprint": sentences.fingerprint, "sentences": sentences.starts.size - 1}
     write_whole(path, json.dumps(about, indent=2).encode())
     print(f"The tokenised corpus is kept in {folder}.")
     return sentences

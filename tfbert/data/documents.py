@@ -1,11 +1,13 @@
 """Raw text: documents of sentences, tokenised once."""
 
+import hashlib
 import re
 
 import numpy as np
 import tensorflow as tf
 
-from tfbert.data.tokenized import TokenizedExamples, map_texts, next_chunk
+from tfbert.data.columns import NumberColumn
+from tfbert.data.tokenized import map_texts, next_chunk
 from tfbert.errors import InputError
 
 _CLOSING = "\"')\\]”’»"
@@ -75,26 +77,42 @@ def tokenized_chunks(documents, tokenizer):
         yield *chunk, numbers.pop(0)
 
 
-def keep_sentences(chunks):
-    """Keeps the sentences of `tokenized_chunks`.
+class Sentences:
+    """The sentences of documents, without special pieces; of a large corpus all stand in temporary files.
 
-    Args:
-        chunks: iterable, as `tokenized_chunks` yields them.
+    Sentences and documents without a piece are left out.
 
-    Returns:
-        TokenizedExamples: an example is a sentence, without special pieces; its label is the number of its document.
-
-    Raises:
-        InputError: there is no text.
+    Attributes:
+        pieces: NumberColumn of int32, in the order of the text.
+        starts: NumberColumn of int64. The number of each sentence's first piece; last, that of all pieces.
+        bounds: NumberColumn of int64. The number of each document's first sentence; last, that of all sentences.
+        fingerprint: str. A hash of all of it.
     """
-    numbers = []
 
-    def sentences():
+    def __init__(self, chunks):
+        """Keeps sentences as they come.
+
+        Args:
+            chunks: iterable, as `tokenized_chunks` yields them.
+
+        Raises:
+            InputError: there is no text.
+        """
+        self.pieces, self.starts, self.bounds = (NumberColumn(dtype) for dtype in (np.int32, np.int64, np.int64))
+        empty, last = True, -1
         for pieces, lengths, documents in chunks:
-            numbers.append(documents)
-            ones = np.ones_like(lengths)
-            yield pieces, lengths, lengths, ones, ones - 1
-        if not numbers:
+            empty, used = False, lengths > 0
+            lengths, documents = lengths[used], documents[used]
+            self.bounds.extend(self.starts.size + np.flatnonzero(np.diff(documents, prepend=last)))
+            self.starts.extend(self.pieces.size + np.cumsum(lengths, dtype=np.int64) - lengths)
+            self.pieces.extend(pieces)
+            last = documents[-1] if len(documents) else last
+        if empty:
             raise InputError("There is no text to train on: every row is empty.")
-
-    return TokenizedExamples(sentences(), lambda: np.concatenate(numbers))
+        self.bounds.extend([self.starts.size])
+        self.starts.extend([self.pieces.size])
+        digest = hashlib.sha256()
+        for column in (self.pieces, self.starts, self.bounds):
+            column.close()
+            digest.update(column.digest.digest())
+        self.fingerprint = digest.hexdigest()

@@ -1,40 +1,45 @@
 """Segments of raw text for further pre-training: next-sentence pairs, or stretches that fill a window."""
 
-import array
 import hashlib
+import itertools
 
 import numpy as np
 import tensorflow as tf
 
+from tfbert.data.columns import NumberColumn
 from tfbert.data.windows import make_windows
 from tfbert.errors import InputError
 
 NEXT, RANDOM = 0, 1
+_CHUNK = 2**14
+# What is kept of a window: of both segments their first piece and their length; the label; the pieces that it lost.
+_LABEL, _LOST, _FIELDS = 4, 5, 6
 
 
 class SegmentExamples:
     """Windows made of documents, any of which can be had by number inside the TensorFlow graph.
 
+    What takes memory by the window, `spans` to `window_lengths`, is made anew each time it is asked for.
+
     Attributes:
         size: int. Number of windows.
+        spans: np.int64 [size, 2, 2]. Of both segments: their first piece among those of all documents, their length.
         labels: np.int32 [size]. Whether the second segment follows the first (0) or is from another document (1).
         window_lengths: np.int32 [size]. Pieces of each window, special ones included.
-        window_counts, most_windows: 1 each, as an example has one window.
-        lost: np.int32 [size]. Pieces that each pair lost to the longest window.
+        most_windows: 1, as an example has one window.
+        lost_pieces: int. Pieces that all pairs lost to the longest window.
         cut_share: float. Share of the windows that lost pieces.
         fingerprint: str. A hash of all windows and labels, in order.
-        spans: np.int64 [size, 2, 2]. Of both segments: their first piece among those of all documents, their length.
-        documents: TokenizedExamples, from `keep_sentences`.
         next_sentence: bool. Whether there are second segments.
     """
 
     most_windows = 1
 
-    def __init__(self, documents, tokenizer, max_seq_length, next_sentence=True, short_share=0.1, seed=0):
+    def __init__(self, sentences, tokenizer, max_seq_length, next_sentence=True, short_share=0.1, seed=0):
         """Says where each window begins and ends; see `next_sentence_pairs` and `filled_segments`.
 
         Args:
-            documents: TokenizedExamples, from `keep_sentences`.
+            sentences: Sentences.
             tokenizer: BertTokenizer.
             max_seq_length: int. The longest window, special pieces included.
             next_sentence: bool. Pairs, or single stretches.
@@ -44,54 +49,72 @@ class SegmentExamples:
         Raises:
             InputError: pairs are wanted of a single document.
         """
-        self.documents, self.next_sentence = documents, next_sentence
-        self._max_seq_length, self._tokenizer = max_seq_length, tokenizer
+        self.next_sentence = next_sentence
+        self._pieces, self._max_seq_length, self._tokenizer = sentences.pieces, max_seq_length, tokenizer
+        self._special = 3 if next_sentence else 2
         make = next_sentence_pairs if next_sentence else filled_segments
-        lengths = documents.window_lengths.astype(np.int64)
-        self.spans, self.labels, self.lost = make(lengths, documents.labels, max_seq_length, short_share, seed)
-        if not len(self.spans):
+        # Python reads the numbers of a memoryview one by one faster than NumPy's.
+        starts, bounds = (memoryview(column.view()) for column in (sentences.starts, sentences.bounds))
+        self._windows, self.lost_pieces, cut = NumberColumn(np.int64), 0, 0
+        for windows in make(starts, bounds, max_seq_length - self._special, short_share, seed):
+            self._windows.extend(windows)
+            self.lost_pieces += int(windows[:, _LOST].sum())
+            cut += np.count_nonzero(windows[:, _LOST])
+        self._windows.close()
+        self.size = self._windows.size // _FIELDS
+        if not self.size:
             raise InputError("There is no text to train on: no document has a word.")
-        self.size, self.cut_share = len(self.spans), float((self.lost > 0).mean())
-        self.window_counts = np.ones(self.size, np.int32)
-        self.window_lengths = (self.spans[:, :, 1].sum(axis=1) + (3 if next_sentence else 2)).astype(np.int32)
-        digest = hashlib.sha256(documents.fingerprint.encode())
-        for part in (self.spans, self.labels):
-            digest.update(np.ascontiguousarray(part).data)
+        self.cut_share = cut / self.size
+        digest = hashlib.sha256(sentences.fingerprint.encode() + self._windows.digest.digest())
         self.fingerprint = digest.hexdigest()
-        with tf.device("CPU"):
-            self._spans, self._labels = tf.constant(self.spans), tf.constant(self.labels)
-            self._lengths = tf.constant(self.window_lengths)
+
+    @property
+    def spans(self):
+        return self._windows.view().reshape(-1, _FIELDS)[:, :_LABEL].reshape(-1, 2, 2)
+
+    @property
+    def labels(self):
+        return self._windows.view()[_LABEL::_FIELDS].astype(np.int32)
+
+    @property
+    def window_lengths(self):
+        return (self.spans[:, :, 1].sum(axis=1) + self._special).astype(np.int32)
 
     def windows(self, indices):
         """Returns the windows of some examples, one each: what `TokenizedExamples.windows` returns."""
-        spans = tf.gather(self._spans, indices)
-        first = self.documents.pieces_at(spans[:, 0, 0], spans[:, 0, 1])
-        second = self.documents.pieces_at(spans[:, 1, 0], spans[:, 1, 1]) if self.next_sentence else None
+        fields = self._fields(indices)
+        first, second = (self._pieces_at(fields[:, side], fields[:, side + 1]) for side in (0, 2))
         ids = self._tokenizer.cls_id, self._tokenizer.sep_id
-        made = make_windows(first, second, self._max_seq_length, *ids)
+        made = make_windows(first, second if self.next_sentence else None, self._max_seq_length, *ids)
         return made.pieces, made.first_lengths, made.counts
 
     def labels_of(self, indices):
         """Returns the labels of some examples: int64 [n] -> int32 [n]."""
-        return tf.gather(self._labels, indices)
+        return tf.cast(self._fields(indices)[:, _LABEL], tf.int32)
 
     def lengths_of(self, indices):
         """Returns how many pieces the windows of some examples have: int64 [n] -> int32 [n]."""
-        return tf.gather(self._lengths, indices)
+        fields = self._fields(indices)
+        return tf.cast(fields[:, 1] + fields[:, 3] + self._special, tf.int32)
 
     def piece_counts(self):
         """Returns how often each piece that can be masked occurs in the documents: np.int64 [vocabulary]."""
-        size = len(self._tokenizer.vocabulary)
+        size, pieces = len(self._tokenizer.vocabulary), self._pieces.view()
         counts = np.zeros(size, np.int64)
-        for first in range(0, self.documents.size, 4096):
-            sentences = tf.range(first, min(first + 4096, self.documents.size), dtype=tf.int64)
-            pieces = self.documents.windows(sentences)[0].flat_values.numpy()
-            counts += np.bincount(pieces, minlength=size)
+        for first in range(0, len(pieces), 2**20):
+            counts += np.bincount(pieces[first : first + 2**20], minlength=size)
         counts[self._tokenizer.unknown_id] = 0
         return counts
 
+    def _fields(self, indices):
+        fields = self._windows.stretches(indices * _FIELDS, tf.fill(tf.shape(indices), tf.constant(_FIELDS, tf.int64)))
+        return tf.reshape(fields, [-1, _FIELDS])
 
-def next_sentence_pairs(lengths, documents, max_seq_length, short_share, seed):
+    def _pieces_at(self, starts, lengths):
+        return tf.RaggedTensor.from_row_lengths(self._pieces.stretches(starts, lengths), lengths, validate=False)
+
+
+def next_sentence_pairs(starts, bounds, room, short_share, seed):
     """Pairs stretches of sentences, half with what follows and half with a stretch of another document.
 
     Sentences of a document are taken until they fill a window; a random number of them is the first segment. The second
@@ -104,81 +127,76 @@ def next_sentence_pairs(lengths, documents, max_seq_length, short_share, seed):
     windows is short; the other document is always another one (theirs may be the same after ten draws).
 
     Args:
-        lengths: int64 [sentences]. Pieces of each sentence.
-        documents: int [sentences]. The document of each, ascending.
-        max_seq_length: int. The longest window, three special pieces included.
+        starts, bounds: sequence of int. Those of Sentences.
+        room: int. The most pieces of a window, without special ones.
         short_share: float. Share of the windows whose length to be filled is drawn uniformly from 2 on.
         seed: int.
 
-    Returns:
-        (spans, labels, lost), as the attributes of SegmentExamples.
+    Yields:
+        np.int64 [n, 6], what is kept of some windows: the first segment's first piece and its length, the second
+        one's, the label, the pieces lost.
 
     Raises:
         InputError: there is but one document.
     """
-    starts, bounds = _sentences(lengths, documents)
     if len(bounds) < 3:
         raise InputError(
             f"Next-sentence pairs need two documents at least. Received: {len(bounds) - 1}. Blank lines separate the "
             "documents of a .txt; --nonext_sentence trains on masked words alone."
         )
-    rng, room, found = np.random.default_rng(seed), max_seq_length - 3, array.array("q")
+    rng, cuts = np.random.default_rng(seed).spawn(2)
+    for pairs in _chunks(_pairs(starts, bounds, room, short_share, rng)):
+        spans, lost = _truncate_pairs(pairs[:, :4].reshape(-1, 2, 2), room, cuts)
+        yield np.column_stack([spans.reshape(-1, 4), pairs[:, 4], lost])
+
+
+def _pairs(starts, bounds, room, short_share, rng):
+    """Yields pairs before they are cut: (first piece, length, first piece of the second segment, length, label)."""
     for document in range(len(bounds) - 1):
         sentence, limit = bounds[document], bounds[document + 1]
         while sentence < limit:
             target = _target(rng, room, short_share)
             end = _filled(starts, sentence, limit, target)
             middle = int(rng.integers(sentence + 1, end)) if end - sentence > 1 else end
-            first = starts[sentence], starts[middle]
+            first, length = starts[sentence], starts[middle] - starts[sentence]
             if middle == end or rng.random() < 0.5:
                 other = int(rng.integers(len(bounds) - 2))
                 other += other >= document
                 begin = int(rng.integers(bounds[other], bounds[other + 1]))
-                least = max(1, target - (first[1] - first[0]))
-                second = starts[begin], starts[_filled(starts, begin, bounds[other + 1], least)]
-                label, end = RANDOM, middle
+                stop = _filled(starts, begin, bounds[other + 1], max(1, target - length))
+                label, sentence = RANDOM, middle
             else:
-                second, label = (starts[middle], starts[end]), NEXT
-            found.extend((*first, *second, label))
-            sentence = end
-    found = np.array(found).reshape(-1, 5)
-    spans = np.stack([found[:, 0:4:2], found[:, 1:4:2] - found[:, 0:4:2]], axis=2)
-    spans, lost = _truncate_pairs(spans, room, rng)
-    return spans, found[:, 4].astype(np.int32), lost
+                begin, stop, label, sentence = middle, end, NEXT, end
+            yield first, length, starts[begin], starts[stop] - starts[begin], label
 
 
-def filled_segments(lengths, documents, max_seq_length, short_share, seed):
+def filled_segments(starts, bounds, room, short_share, seed):
     """Cuts each document into stretches that fill a window, sentences being cut where it is full; nothing is lost.
 
     Source: Liu et al. 2019 (1907.11692), section 4.2, DOC-SENTENCES. Deviation: the batch size is not enlarged for the
     windows at the end of documents; packed rows take their place.
 
-    Args and result: those of `next_sentence_pairs`, with two special pieces and empty second segments.
+    Args and result: those of `next_sentence_pairs`, with empty second segments.
     """
-    starts, bounds = _sentences(lengths, documents)
-    rng, room, found = np.random.default_rng(seed), max_seq_length - 2, array.array("q")
+    rng = np.random.default_rng(seed)
+    for stretches in _chunks(_stretches(starts, bounds, room, short_share, rng)):
+        yield np.pad(stretches, [(0, 0), (0, _FIELDS - 2)])
+
+
+def _stretches(starts, bounds, room, short_share, rng):
+    """Yields (first piece, length)."""
     for document in range(len(bounds) - 1):
         piece, limit = starts[bounds[document]], starts[bounds[document + 1]]
         while piece < limit:
             length = min(_target(rng, room, short_share), limit - piece)
-            found.extend((piece, length))
+            yield piece, length
             piece += length
-    found = np.array(found).reshape(-1, 2)
-    spans = np.zeros((len(found), 2, 2), np.int64)
-    spans[:, 0] = found
-    return spans, np.zeros(len(found), np.int32), np.zeros(len(found), np.int32)
 
 
-def _sentences(lengths, documents):
-    """Returns the first piece of each sentence that has any, and the first sentence of each document; both with an end.
-
-    Python's own arrays: their items are read one by one faster than NumPy's, and take a fifth of a list's memory.
-    """
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    used = lengths > 0
-    firsts = np.flatnonzero(np.diff(documents[used], prepend=-1))
-    starts, firsts = np.append(starts[:-1][used], starts[-1]), np.append(firsts, used.sum())
-    return tuple(array.array("q", numbers.astype(np.int64).tobytes()) for numbers in (starts, firsts))
+def _chunks(rows):
+    """Yields an iterator's rows of int in arrays: np.int64 [n, ...]."""
+    while chunk := list(itertools.islice(rows, _CHUNK)):
+        yield np.array(chunk, np.int64)
 
 
 def _target(rng, room, short_share):

@@ -1,19 +1,17 @@
-"""Examples tokenised once: in memory while they are few, in a temporary file when they are many."""
+"""Examples tokenised once."""
 
 import copy
 import hashlib
 import itertools
-import os
-import tempfile
 
 import numpy as np
 import tensorflow as tf
 
+from tfbert.data.columns import NumberColumn
 from tfbert.data.windows import LongText, make_windows
 from tfbert.errors import InputError
 
 _CHUNK, _CHUNK_CHARACTERS = 1024, 2**20
-_MEMORY_BYTES = 64 * 2**20
 
 
 class TokenizedExamples:
@@ -26,6 +24,7 @@ class TokenizedExamples:
         window_counts: np.int32 [size]. Windows of each example.
         most_windows: int. The most that an example may have.
         lost: np.int32 [size]. Pieces of each example that are in no window.
+        lost_pieces: int. The sum of them.
         cut_share: float. Share of the examples that lost pieces.
         fingerprint: str. A hash of all windows and labels, in order.
     """
@@ -40,24 +39,13 @@ class TokenizedExamples:
             most_windows: int.
         """
         self.most_windows = most_windows
-        chunks, columns = [], []
-        self._file, held, digest = None, 0, hashlib.sha256()
+        columns, self._pieces = [], NumberColumn(np.int32)
         for pieces, *chunk_columns in windows:
             columns.append(chunk_columns)
-            chunks.append(pieces)
-            digest.update(np.ascontiguousarray(pieces).data)
-            held += pieces.nbytes
-            if held > _MEMORY_BYTES:
-                self._file = self._file or tempfile.TemporaryFile()
-                self._file.write(np.concatenate(chunks).tobytes())
-                chunks, held = [], 0
-        if self._file:
-            self._file.write(np.concatenate(chunks or [np.zeros(0, np.int32)]).tobytes())
-            self._file.flush()
-        with tf.device("CPU"):
-            self._pieces = None if self._file else tf.constant(np.concatenate(chunks))
+            self._pieces.extend(pieces)
+        self._pieces.close()
         lengths, first_lengths, counts, lost = (np.concatenate(column) for column in zip(*columns))
-        self._keep(_starts_of(lengths), lengths, first_lengths, counts, lost, labels(), digest)
+        self._keep(_starts_of(lengths), lengths, first_lengths, counts, lost, labels(), self._pieces.digest.copy())
 
     def subset(self, indices):
         """Returns some of the examples, by number: int [n] -> TokenizedExamples, which shares the pieces."""
@@ -73,7 +61,7 @@ class TokenizedExamples:
     def _keep(self, starts, lengths, first_lengths, counts, lost, labels, digest):
         """Keeps what there is of each example but its pieces."""
         self.window_lengths, self.window_counts, self.lost, self.labels = lengths, counts, lost, labels
-        self.size, self.cut_share = len(counts), (lost > 0).mean()
+        self.size, self.cut_share, self.lost_pieces = len(counts), (lost > 0).mean(), int(lost.sum())
         for part in (lengths, counts, *([] if labels is None else [labels])):
             digest.update(np.ascontiguousarray(part).data)
         self.fingerprint = digest.hexdigest()
@@ -98,27 +86,14 @@ class TokenizedExamples:
         if self.most_windows > 1:
             first, counts = tf.gather(self._first_windows, indices), tf.gather(self._counts, indices)
             windows = tf.ragged.range(first, first + counts).values
-        pieces = self.pieces_at(tf.gather(self._starts, windows), tf.gather(self._lengths, windows))
+        lengths = tf.gather(self._lengths, windows)
+        pieces = self._pieces.stretches(tf.gather(self._starts, windows), lengths)
+        pieces = tf.RaggedTensor.from_row_lengths(pieces, lengths, validate=False)
         return pieces, tf.gather(self._first_lengths, windows), tf.cast(counts, tf.int32)
-
-    def pieces_at(self, starts, lengths):
-        """Returns stretches of all pieces in their order: int64 [n], int64 [n] -> RaggedTensor int32 [n, (pieces)]."""
-        if self._file:
-            pieces = tf.ensure_shape(tf.numpy_function(self._read, [starts, lengths], tf.int32), [None])
-        else:
-            pieces = tf.gather(self._pieces, tf.ragged.range(starts, starts + lengths).values)
-        return tf.RaggedTensor.from_row_lengths(pieces, lengths, validate=False)
 
     def labels_of(self, indices):
         """Returns the labels of some examples: int64 [n] -> [n, ...]; zeros where there are none."""
         return tf.zeros_like(indices) if self._labels is None else tf.gather(self._labels, indices)
-
-    def _read(self, starts, lengths):
-        size = np.dtype(np.int32).itemsize
-        reads = (
-            os.pread(self._file.fileno(), n * size, start * size) for start, n in zip(starts.tolist(), lengths.tolist())
-        )
-        return np.frombuffer(b"".join(reads), np.int32)
 
 
 def tokenize_examples(examples, tokenizer, max_seq_length, encode_label=None, long_text=LongText()):

@@ -1,0 +1,69 @@
+"""Numbers by the million: in memory while they are few, in a temporary file when they are many."""
+
+import hashlib
+import os
+import tempfile
+
+import numpy as np
+import tensorflow as tf
+
+_MEMORY_BYTES = 64 * 2**20
+
+
+class NumberColumn:
+    """Numbers of one type, appended first and then had from any places inside the TensorFlow graph.
+
+    Attributes:
+        size: int. How many there are.
+        digest: hashlib object, fed with all of them.
+    """
+
+    def __init__(self, dtype):
+        """Starts with none: a NumPy dtype."""
+        self._dtype, self._held, self._held_bytes, self._file = np.dtype(dtype), [], 0, None
+        self.size, self.digest = 0, hashlib.sha256()
+
+    def extend(self, numbers):
+        """Appends the numbers of an array, in its order."""
+        numbers = np.ascontiguousarray(numbers, self._dtype).reshape(-1)
+        self.digest.update(numbers.data)
+        self.size += len(numbers)
+        self._held.append(numbers)
+        self._held_bytes += numbers.nbytes
+        if self._held_bytes > _MEMORY_BYTES:
+            self._file = self._file or tempfile.TemporaryFile()
+            self._flush()
+
+    def close(self):
+        """Ends the appending; the numbers can be had from then on."""
+        if self._file:
+            self._flush()
+            self._file.flush()
+            return
+        with tf.device("CPU"):
+            self._numbers = tf.constant(np.concatenate([np.zeros(0, self._dtype), *self._held]))
+        self._held = []
+
+    def view(self):
+        """Returns all numbers, without reading those of a file: np.ndarray [size], not to be written to."""
+        if self._file and self.size:
+            return np.memmap(self._file, self._dtype, "r")
+        return self._numbers.numpy()
+
+    def stretches(self, starts, lengths):
+        """Returns stretches of the numbers, one behind the other: int64 [n], int64 [n] -> [sum of the lengths]."""
+        if self._file:
+            return tf.ensure_shape(tf.numpy_function(self._read, [starts, lengths], self._dtype), [None])
+        return tf.gather(self._numbers, tf.ragged.range(starts, starts + lengths).values)
+
+    def _flush(self):
+        for part in self._held:
+            self._file.write(part.data)
+        self._held, self._held_bytes = [], 0
+
+    def _read(self, starts, lengths):
+        size = self._dtype.itemsize
+        reads = (
+            os.pread(self._file.fileno(), n * size, start * size) for start, n in zip(starts.tolist(), lengths.tolist())
+        )
+        return np.frombuffer(b"".join(reads), self._dtype)
