@@ -7,7 +7,7 @@ import tempfile
 import numpy as np
 import tensorflow as tf
 
-_MEMORY_BYTES = 64 * 2**20
+_MEMORY_BYTES = 16 * 2**20
 
 
 class NumberColumn:

@@ -19,13 +19,8 @@ _LABEL, _LOST, _FIELDS = 4, 5, 6
 class SegmentExamples:
     """Windows made of documents, any of which can be had by number inside the TensorFlow graph.
 
-    What takes memory by the window, `spans` to `window_lengths`, is made anew each time it is asked for.
-
     Attributes:
         size: int. Number of windows.
-        spans: np.int64 [size, 2, 2]. Of both segments: their first piece among those of all documents, their length.
-        labels: np.int32 [size]. Whether the second segment follows the first (0) or is from another document (1).
-        window_lengths: np.int32 [size]. Pieces of each window, special ones included.
         most_windows: 1, as an example has one window.
         lost_pieces: int. Pieces that all pairs lost to the longest window.
         cut_share: float. Share of the windows that lost pieces.
@@ -70,14 +65,17 @@ class SegmentExamples:
 
     @property
     def spans(self):
+        """Of both segments their first piece among those of all documents and their length, np.int64 [size, 2, 2]."""
         return self._windows.view().reshape(-1, _FIELDS)[:, :_LABEL].reshape(-1, 2, 2)
 
     @property
     def labels(self):
+        """Whether the second segment follows the first (0) or is from another document (1), np.int32 [size]."""
         return self._windows.view()[_LABEL::_FIELDS].astype(np.int32)
 
     @property
     def window_lengths(self):
+        """How many pieces each window has, special ones included, np.int32 [size]."""
         return (self.spans[:, :, 1].sum(axis=1) + self._special).astype(np.int32)
 
     def windows(self, indices):
