@@ -121,7 +121,7 @@ def test_layer_probe(tiny, tmp_path):
     assert first.returncode == second.returncode == 0, first.stderr[-2000:]
     assert "more rows" in first.stdout and "more rows" not in second.stdout
     found = json.loads((tmp_path / "probe" / "layer_probe.json").read_text())
-    assert len(found["accuracy"]) == 3 * 3 + 6 and all(0 <= score <= 1 for score in found["accuracy"].values())
+    assert len(found["accuracy"]) == 3 * 3 + 7 and all(0 <= score <= 1 for score in found["accuracy"].values())
     # Whether "printer" is among the words is what the maximum over the words' own vectors shows.
     assert found["accuracy"]["max, layer 0"] > found["most_frequent_label"] + 0.1
     assert "<svg" in (tmp_path / "probe" / "layer_probe.svg").read_text()

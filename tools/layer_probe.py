@@ -22,7 +22,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-TOKENS = ("cls", "mean", "max")
+TOKENS = "cls", "mean", "max"
 
 
 def main():
@@ -31,20 +31,22 @@ def main():
     output = pathlib.Path(args.output)
     output.mkdir(parents=True, exist_ok=True)
     train, dev = (vectors_of(args, split, output) for split in ("train", "dev"))
+    layers = train[0].shape[1] // len(TOKENS)
     sets = {}
-    for token in TOKENS:
-        for layer in range(train[0].shape[1]):
-            sets[f"{token}, layer {layer}"] = (token, lambda x, layer=layer: x[:, layer])
-    sets |= {name: ("cls", combine) for name, combine in COMBINED.items()}
+    for place, token in enumerate(TOKENS):
+        for layer in range(layers):
+            sets[f"{token}, layer {layer}"] = lambda x, number=layer * len(TOKENS) + place: x[:, number]
+    for name, combine in COMBINED.items():
+        sets[name] = lambda x, combine=combine: combine(x[:, TOKENS.index("cls") : -1 : len(TOKENS)])
+    sets["pooler"] = lambda x: x[:, -1]
     scores = {}
-    for name, (token, combine) in sets.items():
-        place = TOKENS.index(token)
-        scores[name] = probe(*((combine(x[:, :, place]), y) for x, y in (train, dev)))
+    for name, select in sets.items():
+        scores[name] = probe(*((select(x), y) for x, y in (train, dev)))
         print(f"{name:16} {scores[name]:.4f}", flush=True)
     majority = float((dev[1] == most_frequent(train[1])).mean())
     found = {"accuracy": scores, "most_frequent_label": majority, "settings": vars(args)}
     (output / "layer_probe.json").write_text(json.dumps(found, indent=2))
-    draw(scores, train[0].shape[1], majority, output / "layer_probe.svg")
+    draw(scores, layers, majority, output / "layer_probe.svg")
     print(f"The most frequent label alone: {majority:.4f}. The curve is {output / 'layer_probe.svg'}.")
 
 
@@ -77,7 +79,10 @@ def read_arguments():
 
 
 def vectors_of(args, split, output):
-    """Returns ([rows, layers, tokens, hidden] float32, [rows] labels); computed where they are not kept."""
+    """Returns ([rows, vectors, hidden] float32, [rows] labels); computed where they are not kept.
+
+    The vectors are those of TOKENS for each layer, the embeddings' output first, then BERT's pooler.
+    """
     import numpy as np
 
     import tfbert
@@ -94,7 +99,7 @@ def vectors_of(args, split, output):
     labels = np.array([str(row["label"]) for row in rows])
     examples = tokenize_examples(rows, tokenizer, args.max_seq_length, long_text=tfbert.LongText(args.long_text))
     encoder = tfbert.load_encoder(args.preset)
-    digest = hashlib.sha256(f"{args.preset} {examples.fingerprint}".encode())
+    digest = hashlib.sha256(f"{args.preset} {TOKENS} {examples.fingerprint}".encode())
     for variable in encoder.trainable_variables:  # a folder of the same name may hold another model now
         digest.update(np.ascontiguousarray(variable.numpy()).data)
     key = digest.hexdigest()[:16]
@@ -103,7 +108,7 @@ def vectors_of(args, split, output):
         start = time.monotonic()
         batches = ExampleBatches(examples, args.batch_size, args.max_seq_length, shuffle=False, seed=0)
         found = Evaluator(all_layers(encoder)).outputs(batches, lambda done: print(f"{done} more rows of {split} …"))
-        found = found.reshape(len(rows), encoder.num_layers + 1, len(TOKENS), encoder.hidden_dim)
+        found = found.reshape(len(rows), -1, encoder.hidden_dim)
         scratch = path.with_suffix(".partial.npz")
         np.savez(scratch, vectors=found)
         scratch.rename(path)
@@ -112,14 +117,14 @@ def vectors_of(args, split, output):
 
 
 def all_layers(encoder):
-    """Returns a model that makes [CLS], mean and maximum of every layer: features -> [M, layers * 3 * hidden]."""
+    """Returns a model of every layer's [CLS], mean and maximum, and of the pooler: batch -> [M, vectors * hidden]."""
     from keras import ops
 
     from tfbert.models.pooling import Pooling, max_of_tokens, mean_of_tokens
     from tfbert.models.text_model import VectorModel
 
     class AllLayers(VectorModel):
-        width = (encoder.num_layers + 1) * len(TOKENS) * encoder.hidden_dim
+        width = ((encoder.num_layers + 1) * len(TOKENS) + 1) * encoder.hidden_dim
 
         def call(self, features, training=False, seed=None):
             vectors = []
@@ -127,6 +132,7 @@ def all_layers(encoder):
                 flat = ops.reshape(layer, (-1, encoder.hidden_dim))
                 vectors += [ops.take(flat, features["window_start"], axis=0), mean_of_tokens(layer, features)]
                 vectors.append(max_of_tokens(layer, features))
+            vectors.append(self.encoder.pool(vectors[-len(TOKENS)]))
             return ops.concatenate(vectors, axis=-1)
 
     return AllLayers(encoder, encoder.tokenizer, Pooling("cls", encoder), None, 0, None)
@@ -163,13 +169,14 @@ def draw(scores, layers, majority, path):
         axes.plot(
             range(layers), [scores[f"{token}, layer {layer}"] for layer in range(layers)], "o-", label=names[token]
         )
-    for number, name in enumerate(COMBINED):
+    others = [*COMBINED, "pooler"]
+    for number, name in enumerate(others):
         axes.plot(layers + number, scores[name], "s", color="tab:gray")
     axes.axhline(majority, color="black", linewidth=0.8, linestyle=":", label="most frequent label")
-    axes.set_xticks(range(layers + len(COMBINED)), [*map(str, range(layers)), *COMBINED])
+    axes.set_xticks(range(layers + len(others)), [*map(str, range(layers)), *others])
     for label in axes.get_xticklabels()[layers:]:
         label.set(rotation=30, ha="right")
-    axes.set(xlabel="layer (0: embeddings); then [CLS] of several", ylabel="accuracy on dev")
+    axes.set(xlabel="layer (0: embeddings); then [CLS] of several, and pooled", ylabel="accuracy on dev")
     axes.legend()
     figure.savefig(path)
 
