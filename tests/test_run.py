@@ -3,8 +3,10 @@
 import json
 import os
 
+import numpy as np
 import pytest
 import yaml
+from safetensors.numpy import load_file
 
 from tests.conftest import command, random_texts
 
@@ -128,7 +130,7 @@ def test_a_finished_run_is_refused_or_overwritten(trained, tiny, files):
 
 
 def test_tasks_pairs_and_modes_together(tiny, tmp_path):
-    """Multi-label and regression on pairs, bfloat16, two parts a step, without a dev set."""
+    """Multi-label and regression on pairs, a scalar mix, bfloat16, two parts a step, without a dev set."""
     texts, others = random_texts(24), random_texts(24, 1)
     for task, label in (
         ("multilabel", lambda t: ["p"] * ("printer" in t) + ["d"] * ("down" in t)),
@@ -138,11 +140,16 @@ def test_tasks_pairs_and_modes_together(tiny, tmp_path):
         rows = [json.dumps({"a": a, "b": b, "label": label(a)}) for a, b in zip(texts, others)]
         path.write_text("\n".join(rows) + "\n")
         output = tmp_path / task
-        command(f"--preset={tiny}", f"--task={task}", f"--train_file={path}", f"--test_file={path}", "--text_column=a",
-                "--text_pair_column=b", f"--output_dir={output}", "--max_steps=3", "--mixed_precision=bfloat16",
-                "--gradient_accumulation_steps=2", "--overwrite", *FAST, check=0)  # fmt: skip
+        told = command(
+            f"--preset={tiny}", f"--task={task}", f"--train_file={path}", f"--test_file={path}", "--text_column=a",
+            "--text_pair_column=b", f"--output_dir={output}", "--max_steps=3", "--mixed_precision=bfloat16",
+            "--gradient_accumulation_steps=2", "--overwrite", "--pooling=scalar_mix", *FAST, check=0,
+        ).stdout  # fmt: skip
         results = json.loads((output / "eval_results.json").read_text())
         assert results["best_step"] == 3 and "loss" in results["test"] and "dev" not in results
+        mix = np.exp(load_file(output / "model" / "model.safetensors")["tfbert.mix"].astype(np.float64))
+        assert mix[0] != mix[1]
+        assert f"from the bottom: {mix[0] / mix.sum():.3f} {mix[1] / mix.sum():.3f}\n" in told
         command("--mode=predict", f"--output_dir={output}", f"--test_file={path}", check=0)
         rows = [json.loads(line) for line in (output / "predictions.jsonl").read_text().splitlines()]
         assert len(rows) == 24 and isinstance(rows[0]["label"], list if task == "multilabel" else float)
