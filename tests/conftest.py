@@ -21,6 +21,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 SAMPLES = ROOT / "tfbert" / "data" / "samples"
 
+gc.set_threshold(50_000, 20, 20)  # as tfbert.run does
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
 )
