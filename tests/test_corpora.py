@@ -32,4 +32,4 @@ def test_each_file_by_its_own_column(files):
 
 def test_both_texts_of_all_scored_rows_of_glue(files):
     assert held_out_texts([f"{files}/RTE"], ("text",), "auto") == ["dev one", "dev two", "test one", "test two"]
-    assert held_out_texts([f"{files}/RTE:dev"], ("text",), "auto") == ["dev one", "dev two"]
+    assert held_out_texts([f"{files}/RTE:dev"], ("text", "other"), "auto") == ["dev one", "dev two"]

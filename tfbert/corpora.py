@@ -12,17 +12,18 @@ from tfbert.data.sources import read_examples, scored_splits
 from tfbert.errors import InputError
 
 
-def without_leaks(documents, texts, refuse):
-    """Yields documents without held-out texts; at their end says what was found, or refuses it with an InputError."""
+def without_leaks(documents, texts, refuse, notes):
+    """Yields documents without held-out texts; at their end notes what was found, or refuses it with an InputError."""
     held_out = HeldOutTexts(texts)
     yield from held_out.taken_out(documents)
     if refuse:
         held_out.refuse()
-    print(held_out.describe())
+    notes.append(held_out.describe())
+    print(notes[-1])
 
 
 def held_out_texts(locations, columns, quoting):
-    """Returns the texts of some data locations: list of str.
+    """Returns the texts of some data locations, each once: list of str.
 
     Args:
         locations: sequence of str. Of a raw GLUE folder all but the training rows are read, both texts of each.
@@ -45,7 +46,7 @@ def held_out_texts(locations, columns, quoting):
         if not found:
             raise missing
         texts += found
-    return texts
+    return list(dict.fromkeys(texts))
 
 
 def sentences_of(config, tokenizer, location, split, limit):
@@ -53,19 +54,20 @@ def sentences_of(config, tokenizer, location, split, limit):
     data, settings = config.data, config.pretraining
     columns = settings.held_out_columns or (data.text_column,)
     texts = held_out_texts(settings.held_out, columns, data.quoting) if split == "train" else []
+    notes = []
 
     def documents():
         rows = read_examples(location, data.text_column, None, None, None, data.quoting, split, limit)
         return read_documents(rows)
 
     def chunks():
-        found = without_leaks(documents(), texts, settings.leaks == "refuse") if texts else documents()
+        found = without_leaks(documents(), texts, settings.leaks == "refuse", notes) if texts else documents()
         return tokenized_chunks(found, tokenizer)
 
     if not config.model.cache_dir:
         return Sentences(chunks())
     key = corpus_key(documents(), tokenizer, [*texts, settings.leaks] if texts else ())
-    return cached_sentences(config.model.cache_dir, key, chunks)
+    return cached_sentences(config.model.cache_dir, key, chunks, notes)
 
 
 def corpus_of(config, tokenizer, task, split, location, limit=None, max_seq_length=None, seed=0):

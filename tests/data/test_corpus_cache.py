@@ -51,6 +51,19 @@ def test_the_second_run_reads_what_the_first_wrote(tmp_path, made):
     assert len([name for name in names if name.endswith(".tfrecord.gz")]) > 2 and "about.json" in names
 
 
+def test_what_was_found_is_told_again(tmp_path, capsys):
+    notes = []
+
+    def chunks():
+        yield from tokenized_chunks(DOCUMENTS[:2], TOKENIZER)
+        notes.append("Of 7 held-out texts 1 stands in the training text.")
+
+    cached_sentences(str(tmp_path), "key", chunks, notes)
+    assert notes[0] not in capsys.readouterr().out  # who finds it tells it
+    cached_sentences(str(tmp_path), "key", chunks, [])
+    assert notes[0] in capsys.readouterr().out and len(notes) == 1
+
+
 def test_a_cache_that_is_no_local_folder(made):
     """TensorFlow's ram:// stands for gs://, which cannot be had here."""
     calls, chunks = made

@@ -34,7 +34,7 @@ def corpus_key(documents, tokenizer, held_out=()):
     return digest.hexdigest()
 
 
-def cached_sentences(folder, key, chunks):
+def cached_sentences(folder, key, chunks, notes=()):
     """Returns the sentences of a corpus, from the shards of an earlier run, or made and kept for the next one.
 
     The shards count once `about.json`, which names them, stands beside them: it is written last, and whole. So a run
@@ -44,6 +44,8 @@ def cached_sentences(folder, key, chunks):
         folder: str. Local, or with a scheme that `tf.io.gfile` knows.
         key: str. What `corpus_key` returned.
         chunks: callable returning what `tokenized_chunks` yields; called where there is nothing to be reused.
+        notes: list of str. What there is to be told of the corpus once `chunks` has been read; an earlier run's is told
+            again.
 
     Returns:
         Sentences.
@@ -56,7 +58,7 @@ def cached_sentences(folder, key, chunks):
                 about = json.load(file)
             sentences = Sentences(_read(folder, about["shards"]))
             if sentences.fingerprint == about["fingerprint"]:
-                print(f"The tokenised corpus is taken from {folder}.")
+                print(*about["notes"], f"The tokenised corpus is taken from {folder}.", sep="\n")
                 return sentences
             reason = "its fingerprint does not fit"
         except (tf.errors.OpError, ValueError, KeyError) as error:
@@ -68,7 +70,7 @@ def cached_sentences(folder, key, chunks):
         raise InputError(f"{folder}, a folder of --cache_dir, cannot be made: {error.message}.") from None
     shards = []
     sentences = Sentences(_written(folder, chunks(), shards))
-    about = {"shards": shards, "fingerprint": sentences.fingerprint, "sentences": sentences.starts.size - 1}
+    about = {"shards": shards, "fingerprint": sentences.fingerprint, "notes": list(notes)}
     write_whole(path, json.dumps(about, indent=2).encode())
     print(f"The tokenised corpus is kept in {folder}.")
     return sentences
