@@ -187,7 +187,7 @@ MEASURE = """
 import sys
 sys.path.insert(0, {root!r})
 import tensorflow as tf
-from tests.conftest import ROOT, tiny_vocabulary
+from tests.conftest import tiny_vocabulary
 from tfbert.data import columns
 from tfbert.data.documents import Sentences, tokenized_chunks
 from tfbert.data.segments import SegmentExamples

@@ -51,10 +51,12 @@ class NumberColumn:
         return self._numbers.numpy()
 
     def stretches(self, starts, lengths):
-        """Returns stretches of the numbers, one behind the other: int64 [n], int64 [n] -> [sum of the lengths]."""
+        """Returns stretches of the numbers: int64 [n], int64 [n] -> RaggedTensor [n, (numbers)]."""
         if self._file:
-            return tf.ensure_shape(tf.numpy_function(self._read, [starts, lengths], self._dtype), [None])
-        return tf.gather(self._numbers, tf.ragged.range(starts, starts + lengths).values)
+            numbers = tf.ensure_shape(tf.numpy_function(self._read, [starts, lengths], self._dtype), [None])
+        else:
+            numbers = tf.gather(self._numbers, tf.ragged.range(starts, starts + lengths).values)
+        return tf.RaggedTensor.from_row_lengths(numbers, lengths, validate=False)
 
     def _flush(self):
         for part in self._held:

@@ -81,9 +81,10 @@ class SegmentExamples:
     def windows(self, indices):
         """Returns the windows of some examples, one each: what `TokenizedExamples.windows` returns."""
         fields = self._fields(indices)
-        first, second = (self._pieces_at(fields[:, side], fields[:, side + 1]) for side in (0, 2))
+        first = self._pieces.stretches(fields[:, 0], fields[:, 1])
+        second = self._pieces.stretches(fields[:, 2], fields[:, 3]) if self.next_sentence else None
         ids = self._tokenizer.cls_id, self._tokenizer.sep_id
-        made = make_windows(first, second if self.next_sentence else None, self._max_seq_length, *ids)
+        made = make_windows(first, second, self._max_seq_length, *ids)
         return made.pieces, made.first_lengths, made.counts
 
     def labels_of(self, indices):
@@ -106,10 +107,7 @@ class SegmentExamples:
 
     def _fields(self, indices):
         fields = self._windows.stretches(indices * _FIELDS, tf.fill(tf.shape(indices), tf.constant(_FIELDS, tf.int64)))
-        return tf.reshape(fields, [-1, _FIELDS])
-
-    def _pieces_at(self, starts, lengths):
-        return tf.RaggedTensor.from_row_lengths(self._pieces.stretches(starts, lengths), lengths, validate=False)
+        return tf.reshape(fields.flat_values, [-1, _FIELDS])
 
 
 def next_sentence_pairs(starts, bounds, room, short_share, seed):

@@ -86,9 +86,7 @@ class TokenizedExamples:
         if self.most_windows > 1:
             first, counts = tf.gather(self._first_windows, indices), tf.gather(self._counts, indices)
             windows = tf.ragged.range(first, first + counts).values
-        lengths = tf.gather(self._lengths, windows)
-        pieces = self._pieces.stretches(tf.gather(self._starts, windows), lengths)
-        pieces = tf.RaggedTensor.from_row_lengths(pieces, lengths, validate=False)
+        pieces = self._pieces.stretches(tf.gather(self._starts, windows), tf.gather(self._lengths, windows))
         return pieces, tf.gather(self._first_lengths, windows), tf.cast(counts, tf.int32)
 
     def labels_of(self, indices):
