@@ -1,8 +1,10 @@
 """Sweeps through the command line: grid, search, two workers, kill and go on."""
 
+import gc
 import json
 import re
 import signal
+import weakref
 
 import numpy as np
 import pytest
@@ -75,7 +77,7 @@ def test_one_trace_for_all_trials_of_a_shape(flags, tmp_path):
     settings = dict(flag.lstrip("-").split("=", 1) for flag in flags)
     config = load_config(**settings, strategy="one_device")
     trainer = Trainer(strategy_of(config))
-    loops = []
+    loops, graphs = [], []
     for folder, changes in (
         ("a", {}),
         ("b", {"seed": 1}),
@@ -84,8 +86,13 @@ def test_one_trace_for_all_trials_of_a_shape(flags, tmp_path):
     ):
         trainer.train(config.replace(output_dir=str(tmp_path / folder), **changes), announce=False)
         loops.append(trainer._graphs.loop)
+        graphs.append(weakref.ref(loops[-1]._run._list_all_concrete_functions()[0].graph))
     assert loops[0] is loops[1] is loops[2] is not loops[3]
     assert loops[0]._run.experimental_get_tracing_count() == 1
+    del loops
+    gc.collect()
+    assert graphs[3]() is not None
+    assert graphs[0]() is None, "a graph that is left over keeps its model in memory"
 
 
 def test_a_finished_sweep_runs_nothing_and_a_larger_grid_only_what_is_new(whole, flags):

@@ -1,6 +1,7 @@
 """From settings to a trained model: one run after another, what is traced shared by those of one shape."""
 
 import dataclasses
+import gc
 import json
 import os
 
@@ -101,12 +102,13 @@ class Trainer:
             for old, new in zip(_variables(self._parts), _variables(parts), strict=True):
                 old.assign(new)
             self._parts.model.task.decision = parts.model.task.decision
-            self._parts = dataclasses.replace(parts, model=self._parts.model, optimizer=self._parts.optimizer)
+            self._parts = parts = dataclasses.replace(parts, model=self._parts.model, optimizer=self._parts.optimizer)
         else:
             self._shape, self._parts = shape, parts
             with self.strategy.scope():  # a variable, so that another peak needs no new trace
                 schedule_of(parts.optimizer).peak = tf.Variable(config.optimizer.learning_rate, trainable=False)
             self._graphs = TracedGraphs(config, parts, self.strategy)
+        gc.collect()  # models stand in reference cycles: the one that is left would keep its memory for long
         schedule_of(self._parts.optimizer).peak.assign(config.optimizer.learning_rate)
         self._graphs.loop.data_seed.assign(seed_of(config.training, config.training.data_seed))
         return self._parts

@@ -172,7 +172,9 @@ def _per_replica_zeros(like):
 
 
 def _sum_over_replicas(value):
-    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
+    replica = tf.distribute.get_replica_context()
+    # An all-reduce registers a gradient, which keeps the graph and its model in memory for ever.
+    return value if replica.num_replicas_in_sync == 1 else replica.all_reduce(tf.distribute.ReduceOp.SUM, value)
 
 
 def train(
