@@ -1,9 +1,11 @@
 """What tests share: four CPU devices, a tiny BERT folder, minilm, and the data in ../shared."""
 
+import contextlib
 import gc
 import json
 import os
 import pathlib
+import signal
 import socket
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -195,3 +197,20 @@ def finish(processes):
     outputs = [process.communicate(timeout=600)[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * len(processes), [text[-3000:] for text in outputs]
     return outputs
+
+
+@contextlib.contextmanager
+def terminated_at_step(step):
+    """Sends this process SIGTERM when the progress bar has reached a step."""
+    from tfbert.training.progress import RunLog
+
+    steps = RunLog.steps
+
+    def told(self, done, losses):
+        steps(self, done, losses)
+        if done == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunLog, "steps", told)
+        yield

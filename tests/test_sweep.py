@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tests.conftest import command, file_flags
+from tests.conftest import command, file_flags, terminated_at_step
 from tests.processes import Run, wait_until
 from tfbert import InputError, load_config, run
 from tfbert.sweep import grid, trial_name
+from tfbert.training.interruption import Interrupted
 
 SWEEP = "{learning_rate: [1e-3, 3e-3], seed: 3}"
 
@@ -30,6 +31,7 @@ def whole(flags, tmp_path_factory):
     """A sweep of six trials that nobody disturbed: (folder, what it printed)."""
     output = tmp_path_factory.mktemp("whole")
     result = command("--mode=sweep", *flags, f"--output_dir={output}", f"--sweep={SWEEP}", check=0)
+    assert "Warning" not in result.stderr
     return output, result.stdout
 
 
@@ -189,11 +191,14 @@ def test_grid_varies_fastest_what_needs_no_new_trace():
 
 
 def test_several_grids(flags, tmp_path):
-    """One after another; a point that stands in both is run once."""
-    grids = "[{seed: 2}, {mixout: [0.0, 0.5], seed: 2}]"
-    command("--mode=sweep", *flags, f"--output_dir={tmp_path}", f"--sweep={grids}", check=0)
-    settings = [trial["settings"] for trial in trials_of_any(tmp_path)]
-    assert settings == [{"seed": s, "mixout": m} for m in (0.0, 0.5) for s in (0, 1)]
+    """One after another; a point that stands in both is run once. A signal at a trial's last step stops the sweep."""
+    flags = ["--mode=sweep", *flags, f"--output_dir={tmp_path}", "--sweep=[{seed: 2}, {mixout: [0.0, 0.5], seed: 2}]"]
+    with pytest.raises(Interrupted, match="Stopped by SIGTERM before the next run"), terminated_at_step(12):
+        run(load_config(**dict(flag.lstrip("-").split("=", 1) for flag in flags)))
+    assert len(trials_of_any(tmp_path)) == 1
+    command(*flags, check=0)
+    settings = sorted((trial["settings"]["mixout"], trial["settings"]["seed"]) for trial in trials_of_any(tmp_path))
+    assert settings == [(0.0, 0), (0.0, 1), (0.5, 0), (0.5, 1)]
     assert "mixout: 0 → 0.5</td><td>2</td>" in (tmp_path / "report.html").read_text("utf-8")
 
 

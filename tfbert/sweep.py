@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import time
+import warnings
 
 import tensorflow as tf
 
@@ -123,6 +124,7 @@ class Sweep:
         except ImportError:
             raise InputError("--mode=sweep needs Optuna, which is not installed: pip install tfbert[sweep].") from None
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # the reasons are said here
+        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # of the heartbeat
         url = self._config.sweep.sweep_store
         if not url:
             if "://" in self._output_dir:

@@ -16,6 +16,7 @@ from tfbert.parts import copies_of, describe_data, seed_of, training_parts
 from tfbert.report import write_run_report
 from tfbert.tasks.balance import label_counts
 from tfbert.training.checkpoints import check_disk
+from tfbert.training.interruption import Interrupted
 from tfbert.training.strategy import device_kind, is_chief, leave_together, worker_values
 from tfbert.training_run import TracedGraphs, TrainingRun, changes_since
 
@@ -50,6 +51,7 @@ class Trainer:
             strategy: tf.distribute.Strategy, which the attribute `strategy` keeps.
         """
         self.strategy, self._shape, self._parts, self._graphs = strategy, None, None, None
+        self._signal = None  # one that came too late to stop the last run
 
     def train(self, config, announce=True):
         """Trains, keeps the best model by dev score, scores it on test.
@@ -65,6 +67,9 @@ class Trainer:
             InputError: settings or data that cannot be used, or a loss that is not finite.
             Interrupted: SIGTERM or Ctrl-C; what was trained is saved.
         """
+        late, self._signal = self._signal, None
+        if late:
+            raise Interrupted(late)
         output_dir, strategy = config.training.output_dir, self.strategy
         chief = is_chief(strategy)
         restarts = refuse_finished(output_dir, config.training.overwrite, chief)
@@ -82,6 +87,7 @@ class Trainer:
                 _announce(config, parts, strategy)
         _check_shared(output_dir, strategy)
         results = run.train() | ({"restarts": restarts} if restarts else {})
+        self._signal = run.signal
         shares = None if model.task.name == "masked_lm" else model.pool.shares()
         if chief and shares is not None:
             print("Shares of the layers in the scalar mix, from the bottom:", " ".join(f"{x:.3f}" for x in shares))

@@ -100,6 +100,7 @@ class TrainingRun:
 
     Attributes:
         outputs: dict. The best model's outputs once it is trained: "dev", "test" -> (labels, np.float32 [N, outputs]).
+        signal: int. The signal that came too late to stop it, within its last steps; None: none did.
     """
 
     def __init__(self, config, parts, strategy, graphs):
@@ -139,7 +140,7 @@ class TrainingRun:
         }
         self._best, self._waited, self._seconds_before = state["best"], state["waited"], state["seconds"]
         self._losses, self._predicted = state["losses"], np.array(state["predicted"], np.float32)
-        self.outputs, self._dev_outputs = {}, None
+        self.outputs, self.signal, self._dev_outputs = {}, None, None
         self._health = self._watch(parts.warmup_steps) if "dev" in parts.datasets else None
         if self._health:
             self._health.warnings = state["warnings"]
@@ -181,6 +182,7 @@ class TrainingRun:
                 self._log.close()
                 leave_together(self._strategy)
                 raise Interrupted(interruption.signal or signal.SIGTERM, step)
+        self.signal = interruption.signal
         if step < self._steps:
             self._log.say(f"Stopped at step {step}: {self._ended_early()}.")
         self._log.close()

@@ -1,13 +1,11 @@
 """Checkpoints: whole, verified, the newest good one."""
 
-import contextlib
-import os
 import signal
 
 import numpy as np
 import pytest
 
-from tests.conftest import random_texts, rows_of
+from tests.conftest import random_texts, rows_of, terminated_at_step
 from tfbert import TASKS, AdamWeightDecay, InputError, build_model, load_encoder, train
 from tfbert.data.dataset import ExampleBatches
 from tfbert.data.tokenized import tokenize_examples
@@ -89,7 +87,6 @@ def test_another_models_checkpoint_is_refused(tiny, tmp_path):
 def test_a_full_disk_keeps_the_last_good_one(tiny, tmp_path):
     """RLIMIT_FSIZE makes the write fail as a full disk does: partly written, then an error."""
     import resource
-    import signal
 
     model, optimizer = parts(tiny)
     checkpoints = Checkpoints(str(tmp_path), model, optimizer)
@@ -147,20 +144,3 @@ def shared_file_system():
     folder = "ram://runs/one"
     yield folder
     tf.io.gfile.rmtree(folder)
-
-
-@contextlib.contextmanager
-def terminated_at_step(step):
-    """Sends this process SIGTERM when the progress bar has reached a step."""
-    from tfbert.training.progress import RunLog
-
-    steps = RunLog.steps
-
-    def told(self, done, losses):
-        steps(self, done, losses)
-        if done == step:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RunLog, "steps", told)
-        yield

@@ -9,12 +9,13 @@ class Interrupted(KeyboardInterrupt):
 
     Attributes:
         signal: signal.Signals. What asked it to.
-        step: int. Where it stands.
+        step: int. Where it stands; None: between two runs.
     """
 
-    def __init__(self, signal_number, step):
-        super().__init__(f"Stopped by {signal.Signals(signal_number).name} at step {step}, which is saved.")
+    def __init__(self, signal_number, step=None):
         self.signal, self.step = signal.Signals(signal_number), step
+        where = "before the next run" if step is None else f"at step {step}, which is saved"
+        super().__init__(f"Stopped by {self.signal.name} {where}.")
 
 
 class Interruption:
