@@ -10,6 +10,8 @@ import socket
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+# Half the time to compile, and XLA merges other operations than it does usually: results must not rest on either.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import tfbert  # noqa: F401 - before TensorFlow, whose kernels it chooses
 

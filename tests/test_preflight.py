@@ -23,6 +23,12 @@ compiles = pytest.mark.skipif(
 pytestmark = pytest.mark.timeout(1200)  # compiling is work for all cores of the machine
 
 
+@pytest.fixture(autouse=True)
+def usual_flags(monkeypatch):
+    """The TPU compiler, which runs in a process of its own, gets no XLA flags of the tests."""
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+
+
 # ---- the search, on made-up memories
 
 

@@ -20,7 +20,7 @@ from tfbert import (
 )
 from tfbert.data.dataset import ExampleBatches, ExampleDataset
 from tfbert.data.tokenized import tokenize_examples
-from tfbert.models.pooling import WindowMerge
+from tfbert.models.pooling import POOLINGS, WindowMerge
 from tfbert.training.evaluation import Evaluator
 from tfbert.training.loop import TrainingLoop
 
@@ -100,7 +100,7 @@ def gradients_of(model, dataset, xla=False, seed=(5, 7)):
     """Returns (loss, gradients by variable) of the first batch."""
     loop = TrainingLoop(model, AdamWeightDecay(1e-3), xla=xla)
     batch = next(iter(dataset.with_shapes(xla, model.windows_per_step).shares(0, 1)))
-    function = tf.function(loop._loss_and_gradients, jit_compile=xla)
+    function = tf.function(loop._loss_and_gradients, jit_compile=True) if xla else loop._loss_and_gradients
     loss, _, gradients = function(*batch, tf.reduce_sum(batch[2]), tf.constant(seed))
     return loss.numpy(), [gradient.numpy() for gradient in gradients]
 
@@ -137,6 +137,18 @@ def test_windows_some_at_a_time_drop_out_alike_forward_and_backward(tiny):
 
 STRATEGIES = [LongText(name, max_windows=3, stride=10) for name in ("mean", "max", "attention")]
 STRATEGIES.append(LongText("head_tail", 3))
+
+
+@pytest.mark.parametrize("number,pooling", enumerate([*POOLINGS, "layer:0"]))
+def test_every_pooling_compiles_under_xla(tiny, number, pooling):
+    """Loss and gradients are those without XLA, where windows share rows: of one window, and merged from several."""
+    for strategy, task in ((3, number), (number % 3, number + number // 3)):
+        model = model_of(tiny, STRATEGIES[strategy], pooling, list(TASK_LABELS)[task % 3])
+        dataset = dataset_of(model)
+        (loss, gradients), (compiled_loss, compiled) = (gradients_of(model, dataset, xla) for xla in (False, True))
+        np.testing.assert_allclose(compiled_loss, loss, rtol=1e-5)
+        for a, b in zip(compiled, gradients, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-5 * max(1.0, np.abs(b).max()))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """From the encoder to one vector a window, and from those to one an example."""
 
+import functools
 import re
 
 import keras
@@ -113,8 +114,8 @@ class WindowMerge(keras.layers.Layer):
         """Merges the vectors of a batch: float [W, width] -> float [M, width], zeros for padding examples."""
         x, example, counts = ops.cast(vectors, "float32"), features["window_example"], features["example_windows"]
         if self.merge == "max":
-            merged = _segments(ops.segment_max, x, example, ops.shape(counts)[0])
-            merged = ops.where((counts > 0)[:, None], merged, 0.0)
+            merged = _segments(_segment_max, vectors, example, ops.shape(counts)[0])
+            merged = ops.where((counts > 0)[:, None], merged, 0)
         elif self.merge == "mean":
             merged = _segments(ops.segment_sum, x, example, ops.shape(counts)[0])
             merged /= ops.maximum(ops.cast(counts, "float32"), 1.0)[:, None]
@@ -138,6 +139,21 @@ def _segments(reduce, x, segments, count):
     return reduce(x, segments, num_segments=count + 1)[:-1]
 
 
+def _segment_max(x, segments, num_segments):
+    """Is `keras.ops.segment_max` with a gradient that does not ask for equality.
+
+    TensorFlow's goes to the values that equal the maximum, divided by their number. But XLA may compute the values
+    twice, rounded differently: then none does, and the gradient is 0 / 0. Here those within a few roundings share it.
+    """
+    fixed = ops.stop_gradient(x)
+    highest = ops.segment_max(fixed, segments, num_segments=num_segments)
+    least = highest - (1e-6 if x.dtype == "float32" else 2**-7) * ops.maximum(ops.abs(highest), 1)
+    chosen = ops.cast(fixed >= ops.take(least, segments, axis=0), x.dtype)
+    count = ops.maximum(ops.segment_sum(chosen, segments, num_segments=num_segments), 1)
+    shared = ops.segment_sum(x * chosen / ops.take(count, segments, axis=0), segments, num_segments=num_segments)
+    return highest + (shared - ops.stop_gradient(shared))
+
+
 def _mean(encoder, features, **call):
     return mean_of_tokens(encoder(features, **call)[-1], features)
 
@@ -158,7 +174,7 @@ def mean_of_tokens(layer, features):
 def max_of_tokens(layer, features):
     """Returns the maximum over each window's tokens: float [R, S, hidden] -> float [W, hidden], zeros for unused."""
     slots, count = _slots_of_tokens(features)
-    highest = _segments(ops.segment_max, ops.reshape(layer, (-1, ops.shape(layer)[-1])), slots, count)
+    highest = _segments(_segment_max, ops.reshape(layer, (-1, ops.shape(layer)[-1])), slots, count)
     return ops.where(_is_used(features)[:, None], highest, ops.zeros_like(highest))
 
 
@@ -188,7 +204,7 @@ _OF_LAYERS = {
     "first_last": lambda layers: (layers[0] + layers[-1]) / 2,
     "last4_concat": lambda layers: ops.concatenate(layers[-4:], axis=-1),
     "last4_mean": lambda layers: ops.mean(ops.stack(layers[-4:]), axis=0),
-    "last4_max": lambda layers: ops.max(ops.stack(layers[-4:]), axis=0),
+    "last4_max": lambda layers: functools.reduce(ops.maximum, layers[-4:]),  # ops.max would ask for equality, too
     "all_concat": lambda layers: ops.concatenate(layers, axis=-1),
     "all_mean": lambda layers: ops.mean(ops.stack(layers), axis=0),
 }
