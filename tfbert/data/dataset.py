@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tfbert.data.batching import batch_features
 from tfbert.data.masking import prediction_features
+from tfbert.data.parallel_map import parallel_map
 from tfbert.data.sampling import epoch_order
 from tfbert.data.sources import read_examples
 from tfbert.data.tokenized import tokenize_examples
@@ -201,12 +202,8 @@ class ExampleDataset(ExampleBatches, tf.data.Dataset):
 
 def _mapped(numbers, function):
     options = tf.data.Options()
-    options.deterministic = True
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    # Nothing in it needs autograph, whose rewriting of the code takes seconds.
-    function = tf.autograph.experimental.do_not_convert(function)
-    mapped = numbers.map(function, num_parallel_calls=tf.data.AUTOTUNE)
-    return mapped.prefetch(tf.data.AUTOTUNE).with_options(options)
+    return parallel_map(numbers, function).with_options(options)
 
 
 def make_dataset(

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.data.columns import NumberColumn
+from tfbert.data.parallel_map import parallel_map
 from tfbert.data.windows import LongText, make_windows
 from tfbert.errors import InputError
 
@@ -147,8 +148,7 @@ def map_texts(texts, function, signature):
             refused.append(error)
 
     found = tf.data.Dataset.from_generator(read, output_signature=signature)
-    found = found.map(function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
-    yield from found.as_numpy_iterator()
+    yield from parallel_map(found, function).as_numpy_iterator()
     if refused:
         raise refused[0]
 
