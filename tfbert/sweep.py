@@ -155,6 +155,8 @@ class Sweep:
             grace_period=_GIVEN_UP,
             heartbeat_stale_trial_callback=lambda study, trial: self._queue_again(trial),
         )
+        if url.startswith("sqlite"):
+            _write_in_turn(self._storage.engine)
         return optuna.create_study(
             storage=self._storage,
             study_name=f"{_STUDY} {self._output_dir}",
@@ -321,6 +323,15 @@ class Sweep:
         for name in sorted(tf.io.gfile.listdir(source), key=lambda name: name == "model.safetensors"):
             with tf.io.gfile.GFile(os.path.join(source, name), "rb") as file:
                 write_whole(os.path.join(target, name), file.read())
+
+
+def _write_in_turn(engine):
+    """Lets SQLite's transactions lock as they begin: else two workers see the same trial waiting, and both take it."""
+    import sqlalchemy
+
+    @sqlalchemy.event.listens_for(engine, "begin")
+    def begin(connection):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def grid(spaces):
