@@ -155,7 +155,8 @@ def test_two_workers_share_a_sweep(whole, flags, tmp_path):
 
 def test_no_two_workers_take_the_same_trial(tmp_path):
     """Three at once at a queue of 60: without locks about one trial in ten is taken twice."""
-    optuna = pytest.importorskip("optuna")
+    import optuna
+
     url = f"sqlite:///{tmp_path}/sweep.db"
     storage = optuna.storages.RDBStorage(url)
     study = optuna.create_study(study_name="queue", storage=storage)
@@ -212,15 +213,20 @@ def test_grid_varies_fastest_what_needs_no_new_trace():
 
 
 def test_several_grids(flags, tmp_path):
-    """One after another; a point that stands in both is run once. A signal at a trial's last step stops the sweep."""
-    flags = ["--mode=sweep", *flags, f"--output_dir={tmp_path}", "--sweep=[{seed: 2}, {mixout: [0.0, 0.5], seed: 2}]"]
-    with pytest.raises(Interrupted, match="Stopped by SIGTERM before the next run"), terminated_at_step(12):
-        run(load_config(**dict(flag.lstrip("-").split("=", 1) for flag in flags)))
-    assert len(trials_of_any(tmp_path)) == 1
-    command(*flags, check=0)
-    settings = sorted((trial["settings"]["mixout"], trial["settings"]["seed"]) for trial in trials_of_any(tmp_path))
-    assert settings == [(0.0, 0), (0.0, 1), (0.5, 0), (0.5, 1)]
+    """One after another; a point that stands in both is run once."""
+    grids = "[{seed: 2}, {mixout: [0.0, 0.5], seed: 2}]"
+    command("--mode=sweep", *flags, f"--output_dir={tmp_path}", f"--sweep={grids}", check=0)
+    settings = [trial["settings"] for trial in trials_of_any(tmp_path)]
+    assert settings == [{"seed": s, "mixout": m} for m in (0.0, 0.5) for s in (0, 1)]
     assert "mixout: 0 → 0.5</td><td>2</td>" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_a_signal_at_the_last_step_of_a_trial_stops_the_sweep_after_it(flags, tmp_path):
+    settings = dict(flag.lstrip("-").split("=", 1) for flag in flags)
+    config = load_config(**settings, mode="sweep", output_dir=str(tmp_path), sweep="{seed: 2}", strategy="one_device")
+    with pytest.raises(Interrupted, match="Stopped by SIGTERM before the next run"), terminated_at_step(12):
+        run(config)
+    assert [trial["settings"] for trial in trials_of_any(tmp_path)] == [{"seed": 0}]
 
 
 def test_names_of_trials():

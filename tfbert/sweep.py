@@ -148,14 +148,15 @@ class Sweep:
     def _study_in(self, url):
         import optuna
 
+        sqlite = url.startswith("sqlite")
         self._storage = optuna.storages.RDBStorage(
             url,
-            engine_kwargs={"connect_args": {"timeout": _LOCK_SECONDS}} if url.startswith("sqlite") else None,
+            engine_kwargs={"connect_args": {"timeout": _LOCK_SECONDS}} if sqlite else None,
             heartbeat_interval=_HEARTBEAT,
             grace_period=_GIVEN_UP,
             heartbeat_stale_trial_callback=lambda study, trial: self._queue_again(trial),
         )
-        if url.startswith("sqlite"):
+        if sqlite:
             _write_in_turn(self._storage.engine)
         return optuna.create_study(
             storage=self._storage,

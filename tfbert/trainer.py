@@ -101,6 +101,8 @@ class Trainer:
 
     def _traced(self, config):
         """Returns the parts of a run, whose graphs are then in `_graphs`: new ones, or the last run's."""
+        if self._parts:  # models stand in reference cycles: what earlier runs have left would keep its memory for long
+            gc.collect()
         parts = training_parts(config, self.strategy)
         shape = {name: value for name, value in config.as_dict().items() if name not in VARY}
         shape |= {"outputs": parts.model.task.outputs, "steps": parts.steps}
@@ -108,13 +110,12 @@ class Trainer:
             for old, new in zip(_variables(self._parts), _variables(parts), strict=True):
                 old.assign(new)
             self._parts.model.task.decision = parts.model.task.decision
-            self._parts = parts = dataclasses.replace(parts, model=self._parts.model, optimizer=self._parts.optimizer)
+            self._parts = dataclasses.replace(parts, model=self._parts.model, optimizer=self._parts.optimizer)
         else:
             self._shape, self._parts = shape, parts
             with self.strategy.scope():  # a variable, so that another peak needs no new trace
                 schedule_of(parts.optimizer).peak = tf.Variable(config.optimizer.learning_rate, trainable=False)
             self._graphs = TracedGraphs(config, parts, self.strategy)
-        gc.collect()  # models stand in reference cycles: the one that is left would keep its memory for long
         schedule_of(self._parts.optimizer).peak.assign(config.optimizer.learning_rate)
         self._graphs.loop.data_seed.assign(seed_of(config.training, config.training.data_seed))
         return self._parts
