@@ -100,7 +100,7 @@ def test_flags_win_over_yaml_and_print_what_they_got(tmp_path):
         ({"fold": 6, "folds": 5}, "--fold must be at most 5, the number of --folds. Received: 6"),
         ({"folds": 1}, "--folds must be a whole number ≥ 2. Received: 1"),
         ({"group_column": "author"}, "--group_column=author needs --folds"),
-        ({"folds": 5, "mode": "sweep"}, "--folds goes with --mode=train. Received: --mode=sweep"),
+        ({"folds": 5, "mode": "predict"}, "--folds goes with --mode=train or sweep. Received: --mode=predict"),
         ({"folds": 5, "halve_dev": True, "dev_file": "d"}, "--folds and --halve_dev exclude each other"),
         ({"folds": 5, "fold": 1, "test_file": "t"}, "--fold=1 and --test_file exclude each other"),
         ({"folds": 5, "fold": 1, "calibrate": True}, "need --dev_file with --fold"),

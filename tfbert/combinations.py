@@ -151,8 +151,8 @@ def _check_folds(data, training, balance):
             f"--group_column={data.group_column} needs --folds, in which it keeps rows together.",
         ),
         (
-            training.folds and training.mode not in ("train", "preflight"),
-            f"--folds goes with --mode=train. Received: --mode={training.mode}.",
+            training.folds and training.mode not in ("train", "sweep", "preflight"),
+            f"--folds goes with --mode=train or sweep. Received: --mode={training.mode}.",
         ),
         (training.folds and data.halve_dev, "--folds and --halve_dev exclude each other; leave one of them out."),
         (

@@ -13,6 +13,7 @@ from tfbert.errors import InputError
 from tfbert.files import write_whole
 from tfbert.models.ensemble import EnsembleModel
 from tfbert.models.saved_model import load_model, save_ensemble
+from tfbert.models.tensors import read_json
 from tfbert.parts import check_threshold, datasets_of, dtype_of, folds_of, preset_of, read_rows, task_of, uses_xla
 from tfbert.report import write_folds_report
 from tfbert.tasks.calibration import fit_decision
@@ -26,7 +27,17 @@ from tfbert.training_run import changes_since
 _SHOWN = 50
 
 
-def cross_validate(config, trainer):
+def train_model(config, trainer, announce=True):
+    """Trains one model or, with `folds`, those of a cross-validation; the arguments are those of `cross_validate`.
+
+    Returns:
+        dict. The content of `eval_results.json`.
+    """
+    whole = config.training.folds and not config.training.fold
+    return cross_validate(config, trainer, announce) if whole else trainer.train(config, announce)
+
+
+def cross_validate(config, trainer, announce=True):
     """Trains a model without each fold, scores each on its fold, and keeps all as one ensemble.
 
     A model never sees its fold, not even to choose a checkpoint: that is what dev_file is for, if there is one.
@@ -36,11 +47,12 @@ def cross_validate(config, trainer):
     Args:
         config: Config, with `folds`.
         trainer: Trainer.
+        announce: bool. Whether to say what is trained, on what.
 
     Returns:
         dict, the content of `eval_results.json`: `out_of_fold`, the scores of all rows, each by the model that has not
         seen it; `folds`, a list of each fold's, with their `mean` and `std`; `split_texts`, rows whose text another
-        fold has, too; and the ensemble's scores on "dev" and "test".
+        fold has, too; `failed`, why which folds have failed, or None; and the ensemble's scores on "dev" and "test".
 
     Raises:
         InputError: what is there was trained with other settings, or the rows do not suffice.
@@ -66,18 +78,20 @@ def cross_validate(config, trainer):
             f"{results['split_texts']} training rows have a text that is in another fold, too: the out-of-fold scores "
             "say too much. --group_column keeps rows together."
         )
-    members, outputs = [], np.zeros((examples.size, task.outputs), np.float32)
+    members, outputs, failed = [], np.zeros((examples.size, task.outputs), np.float32), []
     for number, folder in enumerate(folders):
         if not tf.io.gfile.exists(os.path.join(folder, "eval_results.json")):
             print(f"Fold {number + 1} of {len(folders)}", flush=True)
-            trainer.train(_of_fold(config, number + 1, folder), announce=number == 0)
+            trainer.train(_of_fold(config, number + 1, folder), announce=announce and number == 0)
+        if reason := read_json(folder, "eval_results.json").get("failed"):
+            failed.append(f"fold {number + 1}: {reason}")
         members.append(_member(config, folder, strategy))
         left_out = np.flatnonzero(folds == number)
         batches = ExampleBatches(
             examples.subset(left_out), config.training.eval_batch_size, config.data.max_seq_length, False, seed=0
         )
         outputs[left_out] = Evaluator(members[-1], strategy, uses_xla(config, strategy)).outputs(batches)
-    results |= _out_of_fold(config, task, examples.labels, outputs, folds)
+    results |= {"failed": "; ".join(failed) or None} | _out_of_fold(config, task, examples.labels, outputs, folds)
     outputs = task.decision.calibrated(outputs)
     model = EnsembleModel(members, task)
     evaluator = Evaluator(model, strategy, uses_xla(config, strategy))

@@ -6,7 +6,7 @@ import os
 
 import tensorflow as tf
 
-from tfbert.cross_validation import cross_validate
+from tfbert.cross_validation import train_model
 from tfbert.corpora import corpus_of
 from tfbert.data.sources import read_examples
 from tfbert.errors import InputError
@@ -37,9 +37,9 @@ def train_mode(config):
         folder = stage.training.output_dir
         results[name] = finished_results(stage)
         print(f"Stage {name}: {'it is finished already' if results[name] else folder}.", flush=True)
-        results[name] = results[name] or _train(trainer, stage)
+        results[name] = results[name] or train_model(stage, trainer)
     if not stages:
-        results = _train(trainer, config)
+        results = train_model(config, trainer)
     if is_chief(strategy):
         print(json.dumps(results))
         print(f"The model is in {os.path.join(folder, 'model')}.")
@@ -149,12 +149,6 @@ MODES = {
     "predict": predict_mode,
     "preflight": preflight_mode,
 }
-
-
-def _train(trainer, config):
-    """Trains one model, or those of a cross-validation; returns the results."""
-    whole = config.training.folds and not config.training.fold
-    return cross_validate(config, trainer) if whole else trainer.train(config)
 
 
 def _model_folder(config):

@@ -71,7 +71,10 @@ def write_folds_report(output_dir, settings, results, task, labels, outputs, mis
     text = f"{len(results['folds'])} models, each scored on the rows that it was trained without."
     if results["split_texts"]:
         text += f" {results['split_texts']} rows have a text that is in another fold, too: the scores say too much."
-    body = [_verdict(text, bad=results["split_texts"] > 0.01 * len(labels)), "<h2>Scores</h2>" + table(head, rows)]
+    if results["failed"]:
+        text += f" <b>Runs have failed</b>: {html.escape(results['failed'])}."
+    bad = results["failed"] or results["split_texts"] > 0.01 * len(labels)
+    body = [_verdict(text, bad=bool(bad)), "<h2>Scores</h2>" + table(head, rows)]
     body += quality_sections(task, labels, outputs, "all folds")
     if task.labels:
         body.append(mislabelled_section(mislabelled))

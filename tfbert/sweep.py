@@ -12,6 +12,7 @@ import warnings
 
 import tensorflow as tf
 
+from tfbert.cross_validation import train_model
 from tfbert.errors import Diverged, InputError
 from tfbert.files import write_whole
 from tfbert.models.tensors import read_json
@@ -257,6 +258,9 @@ class Sweep:
         for name, value in (about | {"seconds": time.monotonic() - start}).items():
             trial.set_user_attr(name, value)
         _remove(os.path.join(folder, "checkpoints"))
+        for number in range(point.get("folds", self._config.training.folds) or 0):
+            for name in ("checkpoints", "model"):  # the ensemble has members of its own
+                _remove(os.path.join(folder, "folds", str(number + 1), name))
         if reason:
             print(f"Trial {trial.number} has failed: {reason}")
         if not results or score is None:
@@ -287,7 +291,7 @@ class Sweep:
             sweep_store=None,
             **settings,
         )
-        return self._trainer.train(config, announce=False)
+        return train_model(config, self._trainer, announce=False)
 
     def _suggested(self, trial):
         found = {}
@@ -320,10 +324,15 @@ class Sweep:
         if best is None:
             return
         source, target = os.path.join(best.folder, "model"), os.path.join(self._output_dir, "model")
-        tf.io.gfile.makedirs(target)
-        for name in sorted(tf.io.gfile.listdir(source), key=lambda name: name == "model.safetensors"):
-            with tf.io.gfile.GFile(os.path.join(source, name), "rb") as file:
-                write_whole(os.path.join(target, name), file.read())
+        members = [tf.io.gfile.exists(os.path.join(folder, "members")) for folder in (source, target)]
+        if members[0] != members[1]:  # one model and an ensemble have other files
+            _remove(target)
+        for folder, _, names in tf.io.gfile.walk(source, topdown=False):
+            copy = os.path.join(target, os.path.relpath(folder, source))
+            tf.io.gfile.makedirs(copy)
+            for name in sorted(names, key=lambda name: name == "model.safetensors"):
+                with tf.io.gfile.GFile(os.path.join(folder, name), "rb") as file:
+                    write_whole(os.path.join(copy, name), file.read())
 
 
 def _write_in_turn(engine):
