@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Keeps scores of a finished sweep in configs/measured.json, from which tables, headers and the picture are made.
+"""Keeps scores of a sweep in configs/measured.json, from which tables, headers and the picture are made.
+
+Each setting is kept with its own date and machine; settings that this sweep has not run stay as they were measured.
 
 python -m tfbert.run --config=configs/bias_correction.yaml --output_dir=runs/bias_correction
 .venv/bin/python tools/record_sweep.py bias_correction runs/bias_correction accuracy
@@ -27,18 +29,15 @@ def main(name, output_dir, *metrics):
     trials = [SweepTrial(**json.loads(line)) for line in lines]
     groups = group_trials(trials, settings)
     measured = read()
-    measured.setdefault("sweeps", {})[name] = {
-        "metrics": metrics,
-        "groups": {
-            label: {
-                **{split: _scores(members, split, metrics) for split in ("dev", "test")},
-                "failed": [bool(trial.failed) for trial in members],
-                "seeds": [trial.settings["seed"] for trial in members],
-            }
-            for label, members in groups.items()
-        },
-        **provenance(),
-    }
+    entry = measured.setdefault("sweeps", {}).setdefault(name, {"groups": {}})
+    entry["metrics"] = metrics
+    for label, members in groups.items():
+        entry["groups"][label] = {
+            **{split: _scores(members, split, metrics) for split in ("dev", "test")},
+            "failed": [bool(trial.failed) for trial in members],
+            "seeds": [trial.settings["seed"] for trial in members],
+            **provenance(),
+        }
     write(measured)
 
 

@@ -64,7 +64,7 @@ def main():
                 ROOT / "configs" / f"{name}.yaml",
                 measured[name]["command"],
                 [f"{results} ({what}),"],
-                measured[name],
+                source(measured[name]),
             )
     for name, entry in measured.get("sweeps", {}).items():
         command = f"python -m tfbert.run --config=configs/{name}.yaml --output_dir=runs/{name}"
@@ -74,14 +74,14 @@ def main():
         ]
         scores = ", ".join(NAMES[metric] for metric in entry["metrics"])
         intro = f"{scores} on unseen rows, mean ± standard deviation:"
-        write_header(ROOT / "configs" / f"{name}.yaml", command, [intro, *lines], entry)
+        write_header(ROOT / "configs" / f"{name}.yaml", command, [intro, *lines], *measured_on(entry, source))
     for name, entry in measured.get("runs", {}).items():
         lines = [
             f"{what}: {', '.join(f'{NAMES[metric]} {shown(metric, line[metric])}' for metric in entry['metrics'])}"
             for what, line in (("dev, last step", entry["dev"][-1]), ("word frequencies alone", entry["baseline"]))
         ]
         command = f"python -m tfbert.run --config=configs/{name}.yaml --output_dir=runs/{name}"
-        write_header(ROOT / "configs" / f"{name}.yaml", command, lines, entry)
+        write_header(ROOT / "configs" / f"{name}.yaml", command, lines, source(entry))
     draw(measured)
 
 
@@ -123,7 +123,26 @@ def sweep_table(name, entry):
     for label, group in entry["groups"].items():
         scores = [spread_of(group["test"][metric]) for metric in entry["metrics"]]
         lines.append(f"| {' | '.join([label, *scores])} | {sum(group['failed'])} of {len(group['failed'])} |")
-    return "\n".join([*lines, "", f"Unseen rows, mean ± standard deviation; {entry['date']}, {entry['machine']}."])
+    return "\n".join([*lines, "", f"Unseen rows, mean ± standard deviation; {'; '.join(measured_on(entry, when))}."])
+
+
+def measured_on(entry, source):
+    """Returns when and where a sweep was measured, in words: what most of its settings share, then the others."""
+    found = {}
+    for label, group in entry["groups"].items():
+        found.setdefault(source(group), []).append(label)
+    most = max(found, key=lambda words: len(found[words]))
+    return [most, *(f"{', '.join(labels)}: {words}" for words, labels in found.items() if words != most)]
+
+
+def when(entry):
+    """Returns when and on what something was measured, in words."""
+    return f"{entry['date']}, {entry['machine']}"
+
+
+def source(entry):
+    """Returns when, on what and with which versions something was measured, in words."""
+    return f"{when(entry)}; {entry['versions']}"
 
 
 def run_table(name, entry):
@@ -132,7 +151,7 @@ def run_table(name, entry):
     lines.append("|---" * (1 + len(entry["metrics"])) + "|")
     rows = [{"step": "word frequencies alone"} | entry["baseline"], *entry["dev"]]
     lines += [f"| {row['step']} | {' | '.join(shown(m, row[m]) for m in entry['metrics'])} |" for row in rows]
-    return "\n".join([*lines, "", f"Dev set, one seed; {entry['date']}, {entry['machine']}."])
+    return "\n".join([*lines, "", f"Dev set, one seed; {when(entry)}."])
 
 
 def shown(metric, value):
@@ -185,7 +204,7 @@ def bench(measured):
     """Returns the table of timings: medians of each program, and their ratio to ours."""
     lines = []
     for comparison in measured.get("timings", []):
-        lines += [f"{comparison['title']} ({comparison['date']}, {comparison['machine']}; medians of "
+        lines += [f"{comparison['title']} ({when(comparison)}; medians of "
                   f"{comparison['rounds']} rounds in turn):", "",
                   "| program | whole process | examples/s in training | first step after | peak memory | speed |",
                   "|---|---|---|---|---|---|"]  # fmt: skip
@@ -200,8 +219,8 @@ def bench(measured):
     return "\n".join(lines[:-1])
 
 
-def write_header(path, command, results, entry):
-    """Puts the command and its results into the comment at the head of a config."""
+def write_header(path, command, results, *sources):
+    """Puts the command, its results and where they come from into the comment at the head of a config."""
     text = path.read_text(encoding="utf-8")
     first = text.partition("\n")[0]
     body = text[re.search(r"^(?!#|\n)", text, flags=re.MULTILINE).start() :]
@@ -210,7 +229,7 @@ def write_header(path, command, results, entry):
         "#",
         *textwrap.wrap(command, 118, initial_indent="# ", subsequent_indent="#     ", break_on_hyphens=False),
         *(f"# {line}" for line in results),
-        f"# {entry['date']}, {entry['machine']}; {entry['versions']}.",
+        *(f"# {line}." for line in sources),
     ]
     path.write_text("\n".join(header) + "\n\n" + body, encoding="utf-8")
 
