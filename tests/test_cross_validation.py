@@ -9,13 +9,15 @@ from scipy.special import expit, log_softmax, softmax
 import tfbert
 from tests.conftest import command, random_texts, workers
 from tests.processes import wait_until
-from tfbert import TASKS
+from tfbert import TASKS, load_config
 from tfbert.data.folds import fold_numbers
 from tfbert.data.sources import read_examples
 from tfbert.models.ensemble import EnsembleModel, average
 from tfbert.models.saved_model import load_model
+from tfbert.parts import strategy_of
 from tfbert.report_quality import mislabelled_section
 from tfbert.tasks.mislabelled import likely_mislabelled
+from tfbert.trainer import Trainer
 from tfbert.training.evaluation import scores
 
 FAST = ("--max_seq_length=32", "--train_batch_size=8", "--learning_rate=3e-3", "--max_steps=12", "--folds=3")
@@ -113,6 +115,21 @@ def test_a_killed_cross_validation_goes_on(trained, tmp_path):
     assert "holds a finished run already" in command(*flags, f"--output_dir={again}", check=1).stderr
 
 
+def test_folds_share_a_graph_where_they_share_a_loss(tiny, files, tmp_path):
+    """Weights of classes are constants in the graph, from the counts of the training rows: others in the third fold."""
+    settings = dict(flag.lstrip("-").split("=", 1) for flag in FAST)
+    config = load_config(**settings, preset=tiny, train_file=f"{files}/train.tsv", strategy="one_device",
+                         limit_train_rows=89)  # fmt: skip
+    trainer, loops, weights = Trainer(strategy_of(config)), [], []
+    for number, changes in enumerate(({"fold": 1}, {"fold": 3}, {"fold": 1, "class_weights": ("balanced",)},
+                                      {"fold": 3, "class_weights": ("balanced",)})):  # fmt: skip
+        trainer.train(config.replace(output_dir=str(tmp_path / str(number)), **changes), announce=False)
+        loops.append(trainer._graphs.loop)
+        weights.append(trainer._parts.model.task.options.class_weights)
+    assert loops[0] is loops[1] and loops[0]._run.experimental_get_tracing_count() == 1
+    assert weights[2].tolist() != weights[3].tolist() and loops[2] is not loops[3]
+
+
 def test_a_sweep_compares_an_ensemble_with_one_model(tiny, files, tmp_path):
     """A trial with `folds` is a cross-validation like one alone; of the best, the ensemble is kept, not its parts."""
     flags = [flag for flag in FAST if "folds" not in flag] + [f"--preset={tiny}", f"--train_file={files}/train.tsv"]
@@ -125,7 +142,7 @@ def test_a_sweep_compares_an_ensemble_with_one_model(tiny, files, tmp_path):
     assert len(ensemble["results"]["folds"]) == 3 and "folds" not in single["results"]
     best = min(ensemble, single, key=lambda trial: trial["results"]["dev"]["loss"])
     assert best is ensemble and isinstance(tfbert.load_model(str(output / "model")), EnsembleModel)
-    scored = tfbert.run(tfbert.load_config(mode="evaluate", test_file=f"{files}/test.tsv", output_dir=str(output)))
+    scored = tfbert.run(load_config(mode="evaluate", test_file=f"{files}/test.tsv", output_dir=str(output)))
     assert scored["test"]["loss"] == pytest.approx(best["results"]["test"]["loss"], rel=1e-5)
     assert [str(path.parent.parent) for path in output.glob("trials/*/model/tfbert.json")] == [best["folder"]]
     assert not list(output.glob("trials/*/folds/*/model")) and not list(output.glob("trials/*/folds/*/checkpoints"))

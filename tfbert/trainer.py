@@ -5,6 +5,7 @@ import gc
 import json
 import os
 
+import numpy as np
 import tensorflow as tf
 
 from tfbert.errors import InputError
@@ -27,6 +28,7 @@ VARY = {
     "seed",
     "init_seed",
     "data_seed",
+    "fold",
     "learning_rate",
     "patience",
     "eval_steps",
@@ -40,8 +42,8 @@ VARY = {
 class Trainer:
     """Trains by settings, one run after another on the same devices.
 
-    Runs that differ in nothing but seeds, learning rate, or what is written when, share what TensorFlow has traced: the
-    new run's values are put into the variables of the old one.
+    Runs that differ in nothing but seeds, learning rate, the fold, or what is written when, share what TensorFlow has
+    traced: the new run's values are put into the variables of the old one.
     """
 
     def __init__(self, strategy):
@@ -105,7 +107,7 @@ class Trainer:
             gc.collect()
         parts = training_parts(config, self.strategy)
         shape = {name: value for name, value in config.as_dict().items() if name not in VARY}
-        shape |= {"outputs": parts.model.task.outputs, "steps": parts.steps}
+        shape |= {"labels": parts.model.task.labels, "loss": _loss_options(parts.model.task), "steps": parts.steps}
         if shape == self._shape:
             for old, new in zip(_variables(self._parts), _variables(parts), strict=True):
                 old.assign(new)
@@ -124,6 +126,11 @@ class Trainer:
 def schedule_of(optimizer):
     """Returns the learning-rate schedule of an optimizer: WarmupSchedule."""
     return optimizer._learning_rate
+
+
+def _loss_options(task):
+    """Returns what the training loss has by name, some of it from the training rows: dict; None without labels."""
+    return {name: np.asarray(value).tolist() for name, value in vars(task.options).items()} if task.labels else None
 
 
 def _variables(parts):
