@@ -47,8 +47,9 @@ def main():
     for marker, table in (
         ("flags", flags_table()),
         ("results", results_table(measured)),
-        *((f"sweep {name}", sweep_table(name, entry)) for name, entry in measured.get("sweeps", {}).items()),
+        *((f"sweep {name}", sweep_table(name, entry)) for name, entry in measured["sweeps"].items()),
         *((f"run {name}", run_table(name, entry)) for name, entry in measured.get("runs", {}).items()),
+        ("few samples", few_samples_table(measured["sweeps"])),
         ("reliability", reliability(measured)),
         ("bench", bench(measured)),
     ):
@@ -124,6 +125,27 @@ def sweep_table(name, entry):
         scores = [spread_of(group["test"][metric]) for metric in entry["metrics"]]
         lines.append(f"| {' | '.join([label, *scores])} | {sum(group['failed'])} of {len(group['failed'])} |")
     return "\n".join([*lines, "", f"Unseen rows, mean ± standard deviation; {'; '.join(measured_on(entry, when))}."])
+
+
+def few_samples_table(sweeps):
+    """Returns one table of the sweeps over small samples: a row a setting, a column a data set."""
+    names = [name for name in sweeps if name.startswith("few_samples_")]
+    titles, metrics = [], {}
+    for name in names:
+        config = (ROOT / "configs" / f"{name}.yaml").read_text(encoding="utf-8")
+        rows, data = re.search(r"(\d+) rows of ([\w-]+)", config).groups()
+        metrics[name] = sweeps[name]["metrics"][0]
+        titles.append(f"[{data}, {rows} rows](configs/{name}.yaml): {NAMES[metrics[name]]}, %")
+    lines = [f"| setting | {' | '.join(titles)} |", "|---" * (len(names) + 1) + "|"]
+    for label in sorted(set().union(*(sweeps[name]["groups"] for name in names))):
+        cells = []
+        for name in names:
+            group = sweeps[name]["groups"].get(label)
+            cells.append(f"{spread_of(group['test'][metrics[name]])} ({sum(group['failed'])})" if group else "")
+        lines.append(f"| {' | '.join([label, *cells])} |")
+    where = sorted({when(group) for name in names for group in sweeps[name]["groups"].values()})
+    return "\n".join([*lines, "", f"Unseen rows, mean ± standard deviation over 10 seeds, and how many of the 10 runs "
+                      f"failed; {'; '.join(where)}."])  # fmt: skip
 
 
 def measured_on(entry, source):
