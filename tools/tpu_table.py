@@ -82,7 +82,7 @@ def new_compiler(name, remat):
     model = build_model(encoder, TASKS["classification"]([0, 1]), max_seq_length=int(length))
     pieces, count = np.full(8 * int(length), 100, np.int32), np.full(8, int(length), np.int32)
     examples = TokenizedExamples(
-        [(pieces, count, count, np.ones(8, np.int32), np.zeros(8, np.int32))], lambda: np.zeros(8, np.int32)
+        [(pieces, count, count, np.ones(8, np.int32), np.zeros(8, np.int32), count)], lambda: np.zeros(8, np.int32)
     )
     dataset = ExampleDataset(examples, 32, int(length), shuffle=False, seed=0)
     optimizer = AdamWeightDecay(linear_warmup(2e-5, 1000, 100))

@@ -11,6 +11,7 @@ from tfbert import TASKS
 from tfbert.data.inspection import advice, doubles, findings, inspect_examples, shared
 from tfbert.data.tokenized import tokenize_examples
 from tfbert.data.tokenizer import BertTokenizer
+from tfbert.data.windows import LongText
 
 TOKENIZER = BertTokenizer(tiny_vocabulary(), lowercase=True)
 TASK = TASKS["classification"](["其他", "紧急"])
@@ -54,6 +55,19 @@ def test_texts_in_two_files_and_order_of_words():
 def test_texts_that_differ_beyond_the_cut_are_told_apart_by_their_length():
     found = inspect(["my " * 40, "my " * 41, "my " * 40])
     assert found.lengths.tolist() == [42, 43, 42] and found.cut_share == 1 and doubles(found)[0] == 1
+
+
+@pytest.mark.parametrize("pairs", [None, ["the account"] * 3])
+def test_lengths_are_those_of_the_texts_not_of_their_windows(pairs):
+    """Windows that overlap, each with special pieces and the other side of a pair, count no piece twice."""
+    rows = rows_of(["the printer is down " * 30, "", "my account"], [TASK.labels[0]] * 3, pairs)
+    plain, windows = (
+        inspect_examples(tokenize_examples(rows, TOKENIZER, 32, TASK.encode_label, long_text), TOKENIZER)
+        for long_text in (LongText(), LongText("mean", max_windows=3, stride=5))
+    )
+    special, other = (2, 0) if pairs is None else (3, 2)
+    assert plain.lengths.tolist() == [pieces + special + other for pieces in (120, 0, 2)] == windows.lengths.tolist()
+    assert plain.empty == windows.empty == (pairs is None)
 
 
 def test_findings_name_what_is_wrong():

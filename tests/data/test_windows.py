@@ -145,7 +145,7 @@ def test_windows_of_pairs(truncation, stride):
             kept = (beside, part) if over_second else (part, beside)
             assert next(windows) == [CLS, *kept[0], SEP, *kept[1], SEP]
             assert next(first_lengths) == len(kept[0]) + 2
-        assert made.lost[number] == len(set(a + b) - seen)
+        assert made.lost[number] == len(set(a + b) - seen) and made.text_lengths[number] == len(a) + len(b) + 3
         assert made.counts[number] == 3 or not made.lost[number] or len(beside) < len(other)
     assert next(windows, None) is None
 
@@ -160,6 +160,7 @@ def test_a_document_of_100000_words():
     assert examples.cut_share == 0.25
     again = examples.subset(np.array([3, 0]))
     assert again.window_counts.tolist() == [1, 5] and again.lost.tolist() == [0, 100_000 - 5 * 62]
+    assert examples.text_lengths.tolist() == [100_002, 4, 2, 22] and again.text_lengths.tolist() == [22, 100_002]
     pieces, _, counts = again.windows(tf.constant([1, 0], tf.int64))
     whole, _, _ = examples.windows(tf.constant([0, 3], tf.int64))
     assert counts.numpy().tolist() == [5, 1] and pieces.to_list() == whole.to_list()

@@ -20,7 +20,7 @@ class Inspection:
 
     Attributes:
         fingerprints: np.uint64 [N]. Equal for texts that are the same to the model: equal pieces.
-        lengths: np.int64 [N]. Pieces of each text, special ones included, those beyond the longest window too.
+        lengths: np.int32 [N]. Pieces of each text in one window that takes it whole, special ones included.
         cut_share: float. Share of the texts that lose pieces.
         unknown_share: float. Share of [UNK] among the pieces that are not special.
         empty: int. Single texts without any piece.
@@ -45,23 +45,22 @@ def inspect_examples(examples, tokenizer):
     Returns:
         Inspection.
     """
-    prints, lengths, unknown, special = [], [], 0, 0
+    prints, pieces_seen, unknown, special = [], 0, 0, 0
     for start in range(0, examples.size, _CHUNK):
         rows = np.arange(start, min(start + _CHUNK, examples.size))
         windows, _, counts = examples.windows(tf.constant(rows, tf.int64))
         pieces, of_window = windows.flat_values.numpy(), windows.row_lengths().numpy()
         of_example = np.add.reduceat(of_window, np.cumsum(counts) - counts)
         prints.append(_fingerprints(pieces, of_example) ^ examples.lost[rows].astype(np.uint64))
-        lengths.append(of_example)
+        pieces_seen += len(pieces)
         unknown += np.count_nonzero(pieces == tokenizer.unknown_id)
         special += np.count_nonzero((pieces == tokenizer.cls_id) | (pieces == tokenizer.sep_id))
-    kept = np.concatenate(lengths)
     return Inspection(
         np.concatenate(prints),
-        kept + examples.lost,
+        examples.text_lengths,
         float(examples.cut_share),
-        unknown / max(kept.sum() - special, 1),
-        int(np.count_nonzero(kept == 2)),  # [CLS] and [SEP]
+        unknown / max(pieces_seen - special, 1),
+        int(np.count_nonzero(examples.text_lengths == 2)),  # [CLS] and [SEP]
         examples.labels,
     )
 

@@ -26,6 +26,7 @@ class TokenizedExamples:
         most_windows: int. The most that an example may have.
         lost: np.int32 [size]. Pieces of each example that are in no window.
         lost_pieces: int. The sum of them.
+        text_lengths: np.int32 [size]. Pieces of each example in one window that takes it whole, with the special ones.
         cut_share: float. Share of the examples that lost pieces.
         fingerprint: str. A hash of all windows and labels, in order.
     """
@@ -35,7 +36,7 @@ class TokenizedExamples:
 
         Args:
             windows: iterable of (pieces int32 [total], lengths int32 [w], first_lengths int32 [w], counts int32 [n],
-                lost int32 [n]) for n examples with w windows, an example's side by side.
+                lost int32 [n], text_lengths int32 [n]) for n examples with w windows, an example's side by side.
             labels: callable returning np.ndarray [size, ...] or None; called when `windows` is exhausted.
             most_windows: int.
         """
@@ -45,7 +46,7 @@ class TokenizedExamples:
             columns.append(chunk_columns)
             self._pieces.extend(pieces)
         self._pieces.close()
-        lengths, first_lengths, counts, lost = (np.concatenate(column) for column in zip(*columns))
+        lengths, first_lengths, counts, lost, self.text_lengths = (np.concatenate(column) for column in zip(*columns))
         self._keep(_starts_of(lengths), lengths, first_lengths, counts, lost, labels(), self._pieces.digest.copy())
 
     def subset(self, indices):
@@ -55,6 +56,7 @@ class TokenizedExamples:
         starts, counts = _starts_of(self.window_counts)[indices], self.window_counts[indices]
         windows = np.concatenate([np.arange(start, start + count) for start, count in zip(starts, counts)])
         of_windows = (self._starts.numpy()[windows], self.window_lengths[windows], self._first_lengths.numpy()[windows])
+        chosen.text_lengths = self.text_lengths[indices]
         digest = hashlib.sha256(self.fingerprint.encode() + np.asarray(indices, np.int64).tobytes())
         chosen._keep(*of_windows, counts, self.lost[indices], labels, digest)
         return chosen
@@ -173,7 +175,7 @@ def _window_function(tokenizer, sides, max_seq_length, long_text):
     def to_windows(first, second=None):
         made = windows_of(first, second, tokenizer, max_seq_length, long_text)
         lengths = tf.cast(made.pieces.row_lengths(), tf.int32)
-        return made.pieces.flat_values, lengths, made.first_lengths, made.counts, made.lost
+        return made.pieces.flat_values, lengths, made.first_lengths, made.counts, made.lost, made.text_lengths
 
     return tf.function(to_windows, input_signature=(tf.TensorSpec([None], tf.string),) * sides, autograph=False)
 

@@ -49,12 +49,15 @@ class Windows:
         first_lengths: int32 [windows]. Pieces of each that belong to segment 0, special ones included.
         counts: int32 [texts]. Windows of each text, at least one.
         lost: int32 [texts]. Pieces of each text that are in no window.
+        text_lengths: int32 [texts]. Pieces that each text would have in one window that takes it whole, with the
+            special ones.
     """
 
     pieces: tf.RaggedTensor
     first_lengths: tf.Tensor
     counts: tf.Tensor
     lost: tf.Tensor
+    text_lengths: tf.Tensor
 
 
 def make_windows(first, second, max_seq_length, cls_id, sep_id, long_text=LongText()):
@@ -89,6 +92,7 @@ def make_windows(first, second, max_seq_length, cls_id, sep_id, long_text=LongTe
         tf.cast(kept[0].row_lengths() + 2, tf.int32),
         tf.cast(counts, tf.int32),
         tf.cast(lost, tf.int32),
+        tf.cast(tf.add_n(lengths) + 1 + len(sides), tf.int32),
     )
 
 
