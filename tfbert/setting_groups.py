@@ -118,8 +118,8 @@ class ModelConfig:
     )
     cache_dir: str | None = setting(
         None,
-        "Where fetched weights and tokenised raw text are kept, local or gs://; default: weights in $TFBERT_CACHE or "
-        "~/.cache/tfbert, text nowhere",
+        "Where fetched weights and tokenised raw text are kept, on gs:// the text only; default: weights in "
+        "$TFBERT_CACHE or ~/.cache/tfbert, text nowhere",
     )
 
 

