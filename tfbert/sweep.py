@@ -328,7 +328,7 @@ class Sweep:
         if members[0] != members[1]:  # one model and an ensemble have other files
             _remove(target)
         for folder, _, names in tf.io.gfile.walk(source, topdown=False):
-            copy = os.path.join(target, os.path.relpath(folder, source))
+            copy = os.path.join(target, folder[len(source) :].strip("/"))
             tf.io.gfile.makedirs(copy)
             for name in sorted(names, key=lambda name: name == "model.safetensors"):
                 with tf.io.gfile.GFile(os.path.join(folder, name), "rb") as file:
