@@ -133,14 +133,17 @@ def test_folds_share_a_graph_where_they_share_a_loss(tiny, files, tmp_path):
 def test_a_sweep_compares_an_ensemble_with_one_model(tiny, files, tmp_path):
     """A trial with `folds` is a cross-validation like one alone; of the best, the ensemble is kept, not its parts."""
     flags = [flag for flag in FAST if "folds" not in flag] + [f"--preset={tiny}", f"--train_file={files}/train.tsv"]
-    output, sweep = tmp_path / "sweep", "--sweep={folds: [3, null], seed: [4]}"
+    output = tmp_path / "sweep"
+    sweep = "--sweep=[{folds: [3, null], seed: [4]}, {folds: [2], learning_rate: [1e-9], seed: [4]}]"
     splits = [f"--{split}_file={files}/test.tsv" for split in ("dev", "test")]
     command("--mode=sweep", *flags, *splits, sweep, f"--output_dir={output}", "--best_metric=loss", check=0)
-    ensemble, single = (json.loads(line) for line in (output / "trials.jsonl").read_text().splitlines())
+    ensemble, single, untrained = (json.loads(line) for line in (output / "trials.jsonl").read_text().splitlines())
     command(*flags, *splits, f"--output_dir={tmp_path}/alone", "--best_metric=loss", "--folds=3", "--seed=4", check=0)
     assert ensemble["results"] == json.loads((tmp_path / "alone" / "eval_results.json").read_text())
     assert len(ensemble["results"]["folds"]) == 3 and "folds" not in single["results"]
-    best = min(ensemble, single, key=lambda trial: trial["results"]["dev"]["loss"])
+    assert not ensemble["failed"] and untrained["failed"].startswith("fold 1: ") and "; fold 2: " in untrained["failed"]
+    assert "Runs have failed" in open(f"{untrained['folder']}/report.html", encoding="utf-8").read()
+    best = min(ensemble, single, untrained, key=lambda trial: trial["results"]["dev"]["loss"])
     assert best is ensemble and isinstance(tfbert.load_model(str(output / "model")), EnsembleModel)
     scored = tfbert.run(load_config(mode="evaluate", test_file=f"{files}/test.tsv", output_dir=str(output)))
     assert scored["test"]["loss"] == pytest.approx(best["results"]["test"]["loss"], rel=1e-5)
