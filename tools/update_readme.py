@@ -67,7 +67,7 @@ def main():
                 [f"{results} ({what}),"],
                 source(measured[name]),
             )
-    for name, entry in measured.get("sweeps", {}).items():
+    for name, entry in measured["sweeps"].items():
         command = f"python -m tfbert.run --config=configs/{name}.yaml --output_dir=runs/{name}"
         lines = [
             f"{label}: {', '.join(spread_of(group['test'][metric]) for metric in entry['metrics'])}, {failures(group)}"
