@@ -46,8 +46,8 @@ class TokenizedExamples:
             columns.append(chunk_columns)
             self._pieces.extend(pieces)
         self._pieces.close()
-        lengths, first_lengths, counts, lost, self.text_lengths = (np.concatenate(column) for column in zip(*columns))
-        self._keep(_starts_of(lengths), lengths, first_lengths, counts, lost, labels(), self._pieces.digest.copy())
+        lengths, *others = (np.concatenate(column) for column in zip(*columns))
+        self._keep(_starts_of(lengths), lengths, *others, labels(), self._pieces.digest.copy())
 
     def subset(self, indices):
         """Returns some of the examples, by number: int [n] -> TokenizedExamples, which shares the pieces."""
@@ -56,14 +56,14 @@ class TokenizedExamples:
         starts, counts = _starts_of(self.window_counts)[indices], self.window_counts[indices]
         windows = np.concatenate([np.arange(start, start + count) for start, count in zip(starts, counts)])
         of_windows = (self._starts.numpy()[windows], self.window_lengths[windows], self._first_lengths.numpy()[windows])
-        chosen.text_lengths = self.text_lengths[indices]
         digest = hashlib.sha256(self.fingerprint.encode() + np.asarray(indices, np.int64).tobytes())
-        chosen._keep(*of_windows, counts, self.lost[indices], labels, digest)
+        chosen._keep(*of_windows, counts, self.lost[indices], self.text_lengths[indices], labels, digest)
         return chosen
 
-    def _keep(self, starts, lengths, first_lengths, counts, lost, labels, digest):
+    def _keep(self, starts, lengths, first_lengths, counts, lost, text_lengths, labels, digest):
         """Keeps what there is of each example but its pieces."""
-        self.window_lengths, self.window_counts, self.lost, self.labels = lengths, counts, lost, labels
+        self.window_lengths, self.window_counts, self.labels = lengths, counts, labels
+        self.lost, self.text_lengths = lost, text_lengths
         self.size, self.cut_share, self.lost_pieces = len(counts), (lost > 0).mean(), int(lost.sum())
         for part in (lengths, counts, *([] if labels is None else [labels])):
             digest.update(np.ascontiguousarray(part).data)
