@@ -18,6 +18,7 @@ import tfbert  # noqa: F401 - before TensorFlow, whose kernels it chooses
 import numpy as np
 import pytest
 import tensorflow as tf
+from tfbert.process import tune_process
 
 from tests.processes import Run, command  # noqa: F401
 
@@ -25,7 +26,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 SAMPLES = ROOT / "tfbert" / "data" / "samples"
 
-gc.set_threshold(50_000, 20, 20)  # as tfbert.run does
+tune_process()
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
 )

@@ -24,6 +24,7 @@ ORDER = [
     "optim",
     "training",
     "tpu",
+    "process",
     "model_card",
     "statistics",
     "report_page",

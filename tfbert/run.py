@@ -1,6 +1,5 @@
 """`python -m tfbert.run --flags`: flags -> Config -> one mode."""
 
-import gc
 import os
 import sys
 
@@ -10,6 +9,7 @@ from tfbert.callable_module import make_callable
 from tfbert.config import check_complete, config_from_flags, define_flags
 from tfbert.doctor import check_environment
 from tfbert.errors import InputError
+from tfbert.process import tune_process
 from tfbert.training.interruption import Interrupted
 from tfbert.tpu.variables import tpu_variables
 
@@ -44,9 +44,7 @@ def run(config):
 def main(arguments):
     """Runs the command line; returns the exit status."""
     logging.set_verbosity(logging.WARNING)
-    # Tracing makes objects by the million, hardly one of them garbage: to look for it each 700 of them takes 8 % of the
-    # time until the first step.
-    gc.set_threshold(50_000, 20, 20)
+    tune_process()
     try:
         if arguments[1:]:
             raise InputError(f"Every setting is a flag, --name=value. Received: {' '.join(arguments[1:])}.")

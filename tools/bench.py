@@ -34,8 +34,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import tfbert  # noqa: E402
-from tfbert.training.loop import total_steps  # noqa: E402
+from tfbert.process import tune_process  # noqa: E402
 
+tune_process()
+
+from tfbert.training.loop import total_steps  # noqa: E402
 parts = {
     name: getattr(tfbert, name) for name in ("load_encoder", "make_dataset", "train", "evaluate", "AdamWeightDecay")
 }

