@@ -3,15 +3,21 @@
 
     .venv/bin/python tools/bench_steps.py --train=data/rte/train.jsonl
     .venv/bin/python tools/bench_steps.py --train=data/imdb/train.jsonl --batch=8 --windows=4
+    .venv/bin/python tools/bench_steps.py --train=data/sst2/train.jsonl --profile
 
 Every variant trains a model of its own on the same batches; in each round each variant does `--steps` steps, so that
 whatever else the machine does falls on all of them. `ratio`: the median over the rounds of its time over the plain
-one's in the same round.
+one's in the same round. `--profile` says instead where the time of a plain step goes, its operations one at a time, and
+keeps that in configs/measured.json.
 """
 
 import argparse
+import collections
+import glob
 import json
 import os
+import sys
+import tempfile
 import time
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -22,15 +28,22 @@ parser.add_argument("--rounds", type=int, default=10)
 parser.add_argument("--steps", type=int, default=3)
 parser.add_argument("--windows", type=int, help="instead, texts that fill so many windows: all of them beside one")
 parser.add_argument("--bf16", action="store_true", help="mixed_bfloat16")
+parser.add_argument("--profile", action="store_true", help="instead, a plain step by kind of operation")
 parser.add_argument("--only", nargs="*", help="variants, beside the plain one")
 args = parser.parse_args()
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
-import numpy as np  # noqa: E402
-
 import tfbert  # noqa: E402
+from tfbert.process import tune_process  # noqa: E402
+
+tune_process()
+
+import measure  # noqa: E402
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
 from tfbert.optim import OPTIMIZERS  # noqa: E402
 from tfbert.optim.multipliers import freeze, gradual_unfreezing, pretrained  # noqa: E402
 from tfbert.training.loop import TrainingLoop  # noqa: E402
@@ -83,15 +96,63 @@ def advance_of(name):
     return lambda: loop.advance(batches, args.steps)
 
 
-names = ["plain", *(args.only or [name for name in VARIANTS if name != "plain"])]
-advance = {name: advance_of(name) for name in names}
-times = {name: [] for name in names}
-for _ in range(args.rounds):
+def times_of_kinds(advance):
+    """Returns the milliseconds of a step by kind of operation, as TensorFlow's profiler has them: Counter."""
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    with tempfile.TemporaryDirectory() as folder:
+        tf.profiler.experimental.start(folder)
+        for _ in range(args.rounds):
+            advance()
+        tf.profiler.experimental.stop()
+        space = xplane_pb2.XSpace()
+        with open(glob.glob(f"{folder}/**/*.xplane.pb", recursive=True)[0], "rb") as file:
+            space.ParseFromString(file.read())
+    times = collections.Counter()
+    for plane in space.planes:
+        for event in (event for line in plane.lines for event in line.events):
+            name, _, operation = plane.event_metadata[event.metadata_id].name.rpartition(":")
+            if name.startswith("while/"):
+                times[kind_of(name, operation)] += event.duration_ps / 1e9 / args.rounds / args.steps
+    return times
+
+
+def kind_of(name, operation):
+    """Returns what an operation belongs to."""
+    if "adam_weight_decay" in name:
+        return "optimiser"
+    if "MatMul" in operation:
+        return "matrix products"
+    return "random numbers" if "Random" in operation else "rest of the model"
+
+
+def print_kinds():
+    """Prints where the time of a plain step goes, and keeps it."""
+    kinds = {kind: round(time, 1) for kind, time in times_of_kinds(advance_of("plain")).most_common()}
+    measured = measure.read()
+    command = " ".join([".venv/bin/python tools/bench_steps.py", *sys.argv[1:]])
+    measured["step"] = {"command": command, "ms": kinds} | measure.provenance()
+    measure.write(measured)
+    print(json.dumps({"ms_per_step": kinds}))
+
+
+def print_ratios():
+    """Prints the time of each variant beside the plain one's."""
+    names = ["plain", *(args.only or [name for name in VARIANTS if name != "plain"])]
+    advance = {name: advance_of(name) for name in names}
+    times = {name: [] for name in names}
+    for _ in range(args.rounds):
+        for name in names:
+            begin = time.perf_counter()
+            advance[name]()
+            times[name].append((time.perf_counter() - begin) / args.steps)
     for name in names:
-        begin = time.perf_counter()
-        advance[name]()
-        times[name].append((time.perf_counter() - begin) / args.steps)
-for name in names:
-    ratio = np.median(np.array(times[name]) / np.array(times["plain"]))
-    print(json.dumps({"variant": name, "ms_per_step": round(1e3 * float(np.median(times[name])), 1),
-                      "ratio": round(float(ratio), 3)}))  # fmt: skip
+        ratio = np.median(np.array(times[name]) / np.array(times["plain"]))
+        milliseconds = round(1e3 * float(np.median(times[name])), 1)
+        print(json.dumps({"variant": name, "ms_per_step": milliseconds, "ratio": round(float(ratio), 3)}))
+
+
+if args.profile:
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+tfbert.make_strategy()
+print_kinds() if args.profile else print_ratios()

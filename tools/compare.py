@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Runs programs in turn, several rounds, and keeps the medians of what they report in configs/measured.json.
 
+A comparison that is interrupted keeps the rounds it has done.
+
     .venv/bin/python tools/compare.py "SST-2, first 3,200 rows, one epoch" --rounds=3 \
         "tfbert=.venv/bin/python tools/bench.py --train=…" "the other=python other.py --train=…"
 
@@ -20,7 +22,7 @@ from measure import ROOT, provenance, read, write
 
 
 def main():
-    """Runs the rounds and writes the medians."""
+    """Runs the rounds, and writes the medians after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("title")
     parser.add_argument("programs", nargs="+", metavar="NAME=COMMAND")
@@ -32,10 +34,15 @@ def main():
         for name, command in commands.items():
             found[name].append(reported(command))
             print(number + 1, name, json.dumps(found[name][-1]), file=sys.stderr, flush=True)
+        keep(options.title, commands, found)
+
+
+def keep(title, commands, found):
+    """Writes the medians of the rounds that are done."""
     programs = [{"name": name, "command": commands[name], **medians(runs)} for name, runs in found.items()]
     measured = read()
-    others = [entry for entry in measured.get("timings", []) if entry["title"] != options.title]
-    entry = {"title": options.title, "rounds": options.rounds, "programs": programs} | provenance()
+    others = [entry for entry in measured.get("timings", []) if entry["title"] != title]
+    entry = {"title": title, "rounds": len(found[programs[0]["name"]]), "programs": programs} | provenance()
     measured["timings"] = [*others, entry]
     write(measured)
 

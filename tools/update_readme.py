@@ -226,8 +226,9 @@ def bench(measured):
     """Returns the table of timings: medians of each program, and their ratio to ours."""
     lines = []
     for comparison in measured.get("timings", []):
-        lines += [f"{comparison['title']} ({when(comparison)}; medians of "
-                  f"{comparison['rounds']} rounds in turn):", "",
+        rounds = comparison["rounds"]
+        turns = "once each, in turn" if rounds == 1 else f"medians of {rounds} rounds in turn"
+        lines += [f"{comparison['title']} ({when(comparison)}; {turns}):", "",
                   "| program | whole process | examples/s in training | first step after | peak memory | speed |",
                   "|---|---|---|---|---|---|"]  # fmt: skip
         ours = comparison["programs"][0]["total_s"]
@@ -238,6 +239,11 @@ def bench(measured):
                 f"| {program['peak_rss_mb'] / 1024:.2f} GiB | {ours / program['total_s']:.2f} |"
             )
         lines += ["", "```bash", *(program["command"] for program in comparison["programs"]), "```", ""]
+    if "step" in measured:
+        step = measured["step"]
+        kinds = ", ".join(f"{kind} {time:.0f} ms" for kind, time in sorted(step["ms"].items(), key=lambda item: -item[1]))
+        lines += [f"Where a training step's time goes, one operation at a time (`{step['command']}`, {when(step)}): "
+                  f"{kinds}; {sum(step['ms'].values()):.0f} ms in all.", ""]  # fmt: skip
     return "\n".join(lines[:-1])
 
 
