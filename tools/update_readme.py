@@ -241,7 +241,8 @@ def bench(measured):
         lines += ["", "```bash", *(program["command"] for program in comparison["programs"]), "```", ""]
     if "step" in measured:
         step = measured["step"]
-        kinds = ", ".join(f"{kind} {time:.0f} ms" for kind, time in sorted(step["ms"].items(), key=lambda item: -item[1]))
+        longest_first = sorted(step["ms"].items(), key=lambda item: -item[1])
+        kinds = ", ".join(f"{kind} {time:.0f} ms" for kind, time in longest_first)
         lines += [f"Where a training step's time goes, one operation at a time (`{step['command']}`, {when(step)}): "
                   f"{kinds}; {sum(step['ms'].values()):.0f} ms in all.", ""]  # fmt: skip
     return "\n".join(lines[:-1])
