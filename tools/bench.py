@@ -39,6 +39,7 @@ from tfbert.process import tune_process  # noqa: E402
 tune_process()
 
 from tfbert.training.loop import total_steps  # noqa: E402
+
 parts = {
     name: getattr(tfbert, name) for name in ("load_encoder", "make_dataset", "train", "evaluate", "AdamWeightDecay")
 }
