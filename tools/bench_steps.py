@@ -7,8 +7,9 @@
 
 Every variant trains a model of its own on the same batches; in each round each variant does `--steps` steps, so that
 whatever else the machine does falls on all of them. `ratio`: the median over the rounds of its time over the plain
-one's in the same round. `--profile` says instead where the time of a plain step goes, its operations one at a time, and
-keeps that in configs/measured.json.
+one's in the same round; `peak_rss_mb`: the largest memory so far. `--profile` says instead where the time of a plain
+step goes, its operations one at a time, and how long one takes without the profiler; that goes to
+configs/measured.json.
 """
 
 import argparse
@@ -16,6 +17,8 @@ import collections
 import glob
 import json
 import os
+import pathlib
+import resource
 import sys
 import tempfile
 import time
@@ -29,7 +32,9 @@ parser.add_argument("--steps", type=int, default=3)
 parser.add_argument("--windows", type=int, help="instead, texts that fill so many windows: all of them beside one")
 parser.add_argument("--bf16", action="store_true", help="mixed_bfloat16")
 parser.add_argument("--profile", action="store_true", help="instead, a plain step by kind of operation")
-parser.add_argument("--only", nargs="*", help="variants, beside the plain one")
+parser.add_argument("--only", nargs="*", help="variants, beside the plain one; none: the plain one alone")
+parser.add_argument("--length", type=int, help="instead, max_seq_length, and texts that fill it")
+parser.add_argument("--vocab_file", help="for --model=config:FILE.json")
 args = parser.parse_args()
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -50,8 +55,9 @@ from tfbert.training.loop import TrainingLoop  # noqa: E402
 
 with open(args.train, encoding="utf-8") as lines:
     rows = [json.loads(line) for line in lines]
-if args.windows:  # a word is a piece at least
-    rows = [row for row in rows if len(row["text"].split()) >= 126 * args.windows]
+if args.windows or args.length:  # a word is a piece at least
+    pieces = args.length or 126 * args.windows
+    rows = [row for row in rows if len(row["text"].split()) >= pieces]
 first, second = ("text_a", "text_b") if "text_b" in rows[0] else ("text", None)
 examples = [
     {"text": row[first], "label": row["label"], "where": ("", number)} | ({"text_pair": row[second]} if second else {})
@@ -78,15 +84,16 @@ if args.windows:
 
 def advance_of(name):
     """Returns a function that runs so many steps of a variant, already traced and warm."""
-    encoder = tfbert.load_encoder(args.model, dtype="mixed_bfloat16" if args.bf16 else "float32")
+    dtype = "mixed_bfloat16" if args.bf16 else "float32"
+    encoder = tfbert.load_encoder(args.model, dtype=dtype, vocab_file=args.vocab_file)
     if name == "mixout":
         tfbert.add_mixout(encoder, 0.1)
-    long_text = LONG.get(name, tfbert.LongText())
-    model = tfbert.build_model(encoder, task, long_text=long_text)
+    long_text, length = LONG.get(name, tfbert.LongText()), args.length or 128
+    model = tfbert.build_model(encoder, task, max_seq_length=length, long_text=long_text)
     model.windows_per_step = args.batch if name == "some_at_a_time" else None
-    dataset = tfbert.make_dataset(examples, encoder.tokenizer, task, args.batch, 128, 0, long_text=long_text)
+    dataset = tfbert.make_dataset(examples, encoder.tokenizer, task, args.batch, length, 0, long_text=long_text)
     dataset = dataset.with_shapes(False, model.windows_per_step)
-    steps = args.rounds * args.steps + 3
+    steps = (2 if args.profile else 1) * args.rounds * args.steps + 3
     optimizer = OPTIMIZERS["lamb" if name == "lamb" else "adamw"](
         tfbert.linear_warmup(2e-5, steps), **VARIANTS[name](encoder)
     )
@@ -127,29 +134,39 @@ def kind_of(name, operation):
 
 
 def print_kinds():
-    """Prints where the time of a plain step goes, and keeps it."""
-    kinds = {kind: round(time, 1) for kind, time in times_of_kinds(advance_of("plain")).most_common()}
-    measured = measure.read()
+    """Prints where the time of a plain step goes, and keeps it under the name of the data's folder."""
+    advance = advance_of("plain")
+    whole = np.median([seconds_of(advance) for _ in range(args.rounds)])
+    kinds = {kind: round(time, 1) for kind, time in times_of_kinds(advance).most_common()}
+    line = {"ms": kinds, "whole_ms": round(1e3 * float(whole), 1)}
     command = " ".join([".venv/bin/python tools/bench_steps.py", *sys.argv[1:]])
-    measured["step"] = {"command": command, "ms": kinds} | measure.provenance()
+    measured = measure.read()
+    entry = {"command": command} | line | measure.provenance()
+    measured["steps"] = measured.get("steps", {}) | {pathlib.Path(args.train).parent.name: entry}
     measure.write(measured)
-    print(json.dumps({"ms_per_step": kinds}))
+    print(json.dumps(line))
+
+
+def seconds_of(advance):
+    """Returns how long a step of a variant takes."""
+    begin = time.perf_counter()
+    advance()
+    return (time.perf_counter() - begin) / args.steps
 
 
 def print_ratios():
     """Prints the time of each variant beside the plain one's."""
-    names = ["plain", *(args.only or [name for name in VARIANTS if name != "plain"])]
+    names = ["plain", *([name for name in VARIANTS if name != "plain"] if args.only is None else args.only)]
     advance = {name: advance_of(name) for name in names}
     times = {name: [] for name in names}
     for _ in range(args.rounds):
         for name in names:
-            begin = time.perf_counter()
-            advance[name]()
-            times[name].append((time.perf_counter() - begin) / args.steps)
+            times[name].append(seconds_of(advance[name]))
     for name in names:
         ratio = np.median(np.array(times[name]) / np.array(times["plain"]))
         milliseconds = round(1e3 * float(np.median(times[name])), 1)
-        print(json.dumps({"variant": name, "ms_per_step": milliseconds, "ratio": round(float(ratio), 3)}))
+        line = {"variant": name, "ms_per_step": milliseconds, "ratio": round(float(ratio), 3)}
+        print(json.dumps(line | {"peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
 
 
 if args.profile:

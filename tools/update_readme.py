@@ -7,6 +7,7 @@ test sees when it was forgotten.
 """
 
 import json
+import operator
 import pathlib
 import re
 import sys
@@ -37,6 +38,16 @@ NAMES = {"mcc": "MCC", "f1": "F1", "pearson": "Pearson", "spearman": "Spearman",
          "expected_calibration_error": "calibration error", "masked_accuracy": "masked words right",
          "next_sentence_accuracy": "next sentences right",
          "perplexity": "perplexity"}  # fmt: skip
+
+
+# What is timed of a comparison's programs: the whole process, but where its title is here the parts named.
+WHOLE = operator.itemgetter("total_s")
+TIMED = {
+    "One training step, and the prediction of 20,000 rows of SST-2": {
+        "start-up: until the first training step is done": lambda program: program["total_s"] - program["eval_s"],
+        "prediction of 20,000 rows of SST-2 (13 pieces a text)": operator.itemgetter("eval_s"),
+    }
+}
 
 
 def main():
@@ -223,29 +234,65 @@ def draw(measured):
 
 
 def bench(measured):
-    """Returns the table of timings: medians of each program, and their ratio to ours."""
-    lines = []
-    for comparison in measured.get("timings", []):
-        rounds = comparison["rounds"]
-        turns = "once each, in turn" if rounds == 1 else f"medians of {rounds} rounds in turn"
-        lines += [f"{comparison['title']} ({when(comparison)}; {turns}):", "",
-                  "| program | whole process | examples/s in training | first step after | peak memory | speed |",
-                  "|---|---|---|---|---|---|"]  # fmt: skip
-        ours = comparison["programs"][0]["total_s"]
-        for program in comparison["programs"]:
-            first = f"{program['first_step_s']:.1f} s" if "first_step_s" in program else ""
-            lines.append(
-                f"| {program['name']} | {program['total_s']:.1f} s | {program['examples_per_s']:.1f} | {first} "
-                f"| {program['peak_rss_mb'] / 1024:.2f} GiB | {ours / program['total_s']:.2f} |"
-            )
-        lines += ["", "```bash", *(program["command"] for program in comparison["programs"]), "```", ""]
-    if "step" in measured:
-        step = measured["step"]
-        longest_first = sorted(step["ms"].items(), key=lambda item: -item[1])
-        kinds = ", ".join(f"{kind} {time:.0f} ms" for kind, time in longest_first)
-        lines += [f"Where a training step's time goes, one operation at a time (`{step['command']}`, {when(step)}): "
-                  f"{kinds}; {sum(step['ms'].values()):.0f} ms in all.", ""]  # fmt: skip
-    return "\n".join(lines[:-1])
+    """Returns the tables of timings: programs beside each other, a step by operation, cost by size."""
+    tables = [timings_table(measured["timings"])] if "timings" in measured else []
+    tables += [steps_table(measured["steps"])] if "steps" in measured else []
+    tables += [growth_table(measured["growth"])] if "growth" in measured else []
+    return "\n\n".join(tables)
+
+
+def timings_table(timings):
+    """Returns the table of programs: their time, how many times the first program's it is, their peak memory."""
+    names = list(dict.fromkeys(program["name"] for comparison in timings for program in comparison["programs"]))
+    names.sort(key=lambda name: name.split(",")[0] == "keras-hub fit")
+    lines = [f"| work | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    for comparison in timings:
+        for part, seconds in TIMED.get(comparison["title"], {comparison["title"]: WHOLE}).items():
+            first = seconds(comparison["programs"][0])
+            cells = {
+                program["name"]: f"{seconds(program):.1f} s (× {seconds(program) / first:.2f})<br>"
+                f"{program['peak_rss_mb'] / 1024:.2f} GiB"
+                for program in comparison["programs"]
+            }
+            lines.append(f"| {part} | {' | '.join(cells.get(name, '') for name in names)} |")
+    rounds = [f"; {entry['title']}: medians of {entry['rounds']} rounds" for entry in timings if entry["rounds"] > 1]
+    lines += ["", f"In parentheses: times tfbert's. Below: peak memory. Once each, in turn{''.join(rounds)}. "
+              f"{'; '.join(sorted({when(entry) for entry in timings}))}.",
+              "", "<details><summary>The commands</summary>", ""]  # fmt: skip
+    for comparison in timings:
+        commands = [program["command"] for program in comparison["programs"]]
+        lines += [f"{comparison['title']}:", "", "```bash", *commands, "```", ""]
+    return "\n".join([*lines, "</details>"])
+
+
+def steps_table(steps):
+    """Returns the table of where a training step's time goes."""
+    kinds = next(iter(steps.values()))["ms"]
+    lines = [f"| ms of a step | {' | '.join(kinds)} | together | the step | matrix products' share of it |"]
+    lines.append("|---" * (len(kinds) + 4) + "|")
+    for name, entry in steps.items():
+        whole, products = entry["whole_ms"], entry["ms"]["matrix products"]
+        times = [f"{time:.0f}" for time in (*(entry["ms"][kind] for kind in kinds), sum(entry["ms"].values()), whole)]
+        lines.append(f"| {name} | {' | '.join(times)} | {products / whole:.0%} |")
+    how = sorted({f"`{entry['command'].replace(name, 'DATA')}`, {when(entry)}" for name, entry in steps.items()})
+    return "\n".join([*lines, "", "By the profiler, one operation at a time; the step: likewise, without the profiler; "
+                      f"{'; '.join(how)}."])  # fmt: skip
+
+
+def growth_table(growth):
+    """Returns the table of what an epoch or a step costs as rows, sequences and layers grow."""
+    titles = {"rows": "rows of SST-2: an epoch", "length": "pieces of a sequence: a step of 32", "layers": "layers, "
+              "128 pieces: a step of 32"}  # fmt: skip
+    lines = ["| what grows | size: time, peak memory | slope |", "|---|---|---|"]
+    for what, entry in sorted(growth.items(), key=lambda item: list(titles).index(item[0])):
+        costs = [
+            f"{int(size):,}: {cost['ms'] / 1e3:.2f} s, {cost['peak_rss_mb'] / 1024:.2f} GiB"
+            for size, cost in sorted(entry["costs"].items(), key=lambda item: int(item[0]))
+        ]
+        lines.append(f"| {titles[what]} | {'<br>'.join(costs)} | {entry['slope']:.2f} |")
+    where = sorted({when(entry) for entry in growth.values()})
+    return "\n".join([*lines, "", "Slope: the exponent b of time ~ size^b, fitted to all sizes; measured by "
+                      f"`.venv/bin/python tools/bench_growth.py`, {'; '.join(where)}."])  # fmt: skip
 
 
 def write_header(path, command, results, *sources):
