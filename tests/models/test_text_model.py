@@ -112,6 +112,19 @@ def test_head_is_seeded_and_small(tiny):
     assert np.abs(kernels[0]).max() <= 0.04 and 0.01 < kernels[0].std() < 0.03
 
 
+def test_bfloat16_logits_stay_near_float32(minilm):
+    """Called eagerly and in a graph; the head keeps its weights in float32, as its outputs are."""
+    logits = []
+    for dtype in ("float32", "mixed_bfloat16"):
+        model = build_model(load_encoder(minilm, dtype=dtype), TASKS["classification"](["no", "yes"]))
+        model.head.bias.assign([1 / 3, -1 / 3])
+        features = batch_of(model.tokenizer, False)
+        logits.append(model(features).numpy())
+        assert logits[-1].dtype == np.float32
+        np.testing.assert_allclose(tf.function(model)(features), logits[-1], atol=1e-6 if dtype == "float32" else 2e-3)
+    assert 0 < np.abs(logits[0] - logits[1]).max() < 1e-2
+
+
 def test_a_multilabel_head_starts_from_the_frequencies(tiny):
     task, labels = TASKS["multilabel"](["a", "b"]), np.array([[1, 0], [1, 0], [0, 0]], np.uint8)
     model = build_model(load_encoder(tiny), task, max_seq_length=16, train_labels=labels)

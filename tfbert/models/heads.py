@@ -1,5 +1,7 @@
 """From an example's vector to the task's outputs."""
 
+import functools
+
 import keras
 from keras import ops
 
@@ -51,5 +53,7 @@ class Head(keras.layers.Layer):
     def _dense(self, name, inputs, units, seed):
         prefix = f"{name}_" if name else ""
         initializer = keras.initializers.TruncatedNormal(stddev=0.02, seed=seed)
-        kernel = self.add_weight(name=f"{prefix}kernel", shape=(inputs, units), initializer=initializer)
-        return kernel, self.add_weight(name=f"{prefix}bias", shape=(units,), initializer="zeros")
+        # Not cast by Keras: outputs are float32, and so must be what is added to them.
+        add = functools.partial(self.add_weight, autocast=False)
+        kernel = add(name=f"{prefix}kernel", shape=(inputs, units), initializer=initializer)
+        return kernel, add(name=f"{prefix}bias", shape=(units,), initializer="zeros")
