@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -57,7 +58,20 @@ def test_half_precision_weights(tmp_path, tiny):
 def test_missing_pooler_starts_new(tmp_path, capsys):
     encoder = load_encoder(str(write_tiny(tmp_path, pooler=False)))
     assert "has no pooler; it starts from new weights" in capsys.readouterr().out
-    assert 0.01 < np.std(encoder.backbone.pooled_dense.kernel.numpy()) < 0.03
+    kernel = encoder.backbone.pooled_dense.kernel.numpy()
+    assert 0.01 < np.std(kernel) < 0.03
+    np.testing.assert_array_equal(load_encoder(str(tmp_path)).backbone.pooled_dense.kernel, kernel)
+
+
+def test_no_weights_are_drawn_that_are_loaded(tiny, monkeypatch):
+    drawn, draw = [], keras.src.backend.random.truncated_normal
+    record = lambda shape, **how: drawn.append(shape) or draw(shape, **how)  # noqa: E731
+    monkeypatch.setattr("keras.src.backend.random.truncated_normal", record)
+    encoder = load_encoder(tiny)
+    assert drawn == [(32, 32)]  # the pooler's, which a folder may lack
+    for name, variable in named_variables(encoder).items():
+        assert np.any(variable.numpy()) or name.endswith(("bias", "beta")), name
+    assert np.any(keras.initializers.TruncatedNormal()((8, 8)))  # as it was, once the encoder is made
 
 
 def test_vocabulary_from_tokenizer_json(tmp_path, tiny):
