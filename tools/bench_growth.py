@@ -11,12 +11,13 @@ length and layers: one step of 32 texts of IMDb that fill the sequences, of mini
 import argparse
 import json
 import pathlib
-import subprocess
+import shlex
 import sys
 import tempfile
 
 import numpy as np
-from measure import ROOT, provenance, read, write
+from compare import reported
+from measure import provenance, read, write
 
 from tfbert.models.minilm import fetch_minilm
 
@@ -30,7 +31,7 @@ def main():
     parser.add_argument("--data", default="../shared/data", help="folder of sst2/ and imdb/, as JSONL")
     data = parser.parse_args().data
     sst2 = [f"--train={data}/sst2/train.jsonl", f"--dev={data}/sst2/dev.jsonl", "--epochs=1"]
-    keep("rows", {size: epoch(reported("bench.py", *sst2, f"--limit={size}"), size) for size in ROWS})
+    keep("rows", {size: epoch(run("bench.py", *sst2, f"--limit={size}"), size) for size in ROWS})
     imdb = f"--train={data}/imdb/train.jsonl"
     keep("length", {size: step(imdb, f"--length={size}") for size in LENGTHS})
     minilm = pathlib.Path(fetch_minilm())
@@ -44,13 +45,11 @@ def main():
     keep("layers", found)
 
 
-def reported(tool, *arguments):
-    """Returns the JSON object on the last line that a tool prints."""
-    result = subprocess.run([sys.executable, f"tools/{tool}", *arguments], capture_output=True, text=True, cwd=ROOT)
-    if result.returncode:
-        sys.exit(f"tools/{tool} {' '.join(arguments)} failed: {result.stderr[-2000:]}")
-    print(tool, *arguments, result.stdout.strip().splitlines()[-1], file=sys.stderr, flush=True)
-    return json.loads(result.stdout.strip().splitlines()[-1])
+def run(tool, *arguments):
+    """Returns what a tool reports, and says so."""
+    numbers = reported(shlex.join([sys.executable, f"tools/{tool}", *arguments]))
+    print(tool, *arguments, json.dumps(numbers), file=sys.stderr, flush=True)
+    return numbers
 
 
 def epoch(numbers, rows):
@@ -61,7 +60,7 @@ def epoch(numbers, rows):
 
 def step(*arguments):
     """Returns the cost of a step."""
-    numbers = reported("bench_steps.py", *arguments, "--rounds=3", "--steps=2", "--only")
+    numbers = run("bench_steps.py", *arguments, "--rounds=3", "--steps=2", "--only")
     return {"ms": numbers["ms_per_step"], "peak_rss_mb": numbers["peak_rss_mb"]}
 
 
