@@ -84,7 +84,7 @@ def test_no_window_at_all_still_makes_a_row():
     empty = tf.RaggedTensor.from_row_lengths(tf.zeros([0], tf.int32), tf.zeros([0], tf.int64))
     none = tf.zeros([0], tf.int32)
     features = fill_rows(empty, none, none, pack_rows(none, 16), 2, 2)
-    assert features["token_ids"].shape == (1, 1) and features["window_example"].numpy().tolist() == [2, 2]
+    assert features["token_ids"].shape == (1, 8) and features["window_example"].numpy().tolist() == [2, 2]
     assert features["example_windows"].numpy().tolist() == [0, 0]
 
 

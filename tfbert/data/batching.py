@@ -12,6 +12,7 @@ A batch holds M examples in W windows in R rows of S pieces (the features), with
 
 import tensorflow as tf
 
+_MULTIPLE = 8
 
 def batch_features(
     windows,
@@ -55,24 +56,29 @@ def batch_features(
 
 
 def pack_rows(lengths, row_length):
-    """Distributes windows over as few rows as hold them, evenly: longest first, each to the row with the most room.
+    """Distributes windows over few rows, evenly where that takes no more of them.
+
+    The longest goes first, to the row with the most room: what is fullest then sets the rows' length. If that row would
+    be too long with as few rows as the pieces might fill, each window goes where it leaves the least room instead, and
+    then evenly over so many rows if they hold them.
 
     Args:
         lengths: int32 [W]. Pieces of each window, at most `row_length`.
         row_length: int. The most pieces of a row.
 
     Returns:
-        (rows, columns, numbers, row_count, fullest): int32 [W] each window's row, first column and number in its row
-        (from 1); int32 scalars: how many rows there are, and how many pieces the fullest holds.
+        (rows, columns, numbers, row_count, width): int32 [W] each window's row, first column and number in its row
+        (from 1); int32 scalars: how many rows there are, and their pieces, a multiple of 8 or `row_length`, as a
+        program is compiled for every shape.
 
-    Source: longest-processing-time-first list scheduling (Graham 1969).
+    Source: longest-processing-time-first list scheduling (Graham 1969), best-fit decreasing (Johnson 1973).
     """
     order = tf.argsort(lengths, direction="DESCENDING", stable=True)
     count = tf.size(lengths)
 
-    def place(rows):
+    def place(rows, choose):
         def step(i, loads, filled, chosen, columns, numbers):
-            row = tf.argmin(loads, output_type=tf.int32)
+            row = choose(loads, lengths[order[i]])
             chosen, columns = chosen.write(i, row), columns.write(i, loads[row])
             numbers = numbers.write(i, filled[row] + 1)
             return (
@@ -86,18 +92,33 @@ def pack_rows(lengths, row_length):
 
         arrays = [tf.TensorArray(tf.int32, count) for _ in range(3)]
         zeros = tf.zeros([rows], tf.int32)
-        _, loads, _, chosen, columns, numbers = tf.while_loop(lambda i, *_: i < count, step, (0, zeros, zeros, *arrays))
-        return tf.maximum(tf.reduce_max(loads), 1), chosen.stack(), columns.stack(), numbers.stack()
+        _, loads, _, *arrays = tf.while_loop(lambda i, *_: i < count, step, (0, zeros, zeros, *arrays))
+        return loads, *(array.stack() for array in arrays)
 
-    least = tf.maximum(1, -(-tf.reduce_sum(lengths) // row_length))
-    empty = tf.zeros([count], tf.int32)
-    rows, fullest, chosen, columns, numbers = tf.while_loop(
-        lambda rows, fullest, *_: fullest > row_length,
-        lambda rows, *_: (rows + 1, *place(rows + 1)),
-        (least - 1, tf.constant(row_length + 1), empty, empty, empty),
-    )
+    def evenly(rows):
+        return place(rows, lambda loads, _: tf.argmin(loads, output_type=tf.int32))
+
+    def tightly():
+        def fullest_with_room(loads, length):
+            room = loads + length <= row_length
+            return tf.argmax(tf.where(room, loads, -1), output_type=tf.int32)
+
+        loads, *placed = place(count, fullest_with_room)
+        return loads[: tf.math.count_nonzero(loads, dtype=tf.int32)], *placed
+
+    def fits(loads, *_):
+        return tf.reduce_max(loads) <= row_length
+
+    def in_more_rows():
+        tight = tightly()
+        even = evenly(tf.size(tight[0]))
+        return tf.cond(fits(*even), lambda: even, lambda: tight)
+
+    placed = evenly(tf.maximum(1, -(-tf.reduce_sum(lengths) // row_length)))
+    loads, chosen, columns, numbers = tf.cond(fits(*placed), lambda: placed, in_more_rows)
+    width = tf.minimum(tf.maximum(-(-tf.reduce_max(loads) // _MULTIPLE), 1) * _MULTIPLE, row_length)
     back = tf.argsort(order)
-    return tf.gather(chosen, back), tf.gather(columns, back), tf.gather(numbers, back), rows, fullest
+    return tf.gather(chosen, back), tf.gather(columns, back), tf.gather(numbers, back), tf.size(loads), width
 
 
 def pad_rows(lengths, row_length, row_count):

@@ -14,14 +14,23 @@ def dropout(x, rate, seed):
         rate: float. The share, kept to within 2^-17: the mask is drawn from 16 random bits an element.
         seed: int32 [2], or None for no dropout.
     """
+    mask = kept(ops.shape(x), rate, seed)
+    return x if mask is None else x * ops.cast(mask, x.dtype) * ops.cast(1 / (1 - rate_of(rate)), x.dtype)
+
+
+def kept(shape, rate, seed):
+    """Draws what dropout keeps: bool of a shape, of arguments as `dropout` has them; None: everything."""
     if seed is None or rate == 0:
-        return x
-    dropped = round(rate * _LEVELS)
-    size = ops.size(x)
+        return None
+    size = ops.prod(ops.stack(shape))
     words = tf.random.stateless_uniform([(size + 1) // 2], seed, minval=None, maxval=None, dtype=tf.uint32)
-    bits = tf.reshape(tf.reshape(tf.bitcast(words, tf.uint16), [-1])[:size], ops.shape(x))
-    keep = ops.cast(bits >= tf.constant(dropped, tf.uint16), x.dtype)
-    return x * keep * ops.cast(_LEVELS / (_LEVELS - dropped), x.dtype)
+    bits = tf.reshape(tf.reshape(tf.bitcast(words, tf.uint16), [-1])[:size], shape)
+    return bits >= tf.constant(round(rate * _LEVELS), tf.uint16)
+
+
+def rate_of(rate):
+    """Returns the share that is really dropped: float."""
+    return round(rate * _LEVELS) / _LEVELS
 
 
 def site_seed(seed, site):

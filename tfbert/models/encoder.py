@@ -6,7 +6,8 @@ import keras
 from keras import ops
 
 from tfbert.errors import InputError
-from tfbert.models.dropout import dropout, site_seed
+from tfbert.models.between_products import attention, biased_activation, residual_norm
+from tfbert.models.dropout import dropout, kept, rate_of, site_seed
 from tfbert.models.remat import recomputed
 
 ACTIVATIONS = {
@@ -15,7 +16,8 @@ ACTIVATIONS = {
     "gelu_new": lambda x: keras.activations.gelu(x, approximate=True),
     "relu": keras.activations.relu,
 }
-_MASKED = -1e9
+# Narrower than this, to compile takes longer than a run can win back.
+_COMPILED_WIDTH = 256
 
 
 class BertEncoder(keras.Model):
@@ -64,14 +66,12 @@ class BertEncoder(keras.Model):
         """
         seed = self.dropout_seed(training, seed)
         rows, length = ops.shape(features["token_ids"])
-        same_window = ops.equal(features["window_ids"][:, :, None], features["window_ids"][:, None, :])
-        bias = ops.where(same_window, 0.0, _MASKED)[:, None]
         x = self._embed(features, seed)
         outputs = [x]
         depth = self.num_layers if depth is None else depth
         for layer in range(depth):
             at = last_layer_at if layer == depth - 1 else None
-            compute = functools.partial(self._layer, layer, bias=bias, shape=(rows, length), at=at)
+            compute = functools.partial(self._layer, layer, window_ids=features["window_ids"], at=at)
             x = recomputed(compute, x, seed) if self.remat and training else compute(x, seed)
             outputs.append(x)
         last = len(outputs) if last_layer_at is None else -1
@@ -105,36 +105,44 @@ class BertEncoder(keras.Model):
         rate = 0.0 if self.mixout else self.dropout_rate
         return dropout(self.norm(x, backbone.embeddings_layer_norm), rate, site_seed(seed, 0))
 
-    def _layer(self, layer, x, seed, bias, shape, at):
+    def _layer(self, layer, x, seed, window_ids, at):
         """One transformer layer, normalised after each half: float [R * S, hidden] -> the same, or its rows `at`."""
         block = self.backbone.transformer_layers[layer]
-        rate = 0.0 if self.mixout and layer in self.mixout.layers else self.dropout_rate
-        drop = [
-            functools.partial(dropout, rate=rate, seed=site_seed(seed, 1 + 3 * layer + place)) for place in range(3)
-        ]
-        y = self._attention(block._self_attention_layer, x, bias, shape, seed, drop[0])
+        # Batches of one shape are for steps that are compiled whole, and to run eagerly.
+        compiled = None in window_ids.shape and self.hidden_dim >= _COMPILED_WIDTH
+        rate = rate_of(0.0 if self.mixout and layer in self.mixout.layers else self.dropout_rate)
+        seeds = [None if rate == 0 else site_seed(seed, 1 + 3 * layer + place) for place in range(3)]
+        y = self._attention(block._self_attention_layer, x, window_ids, seed, rate, seeds[0], compiled)
         if at is not None:
-            x, y = ops.take(x, at, axis=0), ops.take(y, at, axis=0)
-        y = self._dense(y, block._self_attention_layer.output_dense, seed)
-        x = self.norm(x + drop[1](y), block._self_attention_layer_norm)
-        y = ACTIVATIONS[self.activation](self._dense(x, block._feedforward_intermediate_dense, seed))
-        y = self._dense(y, block._feedforward_output_dense, seed)
-        return self.norm(x + drop[2](y), block._feedforward_layer_norm)
+            x, y, compiled = ops.take(x, at, axis=0), ops.take(y, at, axis=0), False
+        halves = (
+            (block._self_attention_layer.output_dense, block._self_attention_layer_norm),
+            (block._feedforward_output_dense, block._feedforward_layer_norm),
+        )
+        for number, (dense, norm) in enumerate(halves):
+            if number == 1:
+                intermediate = block._feedforward_intermediate_dense
+                y = ops.matmul(x, self._kernel(intermediate, seed))
+                y = biased_activation(y, self._cast(intermediate.bias), ACTIVATIONS[self.activation], compiled)
+            y = ops.matmul(y, self._kernel(dense, seed))
+            vectors = [self._cast(vector) for vector in (dense.bias, norm.gamma, norm.beta)]
+            mask = kept(ops.shape(y), rate, seeds[1 + number])
+            x = residual_norm(x, y, *vectors, mask, rate, self.layer_norm_epsilon, compiled)
+        return x
 
-    def _attention(self, attention, x, bias, shape, seed, drop):
-        """drop(softmax(q k' / sqrt(d) + bias)) v, the heads side by side: float [R * S, hidden] -> the same."""
-        rows, length = shape
+    def _attention(self, layer, x, window_ids, seed, rate, mask_seed, compiled):
+        """Attention's heads side by side, before its last product: float [R * S, hidden] -> the same."""
+        rows, length = ops.shape(window_ids)
         heads, hidden = self.num_heads, self.hidden_dim
-        parts = [attention.query_dense, attention.key_dense, attention.value_dense]
+        parts = [layer.query_dense, layer.key_dense, layer.value_dense]
         # One product for the three; unstack's gradient is a concatenation, indexing's would be three padded copies.
         kernel = ops.concatenate([self._kernel(part, seed) for part in parts], axis=1)
         offset = ops.concatenate([self._cast(part.bias, (hidden,)) for part in parts], axis=0)
         qkv = ops.reshape(ops.matmul(x, kernel) + offset, (rows, length, 3, heads, hidden // heads))
         q, k, v = ops.unstack(ops.transpose(qkv, (2, 0, 3, 1, 4)), 3, axis=0)
-        scores = ops.matmul(q * (hidden // heads) ** -0.5, ops.swapaxes(k, -1, -2))
-        probabilities = ops.softmax(ops.cast(scores, "float32") + bias)
-        y = ops.transpose(ops.matmul(drop(ops.cast(probabilities, self.compute_dtype)), v), (0, 2, 1, 3))
-        return ops.reshape(y, (-1, hidden))
+        mask = kept((rows, heads, length, length), rate, mask_seed)
+        y = attention(q, k, v, window_ids, mask, rate, compiled)
+        return ops.reshape(ops.transpose(y, (0, 2, 1, 3)), (-1, hidden))
 
     def norm(self, x, layer):
         """Normalises layers in float32, with a layer's gamma and beta (Ba et al. 2016): float [..., hidden]."""
