@@ -7,7 +7,7 @@ from keras import ops
 
 from tfbert.errors import InputError
 from tfbert.models.between_products import attention, biased_activation, residual_norm
-from tfbert.models.dropout import dropout, kept, rate_of, site_seed
+from tfbert.models.dropout import dropout, kept, site_seed
 from tfbert.models.remat import recomputed
 
 ACTIVATIONS = {
@@ -110,7 +110,7 @@ class BertEncoder(keras.Model):
         block = self.backbone.transformer_layers[layer]
         # Batches of one shape are for steps that are compiled whole, and to run eagerly.
         compiled = None in window_ids.shape and self.hidden_dim >= _COMPILED_WIDTH
-        rate = rate_of(0.0 if self.mixout and layer in self.mixout.layers else self.dropout_rate)
+        rate = 0.0 if self.mixout and layer in self.mixout.layers else self.dropout_rate
         seeds = [None if rate == 0 else site_seed(seed, 1 + 3 * layer + place) for place in range(3)]
         y = self._attention(block._self_attention_layer, x, window_ids, seed, rate, seeds[0], compiled)
         if at is not None:
@@ -126,7 +126,7 @@ class BertEncoder(keras.Model):
                 y = biased_activation(y, self._cast(intermediate.bias), ACTIVATIONS[self.activation], compiled)
             y = ops.matmul(y, self._kernel(dense, seed))
             vectors = [self._cast(vector) for vector in (dense.bias, norm.gamma, norm.beta)]
-            mask = kept(ops.shape(y), rate, seeds[1 + number])
+            mask = kept(ops.shape(y), rate, seeds[1 + number], compiled)
             x = residual_norm(x, y, *vectors, mask, rate, self.layer_norm_epsilon, compiled)
         return x
 
@@ -140,7 +140,7 @@ class BertEncoder(keras.Model):
         offset = ops.concatenate([self._cast(part.bias, (hidden,)) for part in parts], axis=0)
         qkv = ops.reshape(ops.matmul(x, kernel) + offset, (rows, length, 3, heads, hidden // heads))
         q, k, v = ops.unstack(ops.transpose(qkv, (2, 0, 3, 1, 4)), 3, axis=0)
-        mask = kept((rows, heads, length, length), rate, mask_seed)
+        mask = kept((rows, heads, length, length), rate, mask_seed, compiled)
         y = attention(q, k, v, window_ids, mask, rate, compiled)
         return ops.reshape(ops.transpose(y, (0, 2, 1, 3)), (-1, hidden))
 

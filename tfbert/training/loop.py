@@ -30,6 +30,8 @@ class TrainingLoop:
         self._static_shapes = xla or compiles_all(self.strategy)
         jit = xla and not compiles_all(self.strategy)
         self._gradients = tf.function(self._loss_and_gradients, jit_compile=True) if jit else self._loss_and_gradients
+        one_device = self.strategy.num_replicas_in_sync == 1 and accumulation == 1
+        optimizer.dynamic_shapes = one_device and not self._static_shapes
         with self.strategy.scope():
             optimizer.build(model.trainable_variables)
             self._variables = optimizer.trained_variables
@@ -152,7 +154,10 @@ class TrainingLoop:
             outputs = self.model(features, training=True, seed=seed)
             loss = tf.reduce_sum(weights * self.model.task.training_loss(labels, outputs)) / weight
         predicted = tf.reduce_sum(self.model.task.predicted(outputs) * tf.sign(weights)[:, tf.newaxis], axis=0)
-        return loss, predicted, [tf.convert_to_tensor(g) for g in tape.gradient(loss, variables)]
+        gradients = tape.gradient(loss, variables)
+        if not self.optimizer.dynamic_shapes:
+            gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        return loss, predicted, gradients
 
     def _seed(self, part):
         """Returns the dropout seed of one part of this step on this replica: int32 [2]."""
