@@ -14,6 +14,7 @@ import tensorflow as tf
 
 _MULTIPLE = 8
 
+
 def batch_features(
     windows,
     first_lengths,

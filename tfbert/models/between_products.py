@@ -1,8 +1,8 @@
 """What BERT computes between its matrix products.
 
 On a CPU these operations, one at a time, take longer than the products themselves, in bfloat16 several times as long.
-`compiled` makes a part one program: a pass over the memory forward and one back, which computes the part again rather
-than keep what is inside. Not where the whole step is compiled. Either way the insides are float32.
+`compiled` makes a part a program of a few passes over the memory, and so its gradient, which computes again what is
+inside rather than keep it. Not where the whole step is compiled. Either way the insides are float32.
 """
 
 import functools
@@ -21,7 +21,19 @@ def biased_activation(x, bias, activation, compiled=False):
         activation: callable, of a float32 tensor.
         compiled: bool.
     """
-    return _run(_biased_activation, (x, bias), None, (activation,), compiled)
+    if not compiled:
+        return _activated(x, bias, activation)
+    forward, backward = _programs(activation)
+
+    @tf.custom_gradient
+    def run(x, bias):
+        def gradient(dy):
+            dx = backward(x, bias, dy)
+            return dx, tf.reduce_sum(dx, axis=0)
+
+        return forward(x, bias), gradient
+
+    return run(x, bias)
 
 
 def residual_norm(x, y, bias, gamma, beta, kept, rate, epsilon, compiled=False):
@@ -35,7 +47,20 @@ def residual_norm(x, y, bias, gamma, beta, kept, rate, epsilon, compiled=False):
         epsilon: float. What the variance is raised by.
         compiled: bool.
     """
-    return _run(_residual_norm, (x, y, bias, gamma, beta), kept, (rate, epsilon), compiled)
+    if not compiled:
+        return _normed(x, y, bias, gamma, beta, kept, rate, epsilon)[0]
+
+    @tf.custom_gradient
+    def run(x, y, bias, gamma, beta):
+        normed, *moments = _compiled_normed(x, y, bias, gamma, beta, kept, rate, epsilon)
+
+        def gradient(d_normed):
+            dx, dy, d_gamma = _normed_gradient(x, y, bias, gamma, kept, rate, *moments, d_normed)
+            return dx, dy, tf.reduce_sum(dy, axis=0), d_gamma, tf.reduce_sum(d_normed, axis=0)
+
+        return normed, gradient
+
+    return run(x, y, bias, gamma, beta)
 
 
 def attention(q, k, v, window_ids, kept, rate, compiled=False):
@@ -71,50 +96,56 @@ def attention(q, k, v, window_ids, kept, rate, compiled=False):
     return run(q, k, v)
 
 
-def _run(function, inputs, kept, constants, compiled):
-    """Returns function(*inputs, kept, *constants), compiled or not."""
-    if not compiled:
-        return function(*inputs, kept, *constants)
-    forward, backward = _programs(function, constants)
-
-    @tf.custom_gradient
-    def run(*inputs):
-        return forward(inputs, kept), lambda dy: backward(inputs, kept, dy)
-
-    return run(*inputs)
-
-
-@functools.cache
-def _programs(function, constants):
-    """Returns (inputs, kept) -> y and (inputs, kept, dy) -> the inputs' gradients, compiled; all layers share them."""
-
-    def forward(inputs, kept):
-        return function(*inputs, kept, *constants)
-
-    def backward(inputs, kept, dy):
-        with tf.GradientTape() as tape:
-            tape.watch(inputs)
-            y = forward(inputs, kept)
-        return tape.gradient(y, inputs, dy)
-
-    return _compile(forward), _compile(backward)
-
-
 def _compile(function):
     return tf.function(function, jit_compile=True, autograph=False)
 
 
-def _biased_activation(x, bias, _, activation):
+def _activated(x, bias, activation):
     return tf.cast(activation(tf.cast(x, tf.float32) + tf.cast(bias, tf.float32)), x.dtype)
 
 
-def _residual_norm(x, y, bias, gamma, beta, kept, rate, epsilon):
-    dtype = x.dtype
-    x, y, bias, gamma, beta = (tf.cast(value, tf.float32) for value in (x, y, bias, gamma, beta))
-    x += _dropped(y + bias, kept, rate)
-    centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
-    variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
-    return tf.cast(centred * tf.math.rsqrt(variance + epsilon) * gamma + beta, dtype)
+@functools.cache
+def _programs(activation):
+    """Returns an activation compiled, and its gradient: (x, bias) -> y and (x, bias, dy) -> dx."""
+
+    def gradient(x, bias, dy):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = _activated(x, bias, activation)
+        return tape.gradient(y, x, dy)
+
+    return _compile(functools.partial(_activated, activation=activation)), _compile(gradient)
+
+
+def _summed(x, y, bias, kept, rate):
+    return tf.cast(x, tf.float32) + _dropped(tf.cast(y, tf.float32) + tf.cast(bias, tf.float32), kept, rate)
+
+
+def _normed(x, y, bias, gamma, beta, kept, rate, epsilon):
+    """Returns what `residual_norm` does, and of what it norms the mean and 1 / √(variance + epsilon), float32 [T, 1]."""
+    summed = _summed(x, y, bias, kept, rate)
+    mean = tf.reduce_mean(summed, axis=-1, keepdims=True)
+    scale = tf.math.rsqrt(tf.reduce_mean(tf.square(summed - mean), axis=-1, keepdims=True) + epsilon)
+    normed = (summed - mean) * scale * tf.cast(gamma, tf.float32) + tf.cast(beta, tf.float32)
+    return tf.cast(normed, x.dtype), mean, scale
+
+
+_compiled_normed = _compile(_normed)
+
+
+@_compile
+def _normed_gradient(x, y, bias, gamma, kept, rate, mean, scale, d_normed):
+    """Returns the gradients of x, y and gamma.
+
+    With h = (summed - mean) * scale and dh = gamma * d_normed, that of summed is scale (dh - mean(dh) - h mean(h dh)),
+    means over a row.
+    """
+    d_normed = tf.cast(d_normed, tf.float32)
+    h, dh = (_summed(x, y, bias, kept, rate) - mean) * scale, tf.cast(gamma, tf.float32) * d_normed
+    mean_dh, mean_h_dh = (tf.reduce_mean(value, axis=-1, keepdims=True) for value in (dh, h * dh))
+    d_summed = scale * (dh - mean_dh - h * mean_h_dh)
+    dy = _dropped(d_summed, kept, rate)
+    return tf.cast(d_summed, x.dtype), tf.cast(dy, x.dtype), tf.cast(tf.reduce_sum(h * d_normed, axis=0), gamma.dtype)
 
 
 @_compile
