@@ -122,7 +122,7 @@ def _summed(x, y, bias, kept, rate):
 
 
 def _normed(x, y, bias, gamma, beta, kept, rate, epsilon):
-    """Returns what `residual_norm` does, and of what it norms the mean and 1 / √(variance + epsilon), float32 [T, 1]."""
+    """Returns what `residual_norm` does, and the mean and 1 / √(variance + epsilon) of its rows: float32 [T, 1]."""
     summed = _summed(x, y, bias, kept, rate)
     mean = tf.reduce_mean(summed, axis=-1, keepdims=True)
     scale = tf.math.rsqrt(tf.reduce_mean(tf.square(summed - mean), axis=-1, keepdims=True) + epsilon)
