@@ -367,7 +367,7 @@ class RuntimeConfig:
         False, "Keep no more of a layer than its input, and compute the rest again in the backward pass: saves memory"
     )
     xla: str = setting(
-        "auto", "Compile the step with XLA; auto: on GPU and TPU, not on CPU", choices=("auto", "on", "off")
+        "auto", "Compile the whole step with XLA; auto: on GPU and TPU, not on CPU", choices=("auto", "on", "off")
     )
     steps_per_loop: int | None = setting(
         None,

@@ -102,7 +102,7 @@ def gradients_of(model, dataset, xla=False, seed=(5, 7)):
     batch = next(iter(dataset.with_shapes(xla, model.windows_per_step).shares(0, 1)))
     function = tf.function(loop._loss_and_gradients, jit_compile=True) if xla else loop._loss_and_gradients
     loss, _, gradients = function(*batch, tf.reduce_sum(batch[2]), tf.constant(seed))
-    return loss.numpy(), [gradient.numpy() for gradient in gradients]
+    return loss.numpy(), [tf.convert_to_tensor(gradient).numpy() for gradient in gradients]
 
 
 @pytest.mark.parametrize("size,xla,remat", [(1, False, False), (64, False, False), (2, False, True), (3, True, False)])

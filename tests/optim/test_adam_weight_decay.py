@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from tests.reference.optimizers import adam_step, clip
 from tests.conftest import ROOT, mirrored
-from tfbert import AdamWeightDecay, InputError, linear_warmup
+from tfbert import AdamWeightDecay, InputError, Lamb, linear_warmup
+from tfbert.optim.adam_weight_decay import DifferentRows
 from tools.make_golden import adamw_inputs
 
 PEAK = 0.1
@@ -32,7 +33,7 @@ def variables_of(values):
     return found
 
 
-def run(optimizer, steps=20, strategy=None, jit=False):
+def run(optimizer, steps=20, strategy=None, jit=False, by_rows=False):
     """Applies the golden's gradients; returns the values after each step, by name."""
     values, slices, grads = adamw_inputs()
     strategy = strategy or tf.distribute.get_strategy()
@@ -44,6 +45,7 @@ def run(optimizer, steps=20, strategy=None, jit=False):
 
     def apply(step):
         embeddings = tf.IndexedSlices(grads["embeddings"][step] / replicas, slices[step], [11, 4])
+        embeddings = DifferentRows.of(embeddings) if by_rows else embeddings
         optimizer.apply([embeddings, *(tf.constant(grads[name][step] / replicas) for name in NAMES[1:])], variables)
 
     found = []
@@ -64,6 +66,16 @@ def test_equals_torch_adamw(jit):
     found, _ = run(make(), jit=jit)
     for name in NAMES:
         np.testing.assert_allclose(found[name], golden[name], atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", [make(), make(Lamb), make(ema_decay=0.9), make(start_steps=[(".*", 3)])])
+def test_a_large_table_by_rows_equals_the_dense_one(optimizer, monkeypatch):
+    """Its rows are summed and clipped before they are dense, and its decay is compiled."""
+    dense, _ = run(optimizer)
+    monkeypatch.setattr("tfbert.optim.adam_weight_decay._TABLE", 1)
+    by_rows, _ = run(optimizer, by_rows=True)
+    for name in NAMES:
+        np.testing.assert_allclose(by_rows[name], dense[name], atol=1e-6)
 
 
 @pytest.mark.parametrize("correction", [False, True])

@@ -9,6 +9,8 @@ import functools
 
 import tensorflow as tf
 
+from tfbert.compiling import compile_part
+
 _MASKED = -1e9
 
 
@@ -96,10 +98,6 @@ def attention(q, k, v, window_ids, kept, rate, compiled=False):
     return run(q, k, v)
 
 
-def _compile(function):
-    return tf.function(function, jit_compile=True, autograph=False)
-
-
 def _activated(x, bias, activation):
     return tf.cast(activation(tf.cast(x, tf.float32) + tf.cast(bias, tf.float32)), x.dtype)
 
@@ -114,7 +112,7 @@ def _programs(activation):
             y = _activated(x, bias, activation)
         return tape.gradient(y, x, dy)
 
-    return _compile(functools.partial(_activated, activation=activation)), _compile(gradient)
+    return compile_part(functools.partial(_activated, activation=activation)), compile_part(gradient)
 
 
 def _summed(x, y, bias, kept, rate):
@@ -130,10 +128,10 @@ def _normed(x, y, bias, gamma, beta, kept, rate, epsilon):
     return tf.cast(normed, x.dtype), mean, scale
 
 
-_compiled_normed = _compile(_normed)
+_compiled_normed = compile_part(_normed)
 
 
-@_compile
+@compile_part
 def _normed_gradient(x, y, bias, gamma, kept, rate, mean, scale, d_normed):
     """Returns the gradients of x, y and gamma.
 
@@ -148,7 +146,7 @@ def _normed_gradient(x, y, bias, gamma, kept, rate, mean, scale, d_normed):
     return tf.cast(d_summed, x.dtype), tf.cast(dy, x.dtype), tf.cast(tf.reduce_sum(h * d_normed, axis=0), gamma.dtype)
 
 
-@_compile
+@compile_part
 def _softmax(scores, window_ids, kept, rate, scale):
     """Returns what dropout leaves of the probabilities, and log Σ exp of each row of scores: float32 [..., S, 1]."""
     masked = _masked(scores, window_ids, scale)
@@ -158,7 +156,7 @@ def _softmax(scores, window_ids, kept, rate, scale):
     return tf.cast(_dropped(powers / total, kept, rate), scores.dtype), highest + tf.math.log(total)
 
 
-@_compile
+@compile_part
 def _softmax_gradient(scores, window_ids, kept, log_sums, d_probabilities, y, dy, rate, scale):
     """Returns the gradient of the scores: p (dropout(dp) - Σ p dropout(dp)), where the sum over a row is that of y dy.
 

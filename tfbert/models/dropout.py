@@ -3,6 +3,8 @@
 import tensorflow as tf
 from keras import ops
 
+from tfbert.compiling import compile_part
+
 
 def dropout(x, rate, seed):
     """Zeroes a share of the elements and scales the rest to keep the expectation (Srivastava et al. 2014).
@@ -50,7 +52,7 @@ def _shifted(x, bits):
     return tf.bitwise.right_shift(x, tf.constant(bits, tf.uint32))
 
 
-_compiled_draw = tf.function(_draw, jit_compile=True, autograph=False)
+_compiled_draw = compile_part(_draw)
 
 
 def site_seed(seed, site):

@@ -5,6 +5,7 @@ import functools
 import keras
 from keras import ops
 
+from tfbert.compiling import can_compile
 from tfbert.errors import InputError
 from tfbert.models.between_products import attention, biased_activation, residual_norm
 from tfbert.models.dropout import dropout, kept, site_seed
@@ -109,7 +110,7 @@ class BertEncoder(keras.Model):
         """One transformer layer, normalised after each half: float [R * S, hidden] -> the same, or its rows `at`."""
         block = self.backbone.transformer_layers[layer]
         # Batches of one shape are for steps that are compiled whole, and to run eagerly.
-        compiled = None in window_ids.shape and self.hidden_dim >= _COMPILED_WIDTH
+        compiled = None in window_ids.shape and self.hidden_dim >= _COMPILED_WIDTH and can_compile()
         rate = 0.0 if self.mixout and layer in self.mixout.layers else self.dropout_rate
         seeds = [None if rate == 0 else site_seed(seed, 1 + 3 * layer + place) for place in range(3)]
         y = self._attention(block._self_attention_layer, x, window_ids, seed, rate, seeds[0], compiled)

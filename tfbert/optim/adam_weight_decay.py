@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfbert.compiling import can_compile, compile_part
 from tfbert.optim.multipliers import NO_DECAY, match_all, value_of
 
 
@@ -20,8 +21,19 @@ class _Factors(typing.NamedTuple):
     average_share: tf.Tensor
 
 
-# Elements of a variable that no cache of a core holds.
+# Elements of a variable that no core's cache holds.
 _TABLE = 2**22
+
+
+class DifferentRows(tf.IndexedSlices):
+    """A table's gradient as slices of rows that are all different: to clip it, they need not be made dense."""
+
+    @classmethod
+    def of(cls, slices):
+        """Sums the slices of each row: tf.IndexedSlices -> DifferentRows, of a shape that depends on the values."""
+        rows, row = tf.unique(slices.indices)
+        sums = tf.math.unsorted_segment_sum(slices.values, row, tf.size(rows))
+        return cls(sums, rows, slices.dense_shape)
 
 
 @keras.saving.register_keras_serializable("tfbert")
@@ -69,10 +81,6 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         start_steps: list of (regex, int), matched as `lr_multipliers` are. Steps done before a variable is trained.
         ema_decay: float or None. d; `averaged` puts the averages in place.
 
-    Attributes:
-        dynamic_shapes: bool. Whether shapes may depend on values, on the one device there is: tables then take fewer
-            passes over the memory, with the same result.
-
     Raises:
         InputError: at `build`, for a pattern of `lr_multipliers`, `prior_weight_decay` or `start_steps` that matches
             no variable.
@@ -105,7 +113,6 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         self.prior_weight_decay = list(prior_weight_decay)
         self.start_steps = [(pattern, int(step)) for pattern, step in start_steps]
         self.ema_decay = ema_decay
-        self.dynamic_shapes = False
 
     def build(self, variables):
         """Creates m and v of every variable that is trained, and where they are wanted its reference and average."""
@@ -186,7 +193,7 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         variables = [v.value if isinstance(v, keras.Variable) else v for v in trainable_variables]
         trained = [i for i, v in enumerate(variables) if self._multipliers[self._get_variable_index(v)]]
         # An embedding's gradient comes in slices, one a token: a repeated token must be summed before it is squared.
-        grads = [self._summed(grads[i], self._starts[self._get_variable_index(variables[i])]) for i in trained]
+        grads = [grads[i] if isinstance(grads[i], DifferentRows) else tf.convert_to_tensor(grads[i]) for i in trained]
         variables = [variables[i] for i in trained]
         replica = tf.distribute.get_replica_context()
         if replica and replica.num_replicas_in_sync > 1:
@@ -204,18 +211,13 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
             self._distributed_tf_update_step, self._distribution_strategy, list(zip(grads, variables)), factors
         )
 
-    def _summed(self, gradient, start):
-        """Returns a gradient with nothing left to sum: dense, or as slices of rows that are all different."""
-        if start or not (self.dynamic_shapes and isinstance(gradient, tf.IndexedSlices)):
-            return tf.convert_to_tensor(gradient)
-        rows, row = tf.unique(gradient.indices)
-        sums = tf.math.unsorted_segment_sum(gradient.values, row, tf.size(rows))
-        return tf.IndexedSlices(sums, rows, gradient.dense_shape)
-
     def _once_started(self, value, index):
         """Returns a value once its variable is trained, 0 before."""
         start = self._starts[index]
-        return tf.where(self.iterations.value >= start, value, tf.zeros_like(value)) if start else value
+        if not start:
+            return value
+        value = tf.convert_to_tensor(value)
+        return tf.where(self.iterations.value >= start, value, tf.zeros_like(value))
 
     def _factors(self, learning_rate, multiplier, start):
         """Returns what the variables of one multiplier and start step have in common in this step.
@@ -234,7 +236,7 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         """Updates one variable and what is kept beside it, as in the formulas above.
 
         Args:
-            gradient: Tensor, or IndexedSlices of different rows.
+            gradient: Tensor, or IndexedSlices of rows that are all different.
             variable: tf.Variable.
             learning_rate: dict (multiplier, start step) -> _Factors, which `_backend_update_step` has put in its place.
         """
@@ -270,7 +272,7 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
 
     def _decay(self, index, variable, share):
         """Moves a variable by a share of its way to what it decays toward."""
-        if self.dynamic_shapes and self._references[index] is None and variable.shape.num_elements() >= _TABLE:
+        if self._references[index] is None and variable.shape.num_elements() >= _TABLE and can_compile():
             variable.assign(_decayed(variable.read_value(), share))
         else:
             variable.assign_sub(share * self._from_reference(index, variable))
@@ -316,7 +318,7 @@ def _values(gradient):
     return gradient.values if isinstance(gradient, tf.IndexedSlices) else gradient
 
 
-@tf.function(jit_compile=True, autograph=False)
+@compile_part
 def _decayed(value, share):
     """Returns value - share * value, in one pass over the memory where two operations would take three."""
     return value - share * value

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.errors import Diverged
+from tfbert.optim.adam_weight_decay import DifferentRows
 from tfbert.training.strategy import compiles_all, lost_workers, worker_values
 
 
@@ -30,8 +31,8 @@ class TrainingLoop:
         self._static_shapes = xla or compiles_all(self.strategy)
         jit = xla and not compiles_all(self.strategy)
         self._gradients = tf.function(self._loss_and_gradients, jit_compile=True) if jit else self._loss_and_gradients
-        one_device = self.strategy.num_replicas_in_sync == 1 and accumulation == 1
-        optimizer.dynamic_shapes = one_device and not self._static_shapes
+        # Where shapes may depend on the batch, and no other gradients are to be added.
+        self._by_rows = not self._static_shapes and self.strategy.num_replicas_in_sync == accumulation == 1
         with self.strategy.scope():
             optimizer.build(model.trainable_variables)
             self._variables = optimizer.trained_variables
@@ -154,10 +155,11 @@ class TrainingLoop:
             outputs = self.model(features, training=True, seed=seed)
             loss = tf.reduce_sum(weights * self.model.task.training_loss(labels, outputs)) / weight
         predicted = tf.reduce_sum(self.model.task.predicted(outputs) * tf.sign(weights)[:, tf.newaxis], axis=0)
-        gradients = tape.gradient(loss, variables)
-        if not self.optimizer.dynamic_shapes:
-            gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
-        return loss, predicted, gradients
+        return loss, predicted, [self._summed(gradient) for gradient in tape.gradient(loss, variables)]
+
+    def _summed(self, gradient):
+        rows = self._by_rows and isinstance(gradient, tf.IndexedSlices)
+        return DifferentRows.of(gradient) if rows else tf.convert_to_tensor(gradient)
 
     def _seed(self, part):
         """Returns the dropout seed of one part of this step on this replica: int32 [2]."""
