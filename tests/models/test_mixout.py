@@ -33,6 +33,7 @@ def of_dense(encoder, dense, seed):
 def test_equals_the_equation_of_the_paper(minilm, p):
     """((1 - M) U + M W - p U) / (1 - p): every input unit has, with all its outputs, M = 0 or M = 1."""
     encoder = mixed_encoder(minilm, p)
+    p = round(p * 2**16) / 2**16  # masks are drawn from 16 bits
     block = encoder.backbone.transformer_layers[1]
     for dense in (block._self_attention_layer.query_dense, block._self_attention_layer.output_dense,
                   block._feedforward_output_dense, encoder.backbone.pooled_dense):  # fmt: skip

@@ -1,8 +1,8 @@
 """What BERT computes between its matrix products.
 
 On a CPU these operations, one at a time, take longer than the products themselves, in bfloat16 several times as long.
-`compiled` makes a part a program of a few passes over the memory, and so its gradient, which computes again what is
-inside rather than keep it. Not where the whole step is compiled. Either way the insides are float32.
+`compiled` makes a part a program of a few passes over the memory, float32 inside, and so its gradient, which computes
+again what is inside rather than keep it. Not where the whole step is compiled.
 """
 
 import functools
@@ -10,21 +10,22 @@ import functools
 import tensorflow as tf
 
 from tfbert.compiling import compile_part
+from tfbert.models.dropout import dropout, kept, rate_of
 
 _MASKED = -1e9
 
 
 def biased_activation(x, bias, activation, compiled=False):
-    """Returns activation(x + bias).
+    """Returns activation(x + bias): float like x.
 
     Args:
         x: float [T, units].
         bias: float [units].
-        activation: callable, of a float32 tensor.
+        activation: callable, tensor -> tensor.
         compiled: bool.
     """
     if not compiled:
-        return _activated(x, bias, activation)
+        return activation(x + bias)
     forward, backward = _programs(activation)
 
     @tf.custom_gradient
@@ -38,26 +39,35 @@ def biased_activation(x, bias, activation, compiled=False):
     return run(x, bias)
 
 
-def residual_norm(x, y, bias, gamma, beta, kept, rate, epsilon, compiled=False):
-    """Returns norm(x + dropout(y + bias)), the norm Ba et al.'s (2016, 1607.06450): float like x.
+def norm(x, gamma, beta, epsilon):
+    """Normalises the rows of x in float32 (Ba et al. 2016, 1607.06450): float [..., hidden] -> float32."""
+    x = tf.cast(x, tf.float32)
+    centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
+    variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
+    x = centred * tf.math.rsqrt(variance + epsilon)
+    return x * tf.cast(gamma, tf.float32) + tf.cast(beta, tf.float32)
+
+
+def residual_norm(x, y, bias, gamma, beta, rate, seed, epsilon, compiled=False):
+    """Returns norm(x + dropout(y + bias)): float like x.
 
     Args:
         x, y: float [T, hidden].
         bias, gamma, beta: float [hidden].
-        kept: bool [T, hidden], what dropout keeps; None: everything.
-        rate: float. The share that is dropped.
+        rate, seed: those of `dropout`.
         epsilon: float. What the variance is raised by.
         compiled: bool.
     """
     if not compiled:
-        return _normed(x, y, bias, gamma, beta, kept, rate, epsilon)[0]
+        return tf.cast(norm(x + dropout(y + bias, rate, seed), gamma, beta, epsilon), x.dtype)
+    rate, mask = _mask(tf.shape(y), rate, seed)
 
     @tf.custom_gradient
     def run(x, y, bias, gamma, beta):
-        normed, *moments = _compiled_normed(x, y, bias, gamma, beta, kept, rate, epsilon)
+        normed, *moments = _normed(x, y, bias, gamma, beta, mask, rate, epsilon)
 
         def gradient(d_normed):
-            dx, dy, d_gamma = _normed_gradient(x, y, bias, gamma, kept, rate, *moments, d_normed)
+            dx, dy, d_gamma = _normed_gradient(x, y, bias, gamma, mask, rate, *moments, d_normed)
             return dx, dy, tf.reduce_sum(dy, axis=0), d_gamma, tf.reduce_sum(d_normed, axis=0)
 
         return normed, gradient
@@ -65,31 +75,30 @@ def residual_norm(x, y, bias, gamma, beta, kept, rate, epsilon, compiled=False):
     return run(x, y, bias, gamma, beta)
 
 
-def attention(q, k, v, window_ids, kept, rate, compiled=False):
+def attention(q, k, v, window_ids, rate, seed, compiled=False):
     """Returns dropout(softmax(q k' / √d)) v within each window of a row: float [R, heads, S, d].
 
     Args:
         q, k, v: float [R, heads, S, d].
         window_ids: int32 [R, S].
-        kept: bool [R, heads, S, S], what dropout keeps; None: everything.
-        rate: float. The share that is dropped.
+        rate, seed: those of `dropout`.
         compiled: bool.
     """
     scale = q.shape[-1] ** -0.5
     if not compiled:
-        scores = tf.matmul(q, k, transpose_b=True)
-        probabilities = _dropped(tf.nn.softmax(_masked(scores, window_ids, scale)), kept, rate)
-        return tf.matmul(tf.cast(probabilities, v.dtype), v)
+        scores = _masked(tf.matmul(q * scale, k, transpose_b=True), window_ids)
+        return tf.matmul(dropout(tf.cast(tf.nn.softmax(scores), v.dtype), rate, seed), v)
+    rate, mask = _mask(tf.concat([tf.shape(q)[:-1], tf.shape(q)[2:3]], axis=0), rate, seed)
 
     @tf.custom_gradient
     def run(q, k, v):
         scores = tf.matmul(q, k, transpose_b=True)
-        probabilities, log_sums = _softmax(scores, window_ids, kept, rate, scale)
+        probabilities, log_sums = _softmax(scores, window_ids, mask, rate, scale)
         y = tf.matmul(probabilities, v)
 
         def gradient(dy):
             d_probabilities = tf.matmul(dy, v, transpose_b=True)
-            d_scores = _softmax_gradient(scores, window_ids, kept, log_sums, d_probabilities, y, dy, rate, scale)
+            d_scores = _softmax_gradient(scores, window_ids, mask, log_sums, d_probabilities, y, dy, rate, scale)
             dv = tf.matmul(probabilities, dy, transpose_a=True)
             return tf.matmul(d_scores, k), tf.matmul(d_scores, q, transpose_a=True), dv
 
@@ -98,81 +107,84 @@ def attention(q, k, v, window_ids, kept, rate, compiled=False):
     return run(q, k, v)
 
 
-def _activated(x, bias, activation):
-    return tf.cast(activation(tf.cast(x, tf.float32) + tf.cast(bias, tf.float32)), x.dtype)
+def _mask(shape, rate, seed):
+    """Returns (the rate that is really dropped, what is kept or None for everything)."""
+    rate = rate_of(rate)
+    return rate, None if seed is None or rate == 0 else kept(shape, rate, seed)
 
 
 @functools.cache
 def _programs(activation):
     """Returns an activation compiled, and its gradient: (x, bias) -> y and (x, bias, dy) -> dx."""
 
+    def forward(x, bias):
+        return tf.cast(activation(tf.cast(x, tf.float32) + tf.cast(bias, tf.float32)), x.dtype)
+
     def gradient(x, bias, dy):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            y = _activated(x, bias, activation)
+            y = forward(x, bias)
         return tape.gradient(y, x, dy)
 
-    return compile_part(functools.partial(_activated, activation=activation)), compile_part(gradient)
+    return compile_part(forward), compile_part(gradient)
 
 
-def _summed(x, y, bias, kept, rate):
-    return tf.cast(x, tf.float32) + _dropped(tf.cast(y, tf.float32) + tf.cast(bias, tf.float32), kept, rate)
+def _summed(x, y, bias, mask, rate):
+    return tf.cast(x, tf.float32) + _dropped(tf.cast(y, tf.float32) + tf.cast(bias, tf.float32), mask, rate)
 
 
-def _normed(x, y, bias, gamma, beta, kept, rate, epsilon):
+@compile_part
+def _normed(x, y, bias, gamma, beta, mask, rate, epsilon):
     """Returns what `residual_norm` does, and the mean and 1 / √(variance + epsilon) of its rows: float32 [T, 1]."""
-    summed = _summed(x, y, bias, kept, rate)
+    summed = _summed(x, y, bias, mask, rate)
     mean = tf.reduce_mean(summed, axis=-1, keepdims=True)
     scale = tf.math.rsqrt(tf.reduce_mean(tf.square(summed - mean), axis=-1, keepdims=True) + epsilon)
     normed = (summed - mean) * scale * tf.cast(gamma, tf.float32) + tf.cast(beta, tf.float32)
     return tf.cast(normed, x.dtype), mean, scale
 
 
-_compiled_normed = compile_part(_normed)
-
-
 @compile_part
-def _normed_gradient(x, y, bias, gamma, kept, rate, mean, scale, d_normed):
+def _normed_gradient(x, y, bias, gamma, mask, rate, mean, scale, d_normed):
     """Returns the gradients of x, y and gamma.
 
     With h = (summed - mean) * scale and dh = gamma * d_normed, that of summed is scale (dh - mean(dh) - h mean(h dh)),
     means over a row.
     """
     d_normed = tf.cast(d_normed, tf.float32)
-    h, dh = (_summed(x, y, bias, kept, rate) - mean) * scale, tf.cast(gamma, tf.float32) * d_normed
+    h, dh = (_summed(x, y, bias, mask, rate) - mean) * scale, tf.cast(gamma, tf.float32) * d_normed
     mean_dh, mean_h_dh = (tf.reduce_mean(value, axis=-1, keepdims=True) for value in (dh, h * dh))
     d_summed = scale * (dh - mean_dh - h * mean_h_dh)
-    dy = _dropped(d_summed, kept, rate)
+    dy = _dropped(d_summed, mask, rate)
     return tf.cast(d_summed, x.dtype), tf.cast(dy, x.dtype), tf.cast(tf.reduce_sum(h * d_normed, axis=0), gamma.dtype)
 
 
 @compile_part
-def _softmax(scores, window_ids, kept, rate, scale):
+def _softmax(scores, window_ids, mask, rate, scale):
     """Returns what dropout leaves of the probabilities, and log Σ exp of each row of scores: float32 [..., S, 1]."""
-    masked = _masked(scores, window_ids, scale)
+    masked = _masked(tf.cast(scores, tf.float32) * scale, window_ids)
     highest = tf.reduce_max(masked, axis=-1, keepdims=True)
     powers = tf.exp(masked - highest)
     total = tf.reduce_sum(powers, axis=-1, keepdims=True)
-    return tf.cast(_dropped(powers / total, kept, rate), scores.dtype), highest + tf.math.log(total)
+    return tf.cast(_dropped(powers / total, mask, rate), scores.dtype), highest + tf.math.log(total)
 
 
 @compile_part
-def _softmax_gradient(scores, window_ids, kept, log_sums, d_probabilities, y, dy, rate, scale):
+def _softmax_gradient(scores, window_ids, mask, log_sums, d_probabilities, y, dy, rate, scale):
     """Returns the gradient of the scores: p (dropout(dp) - Σ p dropout(dp)), where the sum over a row is that of y dy.
 
     Source: Dao et al. 2022 (2205.14135), appendix B.2.
     """
-    probabilities = tf.exp(_masked(scores, window_ids, scale) - log_sums)
+    probabilities = tf.exp(_masked(tf.cast(scores, tf.float32) * scale, window_ids) - log_sums)
     row_sums = tf.reduce_sum(tf.cast(y, tf.float32) * tf.cast(dy, tf.float32), axis=-1, keepdims=True)
-    inner = _dropped(tf.cast(d_probabilities, tf.float32), kept, rate) - row_sums
+    inner = _dropped(tf.cast(d_probabilities, tf.float32), mask, rate) - row_sums
     return tf.cast(probabilities * inner * scale, scores.dtype)
 
 
-def _masked(scores, window_ids, scale):
-    """Returns scale * scores, far below 0 between different windows: float32."""
+def _masked(scores, window_ids):
+    """Returns scores that are far below 0 between different windows: float32."""
     same_window = tf.equal(window_ids[:, tf.newaxis, :, tf.newaxis], window_ids[:, tf.newaxis, tf.newaxis, :])
-    return tf.cast(scores, tf.float32) * scale + tf.where(same_window, 0.0, _MASKED)
+    return tf.cast(scores, tf.float32) + tf.where(same_window, 0.0, _MASKED)
 
 
-def _dropped(x, kept, rate):
-    return x if kept is None else tf.where(kept, x * (1 / (1 - rate)), tf.zeros([], x.dtype))
+def _dropped(x, mask, rate):
+    return x if mask is None else tf.where(mask, x * (1 / (1 - rate)), tf.zeros([], x.dtype))

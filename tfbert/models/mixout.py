@@ -25,7 +25,7 @@ class Mixout(keras.layers.Layer):
 
     Args:
         encoder: BertEncoder, with its pre-trained weights.
-        probability: float, p.
+        probability: float, p; kept to within 2^-17, as `dropout` keeps its rate.
         layers: iterable of int. Layers to mix.
         pooler: bool. Whether to mix the pooler.
     """
