@@ -235,14 +235,16 @@ def draw(measured):
 
 def bench(measured):
     """Returns the tables of timings: programs beside each other, a step by operation, cost by size."""
-    tables = [timings_table(measured["timings"])] if "timings" in measured else []
+    timings = measured.get("timings", [])
+    machines = dict.fromkeys(entry["machine"] for entry in timings)
+    tables = [timings_table([entry for entry in timings if entry["machine"] == machine]) for machine in machines]
     tables += [steps_table(measured["steps"])] if "steps" in measured else []
     tables += [growth_table(measured["growth"])] if "growth" in measured else []
     return "\n\n".join(tables)
 
 
 def timings_table(timings):
-    """Returns the table of programs: their time, how many times the first program's it is, their peak memory."""
+    """Returns a machine's table of programs: their time, how many times the first's it is, their peak memory."""
     names = list(dict.fromkeys(program["name"] for comparison in timings for program in comparison["programs"]))
     names.sort(key=lambda name: name.split(",")[0] == "keras-hub fit")
     lines = [f"| work | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
