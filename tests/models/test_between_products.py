@@ -7,7 +7,7 @@ import tensorflow as tf
 from tests.conftest import random_texts, rows_of
 from tests.models.test_encoder import batches
 from tfbert.models.between_products import attention, biased_activation, residual_norm
-from tfbert.models.dropout import kept, rate_of, site_seed
+from tfbert.models.dropout import kept, site_seed
 from tfbert.models.encoder import ACTIVATIONS
 from tfbert.models.presets import load_encoder
 
@@ -23,7 +23,7 @@ def dropped(x, shape, seed):
     """Returns what dropout makes of x: float64."""
     if seed is None:
         return x
-    return x * tf.cast(kept(tf.constant(shape), rate_of(RATE), seed), tf.float64) / (1 - rate_of(RATE))
+    return x * tf.cast(kept(tf.constant(shape), RATE, seed), tf.float64) / (1 - RATE)
 
 
 def activation(x, bias, seed):

@@ -12,6 +12,7 @@ A batch holds M examples in W windows in R rows of S pieces (the features), with
 
 import tensorflow as tf
 
+# Of which a packed row's length is a multiple: a program is compiled for every shape.
 _MULTIPLE = 8
 
 
@@ -69,8 +70,7 @@ def pack_rows(lengths, row_length):
 
     Returns:
         (rows, columns, numbers, row_count, width): int32 [W] each window's row, first column and number in its row
-        (from 1); int32 scalars: how many rows there are, and their pieces, a multiple of 8 or `row_length`, as a
-        program is compiled for every shape.
+        (from 1); int32 scalars: how many rows there are, and their pieces, a multiple of 8 or `row_length`.
 
     Source: longest-processing-time-first list scheduling (Graham 1969), best-fit decreasing (Johnson 1973).
     """

@@ -10,7 +10,7 @@ import functools
 import tensorflow as tf
 
 from tfbert.compiling import compile_part
-from tfbert.models.dropout import dropout, kept, rate_of
+from tfbert.models.dropout import dropout, kept
 
 _MASKED = -1e9
 
@@ -60,7 +60,7 @@ def residual_norm(x, y, bias, gamma, beta, rate, seed, epsilon, compiled=False):
     """
     if not compiled:
         return tf.cast(norm(x + dropout(y + bias, rate, seed), gamma, beta, epsilon), x.dtype)
-    rate, mask = _mask(tf.shape(y), rate, seed)
+    mask = _mask(tf.shape(y), rate, seed)
 
     @tf.custom_gradient
     def run(x, y, bias, gamma, beta):
@@ -88,7 +88,7 @@ def attention(q, k, v, window_ids, rate, seed, compiled=False):
     if not compiled:
         scores = _masked(tf.matmul(q * scale, k, transpose_b=True), window_ids)
         return tf.matmul(dropout(tf.cast(tf.nn.softmax(scores), v.dtype), rate, seed), v)
-    rate, mask = _mask(tf.concat([tf.shape(q)[:-1], tf.shape(q)[2:3]], axis=0), rate, seed)
+    mask = _mask(tf.concat([tf.shape(q)[:-1], tf.shape(q)[2:3]], axis=0), rate, seed)
 
     @tf.custom_gradient
     def run(q, k, v):
@@ -108,9 +108,8 @@ def attention(q, k, v, window_ids, rate, seed, compiled=False):
 
 
 def _mask(shape, rate, seed):
-    """Returns (the rate that is really dropped, what is kept or None for everything)."""
-    rate = rate_of(rate)
-    return rate, None if seed is None or rate == 0 else kept(shape, rate, seed)
+    """Returns what dropout keeps: bool; None: everything."""
+    return None if seed is None or rate == 0 else kept(shape, rate, seed)
 
 
 @functools.cache

@@ -26,11 +26,6 @@ def dropout(x, rate, seed):
     return x * keep * ops.cast(_LEVELS / (_LEVELS - dropped), x.dtype)
 
 
-def rate_of(rate):
-    """Returns the share that is really dropped: float."""
-    return round(rate * _LEVELS) / _LEVELS
-
-
 @compile_part
 def kept(shape, rate, seed):
     """Draws what dropout is to keep, for parts that are compiled on a CPU: int32 [rank], float, int32 [2] -> bool.

@@ -192,9 +192,9 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         """Densifies, sums over replicas, clips, updates: Keras calls it once a step, within each replica."""
         variables = [v.value if isinstance(v, keras.Variable) else v for v in trainable_variables]
         trained = [i for i, v in enumerate(variables) if self._multipliers[self._get_variable_index(v)]]
+        variables = [variables[i] for i in trained]
         # An embedding's gradient comes in slices, one a token: a repeated token must be summed before it is squared.
         grads = [grads[i] if isinstance(grads[i], DifferentRows) else tf.convert_to_tensor(grads[i]) for i in trained]
-        variables = [variables[i] for i in trained]
         replica = tf.distribute.get_replica_context()
         if replica and replica.num_replicas_in_sync > 1:
             grads = replica.all_reduce(tf.distribute.ReduceOp.SUM, grads)
