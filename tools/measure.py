@@ -94,11 +94,17 @@ def write(measured):
     MEASURED.write_text(json.dumps(measured, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def provenance():
-    """Returns when, on what, and with which versions something was measured: dict of str."""
+def provenance(output_dir=None):
+    """Returns when, on what, and with which versions something was measured: dict of str.
+
+    Args:
+        output_dir: path. Where the results are; `run_on_jax.py replay` leaves there what computed them.
+    """
     packages = ("tensorflow", "keras", "keras-hub")
     versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in packages)
-    return {"date": str(datetime.date.today()), "machine": _machine(), "versions": versions}
+    device = output_dir and pathlib.Path(output_dir) / "device.txt"
+    machine = device.read_text(encoding="utf-8").strip() if device and device.exists() else _machine()
+    return {"date": str(datetime.date.today()), "machine": machine, "versions": versions}
 
 
 def _machine():

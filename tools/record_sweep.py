@@ -36,7 +36,7 @@ def main(name, output_dir, *metrics):
             **{split: _scores(members, split, metrics) for split in ("dev", "test")},
             "failed": [bool(trial.failed) for trial in members],
             "seeds": [trial.settings["seed"] for trial in members],
-            **provenance(),
+            **provenance(output_dir),
         }
     write(measured)
 
