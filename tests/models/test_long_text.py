@@ -1,6 +1,7 @@
 """Texts of several windows: merging, chunks, and every long-text strategy through training, saving and prediction."""
 
 import itertools
+import os
 
 import numpy as np
 import pytest
@@ -151,10 +152,17 @@ def test_every_pooling_compiles_under_xla(tiny, number, pooling):
             np.testing.assert_allclose(a, b, atol=1e-5 * max(1.0, np.abs(b).max()))
 
 
+def combinations():
+    """Returns each merge and a cut, with poolings of tokens and of layers, and each task; or, if asked for, all."""
+    if os.environ.get("EVERY_COMBINATION"):
+        cuts = [LongText("head"), LongText("tail")]
+        return list(itertools.product([*STRATEGIES, *cuts], [*POOLINGS, "layer:1"], TASK_LABELS))
+    return list(zip(STRATEGIES, ("mean", "scalar_mix", "pooler", "last4_concat"), itertools.cycle(TASK_LABELS)))
+
+
 @pytest.mark.parametrize(
     "long_text,pooling,task",
-    # Each merge and a cut, with poolings of tokens and of layers, and each task; test_text_model.py has the other ones.
-    list(zip(STRATEGIES, ("mean", "scalar_mix", "pooler", "last4_concat"), itertools.cycle(TASK_LABELS))),
+    combinations(),
     ids=lambda value: value.strategy if isinstance(value, LongText) else value,
 )
 def test_one_trace_under_xla_and_the_same_result_for_other_shapes(tiny, tmp_path, long_text, pooling, task):
