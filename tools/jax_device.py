@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Executes with JAX what `run_on_jax.py record` has kept; wants jax and the folder, nothing of TensorFlow or tfbert.
+"""Computes with JAX what `run_on_jax.py record` has kept; wants jax and the folder, nothing of TensorFlow or tfbert.
 
-    python jax_device.py FOLDER
+    python jax_device.py FOLDER [PART PARTS]      # several processes may each take a part, from 0
 
 Writes FOLDER/results: of each training the loss of every step and the small variables at its end, of each prediction
 the outputs.
@@ -15,9 +15,11 @@ import time
 
 import jax
 import numpy as np
-from jax._src.interpreters.mlir import make_ir_context
+from jax._src.interpreters import mlir
 from jax._src.lib import xla_client
+from jax.extend.core import Primitive
 from jaxlib.mlir import ir
+from jaxlib.mlir.dialects import func
 
 jax.config.update("jax_enable_x64", True)  # the step's counter has 64 bits
 
@@ -26,36 +28,42 @@ _SMALL = 1024
 _COMPILERS = 8
 
 
-class Program:
-    """One compiled function of a batch and variables.
+def as_function(text):
+    """Returns a StableHLO module as a function of JAX: arrays -> list of arrays."""
+    with mlir.make_ir_context():
+        main = ir.SymbolTable(ir.Module.parse(text).operation)["main"]
+        results = [mlir_type_to_aval(result) for result in main.type.results]
+    primitive = Primitive("module")
+    primitive.multiple_results = True
+    primitive.def_abstract_eval(lambda *_: results)
 
-    Attributes:
-        batch: list of str. The names of the batch's tensors.
-        variables: list of int. Which variables follow them.
-    """
+    def lower(context, *arguments):
+        module = ir.Module.parse(text)
+        types = ir.SymbolTable(module.operation)["main"].type.results
+        name = mlir.merge_mlir_modules(
+            context.module_context.module, "step", module, dst_symtab=context.module_context.symbol_table
+        )
+        return func.CallOp(types, ir.FlatSymbolRefAttr.get(name), arguments).results
 
-    def __init__(self, text, about, device):
-        """Compiles it for a device."""
-        self.batch, self.variables = about["batch"], about["variables"]
-        options = xla_client.CompileOptions()
-        numbers = np.array([[device.id]], np.int32)
-        options.executable_build_options.device_assignment = xla_client.DeviceAssignment.create(numbers)
-        with make_ir_context():
-            module = ir.Module.parse(text)
-            self._executable = device.client.compile_and_load(module, xla_client.DeviceList((device,)), options)
-
-    def __call__(self, batch, variables):
-        """Returns the outputs, a list of arrays on the device."""
-        given = [*batch, *(variables[number] for number in self.variables)]
-        outputs = self._executable.execute_sharded(given).disassemble_into_single_device_arrays()
-        return [output[0] for output in outputs]
+    mlir.register_lowering(primitive, lower)
+    return primitive.bind
 
 
-def _stablehlo(hlo):
+def mlir_type_to_aval(kind):
+    """Returns the shape and type of a tensor."""
+    names = {"i1": "bool", "f32": "float32", "f64": "float64", "bf16": "bfloat16"}
+    element = str(kind.element_type)
+    width = element.removeprefix("ui").removeprefix("i")
+    dtype = names.get(element) or ("uint" if element.startswith("ui") else "int") + width
+    return jax.core.ShapedArray(kind.shape, jax.numpy.dtype(dtype))
+
+
+def stablehlo_of(hlo):
     """Returns a serialised HloModuleProto as StableHLO: str."""
-    with make_ir_context():
+    with mlir.make_ir_context():
         module = ir.Module.parse(xla_client._xla.mlir.hlo_to_stablehlo(hlo))
-        del module.operation.attributes["mhlo.input_output_alias"]  # a state must outlive the step that reads it
+        if "mhlo.input_output_alias" in module.operation.attributes:  # a state may be read after the next one is made
+            del module.operation.attributes["mhlo.input_output_alias"]
         _drop_copies(module.operation)
         return str(module)
 
@@ -72,93 +80,138 @@ def _drop_copies(operation):
                     _drop_copies(inner.operation)
 
 
-class Device:
-    """Does the operations of a plan, in order."""
+class Program:
+    """A step or a prediction, for as many batches as there are, in one call of the device.
 
-    def __init__(self, folder):
-        """Compiles the programs, several at a time."""
-        self._folder, self._device = folder, jax.devices()[0]
+    Attributes:
+        batch: list of str. The names of a batch's tensors.
+    """
+
+    def __init__(self, text, about, kind):
+        """Takes a module, the names of its arguments, and whether it trains."""
+        self.batch = about["batch"]
+        function, used = as_function(text), about["variables"]
+
+        def train(state, batch):
+            loss, *rest = function(*batch, *(state[number] for number in used))
+            return rest[: len(state)], loss
+
+        def predict(state, batch):
+            return state, function(*batch, *(state[number] for number in used))[0]
+
+        one = train if kind == "train" else predict
+        self._run = jax.jit(lambda state, batches: jax.lax.scan(one, state, batches))
+
+    def compile(self, state, batches):
+        """Compiles for arrays of these shapes."""
+        self._run = self._run.lower(state, batches).compile()
+
+    def __call__(self, state, batches):
+        """Returns the last state and what each batch gave."""
+        return self._run(state, batches)
+
+
+class Device:
+    """Does the operations of a plan, or a part of them, in order."""
+
+    def __init__(self, folder, part=0, parts=1):
+        """Reads the plan and the batches."""
+        self._folder, self._states = folder, {}
         self._operations = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
-        self._states, self._values, self._tables = {}, {}, {}
+        self._numbers = [number for number, run in enumerate(self._runs()) if run % parts == part]
+        self._tables = {}
         for path in sorted(folder.glob("rows*.npz")):
             found = np.load(path)
             dtype, shape = str(found["name"]).split(":")[1:]
             sizes = [int(size) for size in shape.split("x") if size]
             self._tables[str(found["name"])] = found["table"].astype(dtype).reshape(-1, *sizes)
         (folder / "results").mkdir(exist_ok=True)
-        about = f"one {self._device.device_kind} with jax {jax.__version__} (tools/run_on_jax.py)"
+        about = f"one {jax.devices()[0].device_kind} with jax {jax.__version__} (tools/run_on_jax.py)"
         (folder / "results" / "device.txt").write_text(about + "\n", encoding="utf-8")
-        self._programs = self._compiled(sorted({operation["program"] for operation in self._operations}))
 
     def run(self):
-        """Does the operations and writes what came of each."""
-        last_use = {}
-        for number, operation in enumerate(self._operations):
-            for state in _states_of(operation):
-                last_use[state] = number
-        for number, operation in enumerate(self._operations):
-            start = time.monotonic()
-            arrays = np.load(self._folder / "batches" / f"{number}.npz")
-            program = self._programs[operation["program"]]
-            batches = [self._tables[name][arrays[name]] for name in program.batch]
-            results = getattr(self, operation["kind"])(number, operation, program, batches)
-            np.savez_compressed(self._folder / "results" / f"{number}.npz", **results)
-            for state in [state for state in self._states if last_use.get(state, -1) <= number]:
-                del self._states[state]
-            print(f"{number + 1}/{len(self._operations)} {operation['kind']}: {len(batches[0])} batches, "
-                  f"{time.monotonic() - start:.1f} s", flush=True)  # fmt: skip
+        """Compiles the programs, does the operations, writes what came of each."""
+        programs = self._compiled()
+        last_use = {state: number for number in self._numbers for state in self._needed(number)}
+        for number in self._numbers:
+            start, operation = time.monotonic(), self._operations[number]
+            program = programs[number]
+            state, found = program(self._state(number), self._batches(number, program))
+            np.savez_compressed(self._folder / "results" / f"{number}.npz", **self._results(number, state, found))
+            if operation["kind"] == "train":
+                self._states[number] = state
+            for used in [used for used in self._states if last_use.get(used, -1) <= number]:
+                del self._states[used]
+            said = f"{number + 1}/{len(self._operations)} {operation['kind']}: {time.monotonic() - start:.1f} s"
+            print(said, flush=True)
 
-    def train(self, number, operation, program, batches):
-        """Runs steps from a state; keeps the last state, returns the losses and the small variables."""
-        start = operation["start"]
-        state = self._states[start] if isinstance(start, int) else [self._value(name) for name in start]
-        losses = []
-        for step in range(len(batches[0])):
-            loss, *state = program([self._put(array[step]) for array in batches], state)[: 1 + len(state)]
-            losses.append(loss)
-        self._states[number] = state
-        small = {str(i): np.asarray(value) for i, value in enumerate(state) if value.size <= _SMALL}
-        return {"losses": np.array([float(loss) for loss in losses], np.float32), **small}
+    def _runs(self):
+        """Returns for each operation the number of the run that it belongs to: what shares a state is one run."""
+        runs = []
+        for number in range(len(self._operations)):
+            needed = {runs[state] for state in self._needed(number)}
+            runs.append(min(needed, default=number))
+            runs = [runs[number] if run in needed else run for run in runs]
+        order = sorted(set(runs))
+        return [order.index(run) for run in runs]
 
-    def predict(self, number, operation, program, batches):
-        """Returns the outputs of a model, or of the several of an ensemble."""
-        states = [self._states[state] for state in operation["states"]]
-        variables = [value for state in states for value in state[: operation["variables"]]]
-        outputs = [
-            program([self._put(array[step]) for array in batches], variables)[0] for step in range(len(batches[0]))
-        ]
-        return {"outputs": np.stack([np.asarray(output, np.float32) for output in outputs])}
+    def _needed(self, number):
+        """Returns the operations whose last states this one needs: list of int."""
+        operation = self._operations[number]
+        needed = operation["states"] if operation["kind"] == "predict" else [operation["start"]]
+        return [state for state in needed if isinstance(state, int)]
 
-    def _compiled(self, names):
-        """Compiles programs, several at a time, those of one text once: name -> Program."""
-        start, texts, abouts = time.monotonic(), {}, {}
-        for name in names:
-            path = self._folder / "programs" / name
-            texts[name] = _stablehlo(path.with_suffix(".hlo").read_bytes())
-            abouts[name] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        different = sorted({(texts[name], json.dumps(abouts[name])) for name in names})
+    def _compiled(self):
+        """Compiles the programs of all operations, several at a time, those of one text once: number -> Program."""
+        start, texts, programs, different = time.monotonic(), {}, {}, {}
+        for number in self._numbers:
+            operation = self._operations[number]
+            path = self._folder / "programs" / operation["program"]
+            if path not in texts:
+                texts[path] = stablehlo_of(path.with_suffix(".hlo").read_bytes())
+            about = path.with_suffix(".json").read_text(encoding="utf-8")
+            program = Program(texts[path], json.loads(about), operation["kind"])
+            batches = self._batches(number, program)
+            key = texts[path], about, batches[0].shape
+            programs[number] = different.setdefault(key, (program, self._shapes(number), batches))[0]
         with concurrent.futures.ThreadPoolExecutor(_COMPILERS) as pool:
-            made = pool.map(lambda pair: Program(pair[0], json.loads(pair[1]), self._device), different)
-            programs = dict(zip(different, made))
+            list(pool.map(lambda each: each[0].compile(*each[1:]), different.values()))
         print(f"{len(different)} programs compiled, {time.monotonic() - start:.1f} s", flush=True)
-        return {name: programs[texts[name], json.dumps(abouts[name])] for name in names}
+        return programs
 
-    def _put(self, array):
-        return jax.device_put(array, self._device)
+    def _batches(self, number, program):
+        """Returns the batches of an operation, those of each tensor in one array: list of np.ndarray [batches, ...]."""
+        numbers = np.load(self._folder / "batches" / f"{number}.npz")
+        return [self._tables[name][numbers[name]] for name in program.batch]
+
+    def _state(self, number):
+        """Returns the variables with which an operation begins: list of arrays."""
+        operation = self._operations[number]
+        if operation["kind"] == "predict":
+            return [value for state in operation["states"] for value in self._states[state][: operation["variables"]]]
+        start = operation["start"]
+        return self._states[start] if isinstance(start, int) else [jax.device_put(self._value(name)) for name in start]
+
+    def _shapes(self, number):
+        """Returns the shapes and types of the variables with which an operation begins."""
+        operation = self._operations[number]
+        if operation["kind"] == "predict":
+            return [s for state in operation["states"] for s in self._shapes(state)[: operation["variables"]]]
+        if isinstance(operation["start"], int):
+            return self._shapes(operation["start"])
+        return [jax.ShapeDtypeStruct(value.shape, value.dtype) for value in map(self._value, operation["start"])]
 
     def _value(self, name):
         if isinstance(name, dict):
-            return self._put(np.zeros(name["shape"], name["dtype"]))
-        if name not in self._values:
-            self._values[name] = self._put(np.load(self._folder / "values" / f"{name}.npy"))
-        return self._values[name]
+            return np.zeros(name["shape"], name["dtype"])
+        return np.load(self._folder / "values" / f"{name}.npy")
 
-
-def _states_of(operation):
-    """Returns the operations whose states this one needs: list of int."""
-    needed = operation["states"] if operation["kind"] == "predict" else [operation["start"]]
-    return [state for state in needed if isinstance(state, int)]
+    def _results(self, number, state, found):
+        if self._operations[number]["kind"] == "predict":
+            return {"outputs": np.asarray(found, np.float32)}
+        small = {str(place): np.asarray(value) for place, value in enumerate(state) if value.size <= _SMALL}
+        return {"losses": np.asarray(found, np.float32), **small}
 
 
 if __name__ == "__main__":
-    Device(pathlib.Path(sys.argv[1])).run()
+    Device(pathlib.Path(sys.argv[1]), *map(int, sys.argv[2:])).run()

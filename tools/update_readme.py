@@ -39,6 +39,30 @@ NAMES = {"mcc": "MCC", "f1": "F1", "pearson": "Pearson", "spearman": "Spearman",
          "next_sentence_accuracy": "next sentences right",
          "perplexity": "perplexity"}  # fmt: skip
 
+# Accuracies that a paper gives for a sweep's settings, with other weights and more rows: its tables 2 and 3.
+PUBLISHED = {
+    "long_text_imdb": (
+        "Sun et al. 2019",
+        {
+            "max_seq_length=512, long_text=head": 94.37,
+            "max_seq_length=512, long_text=tail": 94.56,
+            "max_seq_length=512, long_text=head_tail": 94.58,
+            "max_seq_length=256, long_text=mean": 94.11,
+            "max_seq_length=256, long_text=max": 94.29,
+            "max_seq_length=256, long_text=attention": 94.51,
+        },
+    ),
+    "layers_imdb": (
+        "Sun et al. 2019",
+        {
+            "as configured": 94.58,
+            "pooling=last4_concat": 94.57,
+            "pooling=last4_mean": 94.56,
+            "pooling=last4_max": 94.58,
+            "pooling=all_concat": 94.56,
+        },
+    ),
+}
 
 # What is timed of a comparison's programs: the whole process, but where its title is here the parts named.
 WHOLE = operator.itemgetter("total_s")
@@ -130,11 +154,15 @@ def failures(group):
 def sweep_table(name, entry):
     """Returns the table of a sweep: each setting's scores on unseen rows, mean ± standard deviation over the seeds."""
     title = (ROOT / "configs" / f"{name}.yaml").read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+    paper, published = PUBLISHED.get(name, (None, {}))
     columns = ["setting", *(f"{NAMES[metric]}, %" for metric in entry["metrics"]), "failed"]
+    columns += [paper] if paper else []
     lines = [f"[{title}](configs/{name}.yaml)", "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for label, group in entry["groups"].items():
         scores = [spread_of(group["test"][metric]) for metric in entry["metrics"]]
-        lines.append(f"| {' | '.join([label, *scores])} | {sum(group['failed'])} of {len(group['failed'])} |")
+        theirs = [str(published.get(label, ""))] if paper else []
+        failed = f"{sum(group['failed'])} of {len(group['failed'])}"
+        lines.append(f"| {' | '.join([label, *scores, failed, *theirs])} |")
     return "\n".join([*lines, "", f"Unseen rows, mean ± standard deviation; {'; '.join(measured_on(entry, when))}."])
 
 
