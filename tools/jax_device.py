@@ -214,4 +214,6 @@ class Device:
 
 
 if __name__ == "__main__":
+    if not sys.argv[1:] or not (pathlib.Path(sys.argv[1]) / "plan.json").exists():
+        sys.exit(f"Error: give the folder that `run_on_jax.py record` has written. Received: {sys.argv[1:]}.")
     Device(pathlib.Path(sys.argv[1]), *map(int, sys.argv[2:])).run()

@@ -29,8 +29,10 @@ _MARK = 1000.0
 _PROGRAMS = 4
 
 
-def main(verb, folder, *given):
+def main(verb=None, folder=None, *given):
     """Records a command or replays it; the flags are those of tfbert.run."""
+    if verb not in ("record", "replay") or not folder:
+        sys.exit(f"Error: give record or replay, a folder, and the flags of tfbert.run. Received: {sys.argv[1:]}.")
     from absl import app, flags
 
     from tfbert import run
