@@ -42,3 +42,42 @@ def page_faults(tuned):
     result = subprocess.run(code, capture_output=True, text=True, env=environment)
     assert not result.returncode, result.stderr
     return int(result.stdout)
+
+
+# A run of one step, and which packages that Keras would have loaded are there at its end.
+LOADED = """
+import sys
+from absl import app
+from tfbert import config, run
+config.define_flags()
+def main(arguments):
+    run.main(arguments)
+    print("loaded:", sorted({"jax", "matplotlib.pyplot", "pandas", "sklearn"} & sys.modules.keys()))
+app.run(main)
+"""
+
+
+def test_a_run_loads_nothing_that_it_does_not_use(tiny, tmp_path):
+    (tmp_path / "train.tsv").write_text("text\tlabel\nthe printer\tyes\nis down\tno\n", "utf-8")
+    flags = [f"--preset={tiny}", f"--train_file={tmp_path}/train.tsv", f"--output_dir={tmp_path}/out", "--max_steps=1",
+             "--max_seq_length=32"]  # fmt: skip
+    result = subprocess.run([sys.executable, "-c", LOADED, *flags], capture_output=True, text=True)
+    assert "loaded: []" in result.stdout, result.stdout + result.stderr
+    assert (tmp_path / "out" / "model").is_dir()
+
+
+def test_hidden_packages_come_back():
+    code = (
+        "from tfbert.process import without_optional_packages as without\n"
+        "with without():\n"
+        "    try:\n"
+        "        import sklearn\n"
+        "    except ImportError:\n"
+        "        print('hidden')\n"
+        "import sklearn\n"
+        "with without():\n"
+        "    import sklearn.base\n"
+        "print('back')\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.split() == ["hidden", "back"], result.stderr

@@ -1,5 +1,6 @@
 """`python -m tfbert.run --flags`: flags -> Config -> one mode."""
 
+import contextlib
 import os
 import sys
 
@@ -9,7 +10,7 @@ from tfbert.callable_module import make_callable
 from tfbert.config import check_complete, config_from_flags, define_flags
 from tfbert.doctor import check_environment
 from tfbert.errors import InputError
-from tfbert.process import tune_process
+from tfbert.process import tune_process, without_optional_packages
 from tfbert.training.interruption import Interrupted
 from tfbert.tpu.variables import tpu_variables
 
@@ -27,6 +28,11 @@ def run(config):
         InputError: something the user gave cannot be used.
         Interrupted: SIGTERM or Ctrl-C; what was trained is saved.
     """
+    return _run(config, contextlib.nullcontext())
+
+
+def _run(config, loading):
+    """Does what `run` does; TensorFlow is loaded within the context manager `loading`."""
     check_complete(config)
     if config.runtime.doctor:  # looks from outside: a broken TensorFlow aborts the process that imports it
         return check_environment(config.training.output_dir)
@@ -36,8 +42,8 @@ def run(config):
         print("Set for the TPU:", ", ".join(f"{name}={value}" for name, value in variables.items()) or "nothing")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    from tfbert.modes import MODES  # here, so that a wrong flag answers before TensorFlow is loaded
-
+    with loading:
+        from tfbert.modes import MODES  # here, so that a wrong flag answers before TensorFlow is loaded
     return MODES[config.training.mode](config)
 
 
@@ -48,7 +54,7 @@ def main(arguments):
     try:
         if arguments[1:]:
             raise InputError(f"Every setting is a flag, --name=value. Received: {' '.join(arguments[1:])}.")
-        run(config_from_flags())
+        _run(config_from_flags(), without_optional_packages())
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
