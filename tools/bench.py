@@ -34,15 +34,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import tfbert  # noqa: E402
-from tfbert.process import tune_process  # noqa: E402
+from tfbert.process import tune_process, without_optional_packages  # noqa: E402
 
 tune_process()
 
-from tfbert.training.loop import total_steps  # noqa: E402
+with without_optional_packages():
+    from tfbert.training.loop import total_steps
 
-parts = {
-    name: getattr(tfbert, name) for name in ("load_encoder", "make_dataset", "train", "evaluate", "AdamWeightDecay")
-}
+    parts = {
+        name: getattr(tfbert, name) for name in ("load_encoder", "make_dataset", "train", "evaluate", "AdamWeightDecay")
+    }
 tfbert.make_strategy()
 imported = time.time()
 
