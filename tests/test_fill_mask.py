@@ -115,5 +115,8 @@ def test_words_replaced_in_copies(tiny, tmp_path):
     assert replace("", one(0), 1.0) == "" and replace("打 a", one(3), 1.0) == replace("打 a", one(3), 1.0)
     long = "x " * 40
     assert replace(long, one(0), 1.0).split()[20:] == ["x"] * 20  # beyond what the model sees
+    texts = ["The invoice, of May", "", long, "打 a", *random_texts(70)]
+    together = replace.many(texts, [one(seed) for seed in range(len(texts))], 0.3)
+    assert together == [replace(text, one(seed), 0.3) for seed, text in enumerate(texts)]
     with pytest.raises(InputError, match="is no model saved by tfbert"):
         augmentation_of("masked_words:nowhere")

@@ -32,19 +32,45 @@ def fill_mask(model, texts, top=5):
     refuse_one_text(texts)
     if not isinstance(model, PretrainingModel):
         raise InputError("This model has no masked-word head; train one with --task=masked_lm.")
-    windows = []
-    for text in texts:
-        window = _window_of(model, text)
+    windows = windows_of(model, texts)
+    for text, window in zip(texts, windows):
         if model.tokenizer.mask_id not in window:
             raise InputError(
                 f"The text {text[:60]!r} has no {_MASK} among its first {model.max_seq_length - 2} pieces; each needs "
                 "one at least."
             )
-        windows.append(window)
-    found = []
-    for first in range(0, len(windows), _BATCH):
-        found += _fill(model, windows[first : first + _BATCH], top)
-    return found
+    return fill_windows(model, windows, top)
+
+
+def windows_of(model, texts):
+    """Returns the ids of each of some texts, cut to what a model sees, [MASK] being one piece: list of list of int."""
+    tokenizer = model.tokenizer
+    parts = [text.split(_MASK) for text in texts]
+    encoded = [tokenizer.encoded(part) for of_text in parts for part in of_text]
+    pieces, windows = iter(tokenizer(encoded).to_list() if encoded else []), []
+    for of_text in parts:
+        ids = [piece for _ in of_text for piece in (*next(pieces), tokenizer.mask_id)]
+        windows.append([tokenizer.cls_id, *ids[:-1][: model.max_seq_length - 2], tokenizer.sep_id])
+    return windows
+
+
+def fill_windows(model, windows, top):
+    """Predicts what stands behind each mask of some windows, those of like length together.
+
+    Args:
+        model: PretrainingModel.
+        windows: list of list of int, from `windows_of`; each with one mask at least.
+        top: int. How many pieces for each mask.
+
+    Returns:
+        What `fill_mask` returns.
+    """
+    order = sorted(range(len(windows)), key=lambda number: len(windows[number]))
+    found = {}
+    for first in range(0, len(order), _BATCH):
+        numbers = order[first : first + _BATCH]
+        found |= zip(numbers, _fill(model, [windows[number] for number in numbers], top))
+    return [found[number] for number in range(len(windows))]
 
 
 def sample_predictions(model, examples, count=5):
@@ -79,15 +105,6 @@ def sample_predictions(model, examples, count=5):
         samples.append({"text": " ".join(shown).replace(" ##", ""), "word": pieces_of[window[place]]})
     guesses = _fill(model, windows, 5) if windows else []
     return [sample | {"guesses": of_masks[0]} for sample, of_masks in zip(samples, guesses)]
-
-
-def _window_of(model, text):
-    """Returns the ids of a text, [MASK] being one piece: list of int."""
-    tokenizer = model.tokenizer
-    ids = []
-    for part in tokenizer([tokenizer.encoded(part) for part in text.split(_MASK)]).to_list():
-        ids += [*part, tokenizer.mask_id]
-    return [tokenizer.cls_id, *ids[:-1][: model.max_seq_length - 2], tokenizer.sep_id]
 
 
 def _fill(model, windows, top):

@@ -16,7 +16,7 @@ from tfbert.data.splits import halves
 from tfbert.data.tokenized import tokenize_examples
 from tfbert.data.windows import LongText
 from tfbert.errors import InputError
-from tfbert.masked_words import masked_words
+from tfbert.masked_words import MaskedWords
 from tfbert.models.mixout import add_mixout
 from tfbert.models.presets import find_preset
 from tfbert.models.pretraining_model import build_pretraining_model
@@ -171,7 +171,7 @@ def _without_fold(config, whole):
 def augmentation_of(name):
     """Returns an augmentation by its name: callable (text, rng, probability) -> str."""
     kind, _, folder = name.partition(":")
-    return masked_words(folder) if kind == "masked_words" else find_augmentation(name)
+    return MaskedWords(folder) if kind == "masked_words" else find_augmentation(name)
 
 
 def copies_of(data):

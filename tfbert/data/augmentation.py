@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import itertools
 import logging
 import random
 import re
@@ -21,6 +22,9 @@ HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 
 # Letters only, and no part of a contraction.
 _LETTERS = re.compile(r"(?<![\w'])[^\W\d_]+(?![\w'])")
+
+# Rows whose copies are made together.
+_CHUNK = 256
 
 
 def delete_words(text, rng, probability):
@@ -183,16 +187,31 @@ def with_copies(examples, names, copies, probability, seed, epoch=0, find=find_a
 
 
 def _copied(examples, functions, copies, probability, seeds):
-    for row, example in enumerate(examples):
-        yield example
-        for copy in range(copies):
-            rng = np.random.default_rng([*seeds, row, copy])
-            name, function = functions[rng.integers(len(functions))]
-            changed = dict(example)
-            for side in ("text", "text_pair"):
-                if side in example:
-                    changed[side] = _checked(name, function, example[side], rng, probability, example["where"])
-            yield changed
+    rows = enumerate(examples)
+    while chunk := list(itertools.islice(rows, _CHUNK)):
+        drawn = []
+        for row, example in chunk:
+            for copy in range(copies):
+                rng = np.random.default_rng([*seeds, row, copy])
+                drawn.append((functions[rng.integers(len(functions))], rng, dict(example)))
+        for function in dict.fromkeys(functions):
+            _change([(changed, rng) for chosen, rng, changed in drawn if chosen == function], *function, probability)
+        copied = iter(drawn)
+        for _, example in chunk:
+            yield example
+            yield from (changed for _, _, changed in itertools.islice(copied, copies))
+
+
+def _change(examples, name, function, probability):
+    """Changes the texts of some examples, each with its generator, in place; all at a time where a function can."""
+    for side in ("text", "text_pair"):
+        given = [(changed, rng) for changed, rng in examples if side in changed]
+        if hasattr(function, "many"):
+            texts = function.many([changed[side] for changed, _ in given], [rng for _, rng in given], probability)
+        else:
+            texts = [_checked(name, function, each[side], rng, probability, each["where"]) for each, rng in given]
+        for (changed, _), text in zip(given, texts):
+            changed[side] = text
 
 
 def _checked(name, function, text, rng, probability, where):
