@@ -80,6 +80,13 @@ def test_packing_fits_and_is_tight():
         assert count <= -(-lengths.sum() // 128) * 4 / 3 + 1 or lengths.min() > 42
 
 
+def test_packing_is_traced_once_for_all_pipelines():
+    before = pack_rows.experimental_get_tracing_count()
+    for batch_size in (3, 4):
+        list(dataset_of(20, batch_size, max_seq_length=22).shares(0, 2))
+    assert pack_rows.experimental_get_tracing_count() <= before + 1
+
+
 def test_no_window_at_all_still_makes_a_row():
     empty = tf.RaggedTensor.from_row_lengths(tf.zeros([0], tf.int32), tf.zeros([0], tf.int64))
     none = tf.zeros([0], tf.int32)
