@@ -177,7 +177,8 @@ def with_copies(examples, names, copies, probability, seed, epoch=0, find=find_a
         copies: int.
         probability: float.
         seed, epoch: int.
-        find: callable (name) -> callable (text, rng, probability) -> str.
+        find: callable (name) -> callable (text, rng, probability) -> str. One with `many` (texts, rngs, probability)
+            gets the texts of many rows at a time.
 
     Raises:
         InputError: there is no such augmentation, or a user's function fails or returns no text.
