@@ -32,7 +32,7 @@ def fill_mask(model, texts, top=5):
     refuse_one_text(texts)
     if not isinstance(model, PretrainingModel):
         raise InputError("This model has no masked-word head; train one with --task=masked_lm.")
-    windows = windows_of(model, texts)
+    windows = masked_windows(model, texts)
     for text, window in zip(texts, windows):
         if model.tokenizer.mask_id not in window:
             raise InputError(
@@ -42,7 +42,7 @@ def fill_mask(model, texts, top=5):
     return fill_windows(model, windows, top)
 
 
-def windows_of(model, texts):
+def masked_windows(model, texts):
     """Returns the ids of each of some texts, cut to what a model sees, [MASK] being one piece: list of list of int."""
     tokenizer = model.tokenizer
     parts = [text.split(_MASK) for text in texts]
@@ -59,7 +59,7 @@ def fill_windows(model, windows, top):
 
     Args:
         model: PretrainingModel.
-        windows: list of list of int, from `windows_of`; each with one mask at least.
+        windows: list of list of int, from `masked_windows`; each with one mask at least.
         top: int. How many pieces for each mask.
 
     Returns:

@@ -6,7 +6,7 @@ import numpy as np
 
 from tfbert.data.augmentation import CJK
 from tfbert.errors import InputError
-from tfbert.fill_mask import fill_windows, windows_of
+from tfbert.fill_mask import fill_windows, masked_windows
 from tfbert.models.pretraining_model import PretrainingModel
 from tfbert.models.saved_model import load_model
 
@@ -46,7 +46,7 @@ class MaskedWords:
         """Returns some texts changed, which the model takes together; each with its own generator."""
         hidden = [_hidden(text, rng, probability) for text, rng in zip(texts, rngs)]
         masked = [_replaced(text, words, ["[MASK]"] * len(words)) for text, words in zip(texts, hidden)]
-        windows = windows_of(self._model, masked)
+        windows = masked_windows(self._model, masked)
         seen = [number for number, window in enumerate(windows) if self._model.tokenizer.mask_id in window]
         changed = list(texts)
         for number, guesses in zip(seen, fill_windows(self._model, [windows[number] for number in seen], _GUESSES)):

@@ -157,6 +157,7 @@ def combinations():
     if os.environ.get("EVERY_COMBINATION"):
         cuts = [LongText("head"), LongText("tail")]
         return list(itertools.product([*STRATEGIES, *cuts], [*POOLINGS, "layer:1"], TASK_LABELS))
+    # test_text_model.py has the other ones
     return list(zip(STRATEGIES, ("mean", "scalar_mix", "pooler", "last4_concat"), itertools.cycle(TASK_LABELS)))
 
 

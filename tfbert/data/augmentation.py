@@ -11,6 +11,7 @@ import unicodedata
 import numpy as np
 
 from tfbert.data.sources import describe
+from tfbert.data.tokenized import next_chunk
 from tfbert.errors import InputError
 
 # A word: one Chinese, Japanese or Korean character, or what stands between spaces and these.
@@ -20,11 +21,10 @@ _WORD = re.compile(rf"[{CJK}]|[^\s{CJK}]+")
 # A Chinese character.
 HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 
+_SIDES = ("text", "text_pair")
+
 # Letters only, and no part of a contraction.
 _LETTERS = re.compile(r"(?<![\w'])[^\W\d_]+(?![\w'])")
-
-# Rows whose copies are made together.
-_CHUNK = 256
 
 
 def delete_words(text, rng, probability):
@@ -189,7 +189,7 @@ def with_copies(examples, names, copies, probability, seed, epoch=0, find=find_a
 
 def _copied(examples, functions, copies, probability, seeds):
     rows = enumerate(examples)
-    while chunk := list(itertools.islice(rows, _CHUNK)):
+    while chunk := next_chunk(rows, lambda row: sum(len(row[1][side]) for side in _SIDES if side in row[1])):
         drawn = []
         for row, example in chunk:
             for copy in range(copies):
@@ -205,7 +205,7 @@ def _copied(examples, functions, copies, probability, seeds):
 
 def _change(examples, name, function, probability):
     """Changes the texts of some examples, each with its generator, in place; all at a time where a function can."""
-    for side in ("text", "text_pair"):
+    for side in _SIDES:
         given = [(changed, rng) for changed, rng in examples if side in changed]
         if hasattr(function, "many"):
             texts = function.many([changed[side] for changed, _ in given], [rng for _, rng in given], probability)
