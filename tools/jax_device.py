@@ -32,7 +32,7 @@ def as_function(text):
     """Returns a StableHLO module as a function of JAX: arrays -> list of arrays."""
     with mlir.make_ir_context():
         main = ir.SymbolTable(ir.Module.parse(text).operation)["main"]
-        results = [mlir_type_to_aval(result) for result in main.type.results]
+        results = [shape_and_type(result) for result in main.type.results]
     primitive = Primitive("module")
     primitive.multiple_results = True
     primitive.def_abstract_eval(lambda *_: results)
@@ -49,7 +49,7 @@ def as_function(text):
     return primitive.bind
 
 
-def mlir_type_to_aval(kind):
+def shape_and_type(kind):
     """Returns the shape and type of a tensor."""
     names = {"i1": "bool", "f32": "float32", "f64": "float64", "bf16": "bfloat16"}
     element = str(kind.element_type)
@@ -136,7 +136,7 @@ class Device:
         for number in self._numbers:
             start, operation = time.monotonic(), self._operations[number]
             program = programs[number]
-            state, found = program(self._state(number), self._batches(number, program))
+            state, found = program(self._state(number), self._batches(number, program.batch))
             np.savez_compressed(self._folder / "results" / f"{number}.npz", **self._results(number, state, found))
             if operation["kind"] == "train":
                 self._states[number] = state
@@ -170,19 +170,21 @@ class Device:
             if path not in texts:
                 texts[path] = stablehlo_of(path.with_suffix(".hlo").read_bytes())
             about = path.with_suffix(".json").read_text(encoding="utf-8")
-            program = Program(texts[path], json.loads(about), operation["kind"])
-            batches = self._batches(number, program)
-            key = texts[path], about, batches[0].shape
-            programs[number] = different.setdefault(key, (program, self._shapes(number), batches))[0]
+            batches = self._batches(number, json.loads(about)["batch"])
+            key = texts[path], about, len(batches[0])
+            if key not in different:
+                program = Program(texts[path], json.loads(about), operation["kind"])
+                different[key] = program, self._shapes(number), batches
+            programs[number] = different[key][0]
         with concurrent.futures.ThreadPoolExecutor(_COMPILERS) as pool:
             list(pool.map(lambda each: each[0].compile(*each[1:]), different.values()))
         print(f"{len(different)} programs compiled, {time.monotonic() - start:.1f} s", flush=True)
         return programs
 
-    def _batches(self, number, program):
+    def _batches(self, number, names):
         """Returns the batches of an operation, those of each tensor in one array: list of np.ndarray [batches, ...]."""
         numbers = np.load(self._folder / "batches" / f"{number}.npz")
-        return [self._tables[name][numbers[name]] for name in program.batch]
+        return [self._tables[name][numbers[name]] for name in names]
 
     def _state(self, number):
         """Returns the variables with which an operation begins: list of arrays."""

@@ -25,6 +25,7 @@ sys.path[:0] = [str(ROOT)]
 
 # A model's last bias tells which recorded state the model stands for, also after saving and loading: number + this.
 _MARK = 1000.0
+_SAME = "give the flags that were recorded, an --output_dir that is new, and let all operations be computed."
 # Programs whose models are kept: of one run, training and prediction.
 _PROGRAMS = 4
 
@@ -39,6 +40,8 @@ def main(verb=None, folder=None, *given):
     from tfbert.config import define_flags
 
     folder = pathlib.Path(folder)
+    if verb == "replay" and not (folder / "results" / "device.txt").exists():
+        sys.exit(f"Error: {folder} has no results; run tools/jax_device.py on it first.")
     stand = {"record": Recorder, "replay": Replayer}[verb](folder)
     take_place_of_device(stand)
     define_flags()
@@ -46,7 +49,8 @@ def main(verb=None, folder=None, *given):
 
     def to_the_end(arguments):
         status = run.main(arguments)
-        stand.finish(pathlib.Path(flags.FLAGS.output_dir))
+        if not status:
+            stand.finish(pathlib.Path(flags.FLAGS.output_dir))
         return status
 
     app.run(to_the_end, [sys.argv[0], *given, *own])
@@ -88,7 +92,7 @@ class Recorder:
             program = self._program(loop, lambda: _step_and_state(loop, variables), taken[0], variables)
             self._begin(kind="train", program=program, start=[self._value(variable) for variable in variables])
         elif self._operations[-1]["kind"] != "train":
-            self._begin(kind="train", program=self._operations_of(loop)["program"], start=_state(loop.model))
+            self._begin(kind="train", program=self._operations[_state(loop.model)]["program"], start=_state(loop.model))
         for batch in taken:
             self._keep(batch)
         _last_bias(loop.model).assign(np.full(loop.model.width, _MARK + len(self._operations) - 1))
@@ -119,9 +123,6 @@ class Recorder:
             np.savez_compressed(self._folder / f"rows{number}.npz", name=np.array(name), table=table.astype(small))
         (self._folder / "plan.json").write_text(json.dumps(self._operations), encoding="utf-8")
         print(f"Recorded in {self._folder}: {len(self._operations)} operations.")
-
-    def _operations_of(self, loop):
-        return self._operations[_state(loop.model)]
 
     def _begin(self, **operation):
         self._end()
@@ -201,13 +202,16 @@ class Replayer:
 
     def finish(self, output_dir):
         """Sees to it that all was asked for, and leaves word of what computed it."""
-        assert self._number == len(self._operations) - 1, f"{self._number + 1} of {len(self._operations)} replayed"
+        if self._number != len(self._operations) - 1:
+            sys.exit(f"Error: {self._number + 1} of {len(self._operations)} operations were replayed; {_SAME}")
         shutil.copy(self._results / "device.txt", output_dir)
 
     def _next(self, kind):
         self._number += 1
-        assert self._operations[self._number]["kind"] == kind, f"operation {self._number} was not recorded so"
-        return dict(np.load(self._results / f"{self._number}.npz"))
+        path = self._results / f"{self._number}.npz"
+        if not path.exists() or self._operations[self._number]["kind"] != kind:
+            sys.exit(f"Error: the command asks for a {kind} that {path} does not hold; {_SAME}")
+        return dict(np.load(path))
 
 
 def loop_variables(loop):
@@ -249,7 +253,8 @@ def _last_bias(model):
 def _state(model):
     """Returns which operation left a model in its state: int."""
     mark = float(_last_bias(model).numpy()[0])
-    assert mark >= _MARK, "only models that this command has trained can be used"
+    if mark < _MARK:
+        sys.exit("Error: only what a command trains can be recorded, not a model that was there before.")
     return int(mark - _MARK)
 
 
