@@ -80,21 +80,25 @@ def test_one_trace_for_all_trials_of_a_shape(flags, tmp_path):
     settings = dict(flag.lstrip("-").split("=", 1) for flag in flags)
     config = load_config(**settings, strategy="one_device")
     trainer = Trainer(strategy_of(config))
-    loops, graphs = [], []
+    loops, graphs, examples = [], [], []
     for folder, changes in (
         ("a", {}),
         ("b", {"seed": 1}),
         ("c", {"learning_rate": 3e-3}),
         ("d", {"weight_decay": 0.1}),
+        ("e", {"max_seq_length": 24}),
     ):
         trainer.train(config.replace(output_dir=str(tmp_path / folder), **changes), announce=False)
         loops.append(trainer._graphs.loop)
+        examples.append([trainer._parts.datasets[split].examples for split in ("train", "dev")])
         graphs.append(weakref.ref(loops[-1]._run._list_all_concrete_functions()[0].graph))
     assert loops[0] is loops[1] is loops[2] is not loops[3]
     assert loops[0]._run.experimental_get_tracing_count() == 1
+    for of_split in zip(*examples):
+        assert len({id(each) for each in of_split[:4]}) == 1 and of_split[4] is not of_split[0]
     del loops
     gc.collect()
-    assert graphs[3]() is not None
+    assert graphs[-1]() is not None
     assert graphs[0]() is None, "a graph that is left over keeps its model in memory"
 
 

@@ -55,8 +55,15 @@ class TrainingParts:
     warmup_steps: int
 
 
-def training_parts(config, strategy, splits=("train", "dev", "test")):
-    """Returns the TrainingParts of a run on the devices of a strategy, with those of the splits that are given."""
+def training_parts(config, strategy, splits=("train", "dev", "test"), kept=None):
+    """Returns the TrainingParts of a run on the devices of a strategy, with those of the splits that are given.
+
+    Args:
+        config: Config.
+        strategy: tf.distribute.Strategy.
+        splits: tuple of str.
+        kept: dict. See `datasets_of`.
+    """
     data, training = config.data, config.training
     preset = preset_of(config)
     tokenizer = preset.tokenizer(data.do_lower_case, data.clean_text)
@@ -64,7 +71,7 @@ def training_parts(config, strategy, splits=("train", "dev", "test")):
     metric = training.best_metric or task.default_metric
     if metric not in ("loss", *task.metric_names):
         raise InputError(f"--best_metric must be one of loss, {', '.join(task.metric_names)}. Received: {metric!r}.")
-    datasets = datasets_of(config, tokenizer, task, splits)
+    datasets = datasets_of(config, tokenizer, task, splits, kept)
     task = balance_training(config, task, datasets)
     with strategy.scope():
         model = model_of(config, preset, tokenizer, task, datasets["train"].examples.labels)
@@ -115,9 +122,19 @@ def task_of(config):
     return TASKS[model.task].from_examples(examples)
 
 
-def datasets_of(config, tokenizer, task, splits):
-    """Returns those of the splits that are given: "train", "dev", "test" -> ExampleBatches."""
+def datasets_of(config, tokenizer, task, splits, kept=None):
+    """Returns those of the splits that are given: "train", "dev", "test" -> ExampleBatches.
+
+    Args:
+        config: Config.
+        tokenizer: BertTokenizer.
+        task: one of TASKS.
+        splits: tuple of str.
+        kept: dict, of one call after another. What a call has tokenised is kept there, and used by the next one where
+            its settings read the same; None: nothing is kept.
+    """
     data, training = config.data, config.training
+    kept = {} if kept is None else kept
     seed, datasets = seed_of(training, training.data_seed), {}
     for split, location, limit in (
         ("train", data.train_file, data.limit_train_rows),
@@ -128,13 +145,17 @@ def datasets_of(config, tokenizer, task, splits):
             datasets[split] = corpus_of(config, tokenizer, task, split, location, limit, seed=seed)
         elif location and split in splits:
             made = functools.partial(_examples_of, config, tokenizer, task, split, location, limit)
+            changed = split == "train" and bool(data.augment)  # by the seed, each epoch anew
+            settings = (data, config.model.preset, config.model.vocab_file, task.name, task.labels)
+            if not changed and kept.get(split, (None,))[0] != settings:
+                kept[split] = settings, made(epoch=0)
             datasets[split] = ExampleBatches(
-                made(epoch=0),
+                made(epoch=0) if changed else kept[split][1],
                 training.train_batch_size if split == "train" else training.eval_batch_size,
                 data.max_seq_length,
                 shuffle=split == "train",
                 seed=seed,
-                renew=made if split == "train" and data.augment else None,
+                renew=made if changed else None,
             )
     if training.fold:
         datasets["train"], left_out = _without_fold(config, datasets["train"])

@@ -43,7 +43,8 @@ class Trainer:
     """Trains by settings, one run after another on the same devices.
 
     Runs that differ in nothing but seeds, learning rate, the fold, or what is written when, share what TensorFlow has
-    traced: the new run's values are put into the variables of the old one.
+    traced: the new run's values are put into the variables of the old one. Data that the settings read alike are
+    tokenised once.
     """
 
     def __init__(self, strategy):
@@ -53,6 +54,7 @@ class Trainer:
             strategy: tf.distribute.Strategy, which the attribute `strategy` keeps.
         """
         self.strategy, self._shape, self._parts, self._graphs = strategy, None, None, None
+        self._examples = {}
         self._signal = None  # one that came too late to stop the last run
 
     def train(self, config, announce=True):
@@ -105,7 +107,7 @@ class Trainer:
         """Returns the parts of a run, whose graphs are then in `_graphs`: new ones, or the last run's."""
         if self._parts:  # models stand in reference cycles: what earlier runs have left would keep its memory for long
             gc.collect()
-        parts = training_parts(config, self.strategy)
+        parts = training_parts(config, self.strategy, kept=self._examples)
         shape = {name: value for name, value in config.as_dict().items() if name not in VARY}
         shape |= {"labels": parts.model.task.labels, "loss": _loss_options(parts.model.task), "steps": parts.steps}
         if shape == self._shape:

@@ -49,7 +49,8 @@ class Evaluator:
 
     def _distributed(self, dataset):
         """Returns a data set's batches on the devices; kept, as to make them takes longer than to score a small set."""
-        if id(dataset) not in self._pipelines:
+        key = id(dataset.examples), dataset.batch_size
+        if key not in self._pipelines:
             batches = dataset.with_shapes(self._static_shapes, self.model.windows_per_step)
             replicas = self.strategy.num_replicas_in_sync
 
@@ -60,10 +61,10 @@ class Evaluator:
                 )
 
             distributed = self.strategy.distribute_datasets_from_function(of_pipeline)
-            self._pipelines[id(dataset)] = dataset, distributed
+            self._pipelines[key] = dataset.examples, distributed
             if len(self._pipelines) > _KEPT:  # a long prediction comes in many data sets
                 self._pipelines.pop(next(iter(self._pipelines)))
-        return self._pipelines[id(dataset)][1]
+        return self._pipelines[key][1]
 
     def evaluate(self, dataset):
         """Returns the scores of a labelled data set: dict with `loss` and the task's metrics."""
