@@ -16,6 +16,7 @@ def parallel_map(dataset, function):
     options = tf.data.Options()
     options.deterministic = True
     options.autotune.enabled = False
+    options.experimental_optimization.apply_default_optimizations = False
     # Nothing in it needs autograph, whose rewriting of the code takes seconds.
     function = tf.autograph.experimental.do_not_convert(function)
     mapped = dataset.map(function, num_parallel_calls=tf.data.AUTOTUNE)
