@@ -56,14 +56,7 @@ class TrainingParts:
 
 
 def training_parts(config, strategy, splits=("train", "dev", "test"), kept=None):
-    """Returns the TrainingParts of a run on the devices of a strategy, with those of the splits that are given.
-
-    Args:
-        config: Config.
-        strategy: tf.distribute.Strategy.
-        splits: tuple of str.
-        kept: dict. See `datasets_of`.
-    """
+    """Returns the TrainingParts of a run on a strategy's devices, with those of the splits that `datasets_of` finds."""
     data, training = config.data, config.training
     preset = preset_of(config)
     tokenizer = preset.tokenizer(data.do_lower_case, data.clean_text)
@@ -130,11 +123,9 @@ def datasets_of(config, tokenizer, task, splits, kept=None):
         tokenizer: BertTokenizer.
         task: one of TASKS.
         splits: tuple of str.
-        kept: dict, of one call after another. What a call has tokenised is kept there, and used by the next one where
-            its settings read the same; None: nothing is kept.
+        kept: dict. What a call has tokenised stays there, for the next whose settings read the same; None: it does not.
     """
-    data, training = config.data, config.training
-    kept = {} if kept is None else kept
+    data, training, kept = config.data, config.training, {} if kept is None else kept
     seed, datasets = seed_of(training, training.data_seed), {}
     for split, location, limit in (
         ("train", data.train_file, data.limit_train_rows),
