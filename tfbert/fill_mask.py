@@ -117,13 +117,13 @@ def _fill(model, windows, top):
     features = fill_rows(ragged, lengths, tf.ones_like(lengths), placement, len(windows), len(windows))
     places = tf.constant([places + [0] * (most - len(places)) for places in masks])
     logits, _ = model.logits(features | {"masked_at": places + features["window_start"][:, tf.newaxis]})
-    best = tf.math.top_k(tf.nn.softmax(tf.cast(logits, tf.float64)), top)
+    values, pieces = (part.numpy() for part in tf.math.top_k(tf.nn.softmax(tf.cast(logits, tf.float64)), top))
     vocabulary = model.tokenizer.vocabulary
     return [
         [
             [
                 {"piece": vocabulary[piece], "probability": round(float(value), 6)}
-                for piece, value in zip(best.indices[row, mask].numpy(), best.values[row, mask].numpy())
+                for piece, value in zip(pieces[row, mask], values[row, mask])
             ]
             for mask in range(len(places))
         ]
