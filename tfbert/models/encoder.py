@@ -5,7 +5,7 @@ import functools
 import keras
 from keras import ops
 
-from tfbert.compiling import can_compile
+from tfbert.compiling import can_compile_parts
 from tfbert.errors import InputError
 from tfbert.models.between_products import attention, biased_activation, norm, residual_norm
 from tfbert.models.dropout import dropout, site_seed
@@ -110,7 +110,7 @@ class BertEncoder(keras.Model):
         """One transformer layer, normalised after each half: float [R * S, hidden] -> the same, or its rows `at`."""
         block = self.backbone.transformer_layers[layer]
         # Batches of static shapes are for steps that are compiled whole, or run eagerly.
-        compiled = None in window_ids.shape and self.hidden_dim >= _COMPILED_WIDTH and can_compile()
+        compiled = None in window_ids.shape and self.hidden_dim >= _COMPILED_WIDTH and can_compile_parts()
         rate = 0.0 if self.mixout and layer in self.mixout.layers else self.dropout_rate
         seeds = [site_seed(seed, 1 + 3 * layer + place) for place in range(3)]
 
