@@ -9,6 +9,7 @@ import yaml
 from safetensors.numpy import load_file
 
 from tests.conftest import command, random_texts
+from tfbert.training.strategy import imitates_bfloat16
 
 FAST = ("--max_seq_length=32", "--train_batch_size=8", "--learning_rate=3e-3", "--virtual_devices=2")
 
@@ -77,6 +78,7 @@ def test_what_is_printed(trained):
     assert "2 × CPU; 200 steps of 8 examples" in result.stdout
     assert "lr multiplier" in result.stdout and "0.9025" in result.stdout  # the embeddings of a two-layer model
     assert "200/200" in result.stderr and "loss=" in result.stderr and "examples/s=" in result.stderr
+    assert "bfloat16" not in result.stdout
     assert result.stdout.rstrip().endswith("model.")
 
 
@@ -150,6 +152,7 @@ def test_tasks_pairs_and_modes_together(tiny, tmp_path):
         mix = np.exp(load_file(output / "model" / "model.safetensors")["tfbert.mix"].astype(np.float64))
         assert mix[0] != mix[1]
         assert f"from the bottom: {mix[0] / mix.sum():.3f} {mix[1] / mix.sum():.3f}\n" in told
+        assert ("has no bfloat16 instructions" in told) == imitates_bfloat16()
         command("--mode=predict", f"--output_dir={output}", f"--test_file={path}", check=0)
         rows = [json.loads(line) for line in (output / "predictions.jsonl").read_text().splitlines()]
         assert len(rows) == 24 and isinstance(rows[0]["label"], list if task == "multilabel" else float)

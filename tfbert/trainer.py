@@ -18,7 +18,7 @@ from tfbert.report import write_run_report
 from tfbert.tasks.balance import label_counts
 from tfbert.training.checkpoints import check_disk
 from tfbert.training.interruption import Interrupted
-from tfbert.training.strategy import device_kind, is_chief, leave_together, worker_values
+from tfbert.training.strategy import device_kind, imitates_bfloat16, is_chief, leave_together, worker_values
 from tfbert.training_run import TracedGraphs, TrainingRun, changes_since
 
 # Settings by which two runs may differ and yet run the same graphs.
@@ -151,6 +151,8 @@ def _announce(config, parts, strategy):
         f"Devices: {strategy.num_replicas_in_sync} × {device_kind(strategy)}; {parts.steps} steps of "
         f"{train.batch_size} examples."
     )
+    if config.runtime.mixed_precision != "none" and device_kind(strategy) == "CPU" and imitates_bfloat16():
+        print("This CPU has no bfloat16 instructions: steps are usually faster without --mixed_precision=bfloat16.")
     print(describe_groups(parts.optimizer.groups()))
     if parts.model.task.name == "masked_lm":
         return

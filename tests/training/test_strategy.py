@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 
 from tests.conftest import ROOT, command, file_flags, finish, free_ports, workers
 from tfbert import InputError
-from tfbert.training.strategy import make_strategy
+from tfbert.training.strategy import imitates_bfloat16, make_strategy
 from tfbert.tpu.variables import tpu_variables
 
 
@@ -124,3 +124,18 @@ def test_a_tpu_that_is_not_there(flags, tmp_path):
 def test_variables_of_tpu_machines():
     assert tpu_variables("local", {})["NEXT_PLUGGABLE_DEVICE_USE_C_API"] == "true"
     assert tpu_variables("my-slice", {"TPU_LOAD_LIBRARY": "1"}) == {"TPU_NAME": "my-slice"}
+
+
+@pytest.mark.parametrize(
+    "cpuinfo,imitates",
+    [
+        ("flags\t\t: fpu avx f16c fma avx2 sha_ni\n", True),  # EPYC of the first generation
+        ("flags\t\t: fpu avx2 avx512f avx512_vnni avx512_bf16 amx_tile amx_bf16\n", False),  # Xeon, 4th generation
+        ("Features\t: fp asimd svebf16 i8mm bf16\n", False),  # Graviton 3
+        (None, False),
+    ],
+)
+def test_which_cpus_imitate_bfloat16(tmp_path, cpuinfo, imitates):
+    if cpuinfo:
+        (tmp_path / "cpuinfo").write_text(cpuinfo)
+    assert imitates_bfloat16(tmp_path / "cpuinfo") == imitates

@@ -60,6 +60,15 @@ def device_kind(strategy):
     return "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
 
 
+def imitates_bfloat16(cpuinfo="/proc/cpuinfo"):
+    """Says whether this machine's CPU has no bfloat16 instructions; False where there is no such file to tell."""
+    try:
+        with open(cpuinfo) as file:
+            return "bf16" not in file.read()  # avx512_bf16, amx_bf16; bf16 on Arm
+    except OSError:
+        return False
+
+
 def compiles_all(strategy):
     """Says whether the devices can run nothing but what XLA has compiled: TPUs."""
     return device_kind(strategy) == "TPU"
