@@ -1,5 +1,6 @@
 """The store of tokenised examples: in memory and in a file alike, and of bounded memory."""
 
+import os
 import subprocess
 import sys
 
@@ -55,7 +56,7 @@ print(examples.size, count, int(kept.split()[1]) / 1024)
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path):
-    """Thirty times the rows, 1 against 37 MB of text, at most 24 MB more memory: labels and offsets, not pieces."""
+    """Thirty times the rows, 1 against 37 MB of text, at most 20 MB more memory: labels and offsets, not pieces."""
     line = " ".join(random_texts(40, seed=5, longest=12)) + "\n"
     found = []
     for rows in (1000, 30_000):
@@ -63,9 +64,12 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
         with open(path, "w", encoding="utf-8") as file:
             file.writelines(f"{number} {line}" for number in range(rows))
         script = MEASURE.format(root=str(ROOT), path=str(path))
-        result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        # One heap: how many more glibc makes for the threads is chance, and worth half of the bound.
+        one_heap = os.environ | {"MALLOC_ARENA_MAX": "1"}
+        command = [sys.executable, "-c", script]
+        result = subprocess.run(command, capture_output=True, text=True, check=True, env=one_heap)
         size, steps, kept = result.stdout.split()
         assert (int(size), int(steps)) == (rows, 300)
         found.append(float(kept))
     assert path.stat().st_size > 30e6
-    assert found[1] < found[0] + 24, found
+    assert found[1] < found[0] + 20, found
