@@ -80,6 +80,19 @@ def test_packing_fits_and_is_tight():
         assert count <= -(-lengths.sum() // 128) * 4 / 3 + 1 or lengths.min() > 42
 
 
+@pytest.mark.parametrize(
+    "row_length,longest,most", [(512, 40, 128), (512, 128, 128), (512, 129, 256), (512, 300, 512), (500, 400, 500)]
+)
+def test_rows_are_no_longer_than_the_longest_window_needs(row_length, longest, most):
+    """Attention takes a row's length times its pieces, so that rows of 500 cost short texts dearly."""
+    lengths = np.random.default_rng(0).integers(2, longest + 1, 64).astype(np.int32)
+    lengths[0] = longest
+    rows, columns, _, count, width = (value.numpy() for value in pack_rows(tf.constant(lengths), row_length))
+    assert width <= most
+    assert (columns + lengths <= width).all() and rows.max() < count
+    assert lengths.sum() > 0.8 * count * width
+
+
 def test_packing_is_traced_once_for_all_pipelines():
     before = pack_rows.experimental_get_tracing_count()
     for batch_size in (3, 4):

@@ -14,6 +14,9 @@ import tensorflow as tf
 
 # Of which a packed row's length is a multiple: a program is compiled for every shape.
 _MULTIPLE = 8
+# Attention takes a row's length times its pieces: a packed row is no longer than the first of these that holds the
+# longest window. Below them it is a small part of a step.
+_ROW_LENGTHS = tuple(2**power for power in range(7, 14))
 
 
 def batch_features(
@@ -67,7 +70,8 @@ def pack_rows(lengths, row_length):
 
     Args:
         lengths: int32 [W]. Pieces of each window, at most `row_length`.
-        row_length: int. The most pieces of a row.
+        row_length: int. The most pieces of a row; or the first of 128, 256, 512, … that holds the longest window, if
+            that is less.
 
     Returns:
         (rows, columns, numbers, row_count, width): int32 [W] each window's row, first column and number in its row
@@ -77,6 +81,8 @@ def pack_rows(lengths, row_length):
     """
     order = tf.argsort(lengths, direction="DESCENDING", stable=True)
     count = tf.size(lengths)
+    longest = tf.reduce_max(tf.pad(lengths, [[0, 1]]))
+    row_length = tf.reduce_min([row_length, *(tf.where(longest <= most, most, row_length) for most in _ROW_LENGTHS)])
 
     def place(rows, choose):
         def step(i, loads, filled, chosen, columns, numbers):
