@@ -138,7 +138,7 @@ def kind_of(name, operation):
 
 
 def print_kinds():
-    """Prints where the time of a plain step goes, and keeps it under the name of the data's folder."""
+    """Prints where the time of a plain step goes, and keeps it under the data's folder and the precision."""
     advance = advance_of("plain")
     for _ in range(args.rounds):  # until most shapes have been met, and compiled
         advance()
@@ -148,7 +148,8 @@ def print_kinds():
     command = " ".join([".venv/bin/python tools/bench_steps.py", *sys.argv[1:]])
     measured = measure.read()
     entry = {"command": command} | line | measure.provenance()
-    measured["steps"] = measured.get("steps", {}) | {pathlib.Path(args.train).parent.name: entry}
+    name = f"{pathlib.Path(args.train).parent.name}, {'bfloat16' if args.bf16 else 'float32'}"
+    measured["steps"] = measured.get("steps", {}) | {name: entry}
     measure.write(measured)
     print(json.dumps(line))
 

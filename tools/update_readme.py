@@ -313,7 +313,9 @@ def steps_table(steps):
         whole, products = entry["whole_ms"], entry["ms"]["matrix products"]
         times = [f"{time:.0f}" for time in (*(entry["ms"][kind] for kind in kinds), sum(entry["ms"].values()), whole)]
         lines.append(f"| {name} | {' | '.join(times)} | {products / whole:.0%} |")
-    how = sorted({f"`{entry['command'].replace(name, 'DATA')}`, {when(entry)}" for name, entry in steps.items()})
+    how = dict.fromkeys(
+        f"`{entry['command'].replace(name.split(',')[0], 'DATA')}`, {when(entry)}" for name, entry in steps.items()
+    )
     return "\n".join([*lines, "", "By the profiler, one operation at a time; the step: likewise, without the profiler; "
                       f"{'; '.join(how)}."])  # fmt: skip
 
