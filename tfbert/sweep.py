@@ -190,8 +190,16 @@ class Sweep:
         optuna.delete_study(study_name=self._study.study_name, storage=self._storage)
 
     def _queue_grid(self):
-        known = [self._base | trial.user_attrs.get("point", {}) for trial in self._study.get_trials(False)]
-        for point in grid(self._spaces):
+        """Queues the points of the grid that are new, and drops from the queue those that are no longer in it."""
+        from optuna.trial import TrialState
+
+        points = grid(self._spaces)
+        wanted = [self._base | point for point in points]
+        for trial in self._study.get_trials(False, states=[TrialState.WAITING]):
+            if self._base | trial.user_attrs.get("point", {}) not in wanted:
+                self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+        known = [self._base | trial.user_attrs.get("point", {}) for trial in self._trials_that_count()]
+        for point in points:
             if self._base | point not in known:
                 self._study.enqueue_trial({}, user_attrs={"point": point})
                 known.append(self._base | point)
@@ -274,9 +282,13 @@ class Sweep:
             other.number < trial.number
             and "point" in other.user_attrs
             and self._base | other.user_attrs["point"] == point
-            and (not other.state.is_finished() or "seconds" in other.user_attrs)
-            for other in self._study.get_trials(False)
+            for other in self._trials_that_count()
         )
+
+    def _trials_that_count(self):
+        """Returns the trials that wait, run or have ended: not those that were broken off, or dropped."""
+        trials = self._study.get_trials(False)
+        return [trial for trial in trials if not trial.state.is_finished() or "seconds" in trial.user_attrs]
 
     def _results_of(self, folder, settings):
         """Trains; or reads what a worker that was killed in the wrong moment had finished."""
