@@ -43,7 +43,8 @@ class BertEncoder(keras.Model):
     """
 
     def __init__(self, backbone, activation="gelu", layer_norm_epsilon=1e-12, dropout_rate=None, **kwargs):
-        super().__init__(**kwargs)
+        # Keras would cast the whole table of tokens, half of a small BERT, for the few that a batch has.
+        super().__init__(autocast=False, **kwargs)
         self.backbone = backbone
         self.activation = activation
         self.layer_norm_epsilon = layer_norm_epsilon
