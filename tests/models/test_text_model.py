@@ -125,6 +125,16 @@ def test_bfloat16_logits_stay_near_float32(minilm):
     assert 0 < np.abs(logits[0] - logits[1]).max() < 1e-2
 
 
+def test_bfloat16_casts_no_whole_token_table(tiny):
+    """Keras would cast it in each step, for the few tokens that a batch has."""
+    encoder = load_encoder(tiny, dtype="mixed_bfloat16")
+    model = build_model(encoder, TASKS["classification"](["no", "yes"]), max_seq_length=24)
+    graph = tf.function(model).get_concrete_function(batch_of(model.tokenizer, False)).graph
+    table = encoder.backbone.token_embedding.embeddings.shape
+    cast = [tuple(operation.inputs[0].shape) for operation in graph.get_operations() if operation.type == "Cast"]
+    assert (32, 32) in cast and tuple(table) not in cast
+
+
 def test_a_multilabel_head_starts_from_the_frequencies(tiny):
     task, labels = TASKS["multilabel"](["a", "b"]), np.array([[1, 0], [1, 0], [0, 0]], np.uint8)
     model = build_model(load_encoder(tiny), task, max_seq_length=16, train_labels=labels)
