@@ -13,7 +13,7 @@ from tfbert.models.encoder import BertEncoder
 from tfbert.preflight import describe, padding_share, pipeline_speed, refusal
 from tfbert.tpu import search as search_module
 from tfbert.tpu.search import bounds, line, next_size, search
-from tfbert.tpu.step import Compiled, StepCompiler, _needed, _operation
+from tfbert.tpu.step import Compiled, StepCompiler, _needed, _operation, rows_of_epoch
 from tfbert.tpu.topologies import GIB, find_topology
 
 compiles = pytest.mark.skipif(
@@ -103,8 +103,18 @@ def test_topologies():
 def test_padding_and_pipeline(tiny_model):
     dataset = small_dataset(tiny_model, 40)
     tokens = sum(int((features["window_ids"] > 0).numpy().sum()) for features, _, _ in dataset)
-    assert padding_share(dataset.examples, 48) == pytest.approx(1 - tokens / (40 * 48))
+    packed, padded = dataset.with_shapes(True), dataset.with_shapes(True, windows_per_step=1)
+    rows = packed.static_rows(5, 1)
+    assert rows < 8
+    assert padding_share(packed) == pytest.approx(1 - tokens / (5 * rows * 48))
+    assert padding_share(padded) == pytest.approx(1 - tokens / (40 * 48))
     assert pipeline_speed(dataset, 2) > 10
+
+
+def test_rows_of_a_batch_beyond_the_data(tiny_model):
+    dataset = small_dataset(tiny_model, 40).with_shapes(True)
+    whole = rows_of_epoch(dataset.with_batch_size(40))
+    assert rows_of_epoch(dataset.with_batch_size(100)) == -(-whole * 100 // 40)
 
 
 # ---- the real compiler
@@ -135,14 +145,17 @@ def test_the_step_compiles_and_grows_with_the_batch(tiny, record_property):
     assert small.fits and large.fits and small.failure is None
     assert 0 < small.hbm_bytes < large.hbm_bytes < 2 * GIB
     # 2 operations a weight and token, three times for forward and backward; what else there is comes on top.
+    compiler = compiler_of(tiny)
+    rows = rows_of_epoch(compiler._dataset.with_batch_size(256))
     layers = load_encoder(tiny).backbone.transformer_layers
     weights = sum(layer.count_params() for layer in layers)
-    assert 1 < large.flops / (256 * 64 * 6 * weights) < 3
+    assert rows < 256 / 2
+    assert 1 < large.flops / (rows * 64 * 6 * weights) < 3
 
 
 @compiles
 def test_remat_takes_less_memory(tiny):
-    assert compiled(tiny, 256, remat=True).hbm_bytes < 0.8 * compiled(tiny, 256).hbm_bytes
+    assert compiled(tiny, 1024, remat=True).hbm_bytes < 0.8 * compiled(tiny, 1024).hbm_bytes
 
 
 @compiles
@@ -186,12 +199,12 @@ def test_mode(tiny, tmp_path, monkeypatch, capsys):
     assert found["pins"]["libtpu"] == "0.0.17"
     printed = capsys.readouterr().out
     assert "It would run on v5e-1." in printed and "(assumed" not in printed and "an assumed 40%" in printed
-    with pytest.raises(InputError, match="would not run on v5e-1: a batch of 60000 needs more than the 15.75 GiB"):
-        run(load_config(train_batch_size=60000, **settings))
+    with pytest.raises(InputError, match="would not run on v5e-1: a batch of 300000 needs more than the 15.75 GiB"):
+        run(load_config(train_batch_size=300000, **settings))
     found = json.loads((tmp_path / "out" / "preflight.json").read_text())
     assert not found["would_run"] and found["compiles"] and found["largest_batch"] == 16
     assert found["hbm_needed_bytes"] > found["hbm_bytes"]
-    assert "60000" in describe(found) and "--train_batch_size=16, more" in refusal(found)
+    assert "300000" in describe(found) and "--train_batch_size=16, more" in refusal(found)
 
 
 @compiles

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tfbert.callable_module import make_callable
 from tfbert.tpu.pins import TPU_PINS, pins_of
 from tfbert.tpu.search import bounds, line, search
-from tfbert.tpu.step import StepCompiler
+from tfbert.tpu.step import StepCompiler, rows_of_epoch
 from tfbert.tpu.topologies import GIB, find_topology
 
 # The share of its peak at which a chip is taken to work, when asking whether the host can feed it.
@@ -57,7 +57,7 @@ def preflight(model, optimizer, dataset, topology, accumulation=1, say=print):
         "smallest_that_fails": fails and fails * parts,
         "flops_per_example": flops,
         "all_reduced_bytes": _gradient_bytes(optimizer) if topology.chips > 1 else 0,
-        "padding_share": padding_share(dataset.examples, model.max_seq_length),
+        "padding_share": padding_share(dataset.with_shapes(True, model.windows_per_step), parts),
         "pipeline_examples_per_second": pipeline_speed(dataset, parts),
         "asked_examples_per_second": flops
         and ASSUMED_UTILISATION * topology.peak_flops * topology.chips / topology.hosts / flops,
@@ -92,7 +92,9 @@ def refusal(found):
 
 def pipeline_speed(dataset, parts=1):
     """Returns how many examples a second this host makes ready for `parts` chips, measured for some seconds: float."""
-    shares = iter(dataset.with_shapes(static_shapes=True).shares(0, 10**6, parts))
+    dataset = dataset.with_shapes(static_shapes=True)
+    epoch = dataset.shares(0, dataset.steps_per_epoch, parts, rows=rows_of_epoch(dataset, parts))
+    shares = iter(epoch.repeat())
     next(shares)  # pays for starting the pipeline
     start, examples = time.monotonic(), 0.0
     while time.monotonic() - start < _PIPELINE_SECONDS:
@@ -100,14 +102,18 @@ def pipeline_speed(dataset, parts=1):
     return examples / (time.monotonic() - start)
 
 
-def padding_share(examples, row_length):
-    """Returns the share of padding in the tokens of batches of static shape, each with room for all windows: float.
+def padding_share(dataset, parts=1):
+    """Returns the share of padding in the tokens of an epoch's batches of static shape: float.
 
     Args:
-        examples: TokenizedExamples.
-        row_length: int. Tokens of a row, one row a window.
+        dataset: ExampleBatches.
+        parts: int. Shares of a batch.
     """
-    return 1.0 - float(examples.window_lengths.sum()) / (examples.size * examples.most_windows * row_length)
+    rows = rows_of_epoch(dataset, parts)
+    spec = dataset.shares(0, 1, parts, rows=rows).element_spec[0]["token_ids"]
+    examples = dataset.draws.size if dataset.draws else dataset.examples.size
+    pieces = examples * float(dataset.examples.window_lengths.sum()) / dataset.examples.size
+    return 1.0 - pieces / (spec.shape.num_elements() * parts * dataset.steps_per_epoch)
 
 
 def _flops_per_example(known):

@@ -108,11 +108,15 @@ def provenance(output_dir=None):
 
 
 def _machine():
-    model = platform.machine()
+    """Returns what computes, in words; providers call different CPUs alike, so what they have for bfloat16 is named."""
+    model, bfloat16 = platform.machine(), ""
     for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):
             model = line.partition(":")[2].strip()
-    return f"{model}, {os.cpu_count()} cores, no accelerator"
+        for flag in ("avx512_bf16", "amx_bf16"):
+            if line.startswith("flags") and flag in line.split():
+                bfloat16 = f" ({flag})"
+    return f"{model}{bfloat16}, {os.cpu_count()} cores, no accelerator"
 
 
 if __name__ == "__main__":

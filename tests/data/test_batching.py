@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import random_texts, rows_of, tiny_vocabulary
-from tfbert.data.batching import fill_rows, pack_rows, pad_rows
+from tfbert.data.batching import batch_features, fill_rows, pack_rows, pad_rows
 from tfbert.data.dataset import ExampleDataset
 from tfbert.data.sampling import epoch_order
 from tfbert.data.tokenized import tokenize_examples
@@ -87,10 +87,10 @@ def test_rows_are_no_longer_than_the_longest_window_needs(row_length, longest, m
     """Attention takes a row's length times its pieces, so that rows of 500 cost short texts dearly."""
     lengths = np.random.default_rng(0).integers(2, longest + 1, 64).astype(np.int32)
     lengths[0] = longest
-    rows, columns, _, count, width = (value.numpy() for value in pack_rows(tf.constant(lengths), row_length))
-    assert width <= most
-    assert (columns + lengths <= width).all() and rows.max() < count
-    assert lengths.sum() > 0.8 * count * width
+    windows = tf.RaggedTensor.from_row_lengths(tf.ones([lengths.sum()], tf.int32), lengths)
+    ids = batch_features(windows, lengths, tf.ones([64], tf.int32), row_length, 64, 1)["window_ids"].numpy()
+    assert ids.shape[1] <= most
+    assert lengths.sum() == np.count_nonzero(ids) > 0.8 * ids.size
 
 
 def test_packing_is_traced_once_for_all_pipelines():
@@ -113,6 +113,31 @@ def test_static_shapes_are_the_same_for_every_batch():
     assert shapes == {(8, 24)}
     assert dataset_of(21, static_shapes=True).element_spec[0]["token_ids"].shape == [8, 24]
     assert pad_rows(tf.constant([3, 4]), 24, 8)[3:] == (8, 24)
+
+
+@pytest.mark.parametrize("shares", [1, 2, 3])
+def test_windows_share_rows_of_static_shapes(shares):
+    """As few as all shares of the run need, so that one of them fills no fewer."""
+    dataset = dataset_of(29, max_seq_length=100).with_shapes(static_shapes=True)
+    rows = dataset.static_rows(8, shares)
+    packed, padded = (list(dataset.shares(0, 8, shares, rows=number)) for number in (rows, None))
+    assert {tuple(batch[0]["token_ids"].shape) for batch in packed} == {(rows, 100)}
+    assert [windows_of(batch) for batch in packed] == [windows_of(batch) for batch in padded]
+    assert rows < -(-8 // shares) == padded[0][0]["token_ids"].shape[0]
+    assert max(int(tf.reduce_max(tf.where(batch[0]["window_ids"] > 0)[:, 0])) for batch in packed) == rows - 1
+    for spec in tf.nest.flatten(dataset.shares(0, 8, shares, rows=rows).element_spec):
+        assert spec.shape.is_fully_defined()
+
+
+def test_rows_of_static_shapes_are_no_longer_than_the_longest_window_needs():
+    dataset = dataset_of(29, max_seq_length=500).with_shapes(static_shapes=True)
+    assert next(iter(dataset.shares(0, 1, rows=dataset.static_rows(4, 1))))[0]["token_ids"].shape[1] == 128
+
+
+def test_a_row_a_window_where_windows_fill_it():
+    full = dataset_of(29, max_seq_length=6).with_shapes(static_shapes=True)
+    assert full.examples.window_lengths.mean() > 0.8 * 6 and full.static_rows(4, 1) is None
+    assert dataset_of(29, max_seq_length=100).with_shapes(True, windows_per_step=2).static_rows(4, 1) is None
 
 
 @pytest.mark.parametrize("shares,pipelines", [(1, 1), (2, 1), (3, 1), (4, 2), (6, 3), (12, 1)])

@@ -16,7 +16,7 @@ import tensorflow as tf
 _MULTIPLE = 8
 # Attention takes a row's length times its pieces: a packed row is no longer than the first of these that holds the
 # longest window. Below them it is a small part of a step.
-_ROW_LENGTHS = tuple(2**power for power in range(7, 14))
+ROW_LENGTHS = tuple(2**power for power in range(7, 14))
 
 
 def batch_features(
@@ -28,6 +28,7 @@ def batch_features(
     most_windows,
     static_shapes=False,
     windows_per_step=None,
+    static_rows=None,
 ):
     """Returns the features of a batch.
 
@@ -38,9 +39,11 @@ def batch_features(
         row_length: int. The most pieces of a row.
         example_slots: int or int32 scalar, M. m at least.
         most_windows: int. The most that an example may have.
-        static_shapes: bool. The same shape for every batch, a row a window; else windows share rows.
+        static_shapes: bool. The same shape for every batch, a row a window but for `static_rows`; else windows share
+            rows.
         windows_per_step: int or None. The windows that are encoded at a time: each has a row of its own, and the rows
             are a multiple of so many. None: all at once.
+        static_rows: int or None. With static shapes, the rows that the windows share: as many as they need, or more.
 
     Returns:
         dict of the features named at the top of this file.
@@ -51,13 +54,21 @@ def batch_features(
     if not static_shapes and most_windows > 1:
         used = tf.maximum(tf.size(lengths), example_slots)
     window_slots = -(-used // together) * together
-    if static_shapes:
+    if static_rows:
+        placement = (*pack_rows(lengths, tf.constant(row_length))[:3], static_rows, row_length)
+    elif static_shapes:
         placement = pad_rows(lengths, row_length, window_slots)
     elif windows_per_step:
         placement = pad_rows(lengths, tf.reduce_max(tf.pad(lengths, [[0, 1]], constant_values=1)), window_slots)
     else:
-        placement = pack_rows(lengths, row_length)
+        placement = pack_rows(lengths, _shortest_row(lengths, row_length))
     return fill_rows(windows, first_lengths, counts, placement, window_slots, example_slots)
+
+
+def _shortest_row(lengths, row_length):
+    """Returns the first of ROW_LENGTHS that holds the longest window, or `row_length` if that is less."""
+    longest = tf.reduce_max(tf.pad(lengths, [[0, 1]]))
+    return tf.reduce_min([row_length, *(tf.where(longest <= most, most, row_length) for most in ROW_LENGTHS)])
 
 
 @tf.function(autograph=False, reduce_retracing=True)  # every pipeline packs alike, and tracing it takes 0.4 s
@@ -70,8 +81,7 @@ def pack_rows(lengths, row_length):
 
     Args:
         lengths: int32 [W]. Pieces of each window, at most `row_length`.
-        row_length: int. The most pieces of a row; or the first of 128, 256, 512, … that holds the longest window, if
-            that is less.
+        row_length: int or int32 scalar. The most pieces of a row.
 
     Returns:
         (rows, columns, numbers, row_count, width): int32 [W] each window's row, first column and number in its row
@@ -81,8 +91,6 @@ def pack_rows(lengths, row_length):
     """
     order = tf.argsort(lengths, direction="DESCENDING", stable=True)
     count = tf.size(lengths)
-    longest = tf.reduce_max(tf.pad(lengths, [[0, 1]]))
-    row_length = tf.reduce_min([row_length, *(tf.where(longest <= most, most, row_length) for most in _ROW_LENGTHS)])
 
     def place(rows, choose):
         def step(i, loads, filled, chosen, columns, numbers):

@@ -2,13 +2,17 @@
 
 import tensorflow as tf
 
-from tfbert.data.batching import batch_features
+from tfbert.data.batching import ROW_LENGTHS, batch_features, pack_rows
 from tfbert.data.masking import prediction_features
 from tfbert.data.parallel_map import parallel_map
 from tfbert.data.sampling import epoch_order
 from tfbert.data.sources import read_examples
 from tfbert.data.tokenized import tokenize_examples
 from tfbert.data.windows import LongText
+
+
+# Fuller than this, rows of one window each leave packing too little to win.
+_FULL = 0.8
 
 
 class ExampleBatches:
@@ -43,8 +47,8 @@ class ExampleBatches:
             row_length: int. The most pieces of a row.
             shuffle: bool. A new order every epoch, or the order of the examples.
             seed: int. Decides the order.
-            static_shapes: bool. Every batch has the same shape, a row a window, as XLA wants it; else windows share
-                rows.
+            static_shapes: bool. Every batch has the same shape, as XLA wants it: a row a window, or the rows that
+                `shares` is given; else windows share as few rows as a batch needs.
             windows_per_step: int or None. The windows that are encoded at a time: each has a row of its own, and the
                 rows are a multiple of so many. None: all at once.
             masker: WordMasker or None. Masks words; the features then say what is to be predicted, and a label is what
@@ -111,13 +115,50 @@ class ExampleBatches:
         }
         return ExampleBatches(**same | changes)
 
-    def shares(self, first_step, last_step, parts=1, pipeline=0, pipelines=1):
+    @property
+    def static_length(self):
+        """The pieces of a row where windows share rows of static shape: int."""
+        longest = self.examples.window_lengths.max()
+        return min([self._row_length, *(length for length in ROW_LENGTHS if length >= longest)])
+
+    def static_rows(self, last_step, shares):
+        """Returns how many rows each share of a batch must have for its windows to share them in static shapes.
+
+        Every share of a run's steps is packed for it, those before a resumed run's first step too, so that the shapes,
+        and with them what dropout draws, are the same: it takes a millisecond or so of a core each.
+
+        Args:
+            last_step: int. Steps of the run.
+            shares: int. Shares of a batch, over all devices and parts.
+
+        Returns:
+            int; None where each window is to have a row: windows that nearly fill it, that are encoded some at a time,
+            or of examples that change from epoch to epoch, and with them the rows.
+        """
+        if self._masker or self._windows_per_step or self._renew:
+            return None
+        examples, row_length = self.examples, self.static_length
+        if examples.window_lengths.sum() > _FULL * examples.size * examples.most_windows * row_length:
+            return None
+
+        def rows(number):
+            indices = self._indices(number // shares, number % shares, shares)
+            windows, *_ = examples.windows(indices)
+            return pack_rows(tf.cast(windows.row_lengths(), tf.int32), tf.constant(row_length))[3]
+
+        counts = parallel_map(tf.data.Dataset.range(last_step * shares), rows)
+        most = int(counts.reduce(0, tf.maximum))
+        return most if most < -(-self.batch_size // shares) * examples.most_windows else None
+
+    def shares(self, first_step, last_step, parts=1, pipeline=0, pipelines=1, rows=None):
         """Returns the batches of the steps in [first_step, last_step), each cut into shares for devices and for parts.
 
         Args:
             first_step, last_step: int. Steps since the start of the run.
             parts: int. Shares of a batch for each pipeline: its devices times the parts of gradient accumulation.
             pipeline, pipelines: int. This host's number, and how many hosts there are.
+            rows: int or None. With static shapes, the rows of a share, as many as `static_rows` says at least; None: a
+                row a window.
 
         Returns:
             tf.data.Dataset of (features, labels, weights): for every step, `parts` shares, in order of the examples. A
@@ -127,17 +168,16 @@ class ExampleBatches:
 
         def share(number):
             step, part = first_step + number // parts, number % parts
-            return self._share(step, part + pipeline * parts, total)
+            return self._share(step, part + pipeline * parts, total, rows)
 
         numbers = tf.data.Dataset.range((last_step - first_step) * parts)
         return _mapped(numbers, share)
 
-    def _share(self, step, share, shares):
-        """Returns share number `share` of the batch of a step: a pure function of the three."""
+    def _share(self, step, share, shares, rows=None):
+        """Returns share number `share` of the batch of a step: a pure function of the arguments."""
         slots = -(-self.batch_size // shares)
+        indices = self._indices(step, share, shares)
         epoch, step = step // self.steps_per_epoch, step % self.steps_per_epoch
-        places = tf.cast(share, tf.int64) * slots + tf.range(slots, dtype=tf.int64)
-        indices = self._chosen(epoch, step, places)
         windows, first_lengths, counts = self.examples.windows(indices)
         if self._masker:
             windows, *predictions = self._masker(windows, indices, epoch)
@@ -145,11 +185,12 @@ class ExampleBatches:
             windows,
             first_lengths,
             counts,
-            self._row_length,
+            self.static_length if rows else self._row_length,
             slots,
             self.examples.most_windows,
             self._static_shapes,
             self._windows_per_step,
+            rows,
         )
         spare = slots - tf.size(indices)
         weights = tf.ensure_shape(tf.pad(tf.ones([tf.size(indices)]), [[0, spare]]), [slots])
@@ -160,6 +201,12 @@ class ExampleBatches:
             labels = tf.fill(tf.shape(indices), self._masker.prediction_weight(self.examples.lengths_of(batch)))
         labels = tf.pad(labels, [[0, spare]] + [[0, 0]] * (labels.shape.rank - 1))
         return features, tf.ensure_shape(labels, [slots, *labels.shape[1:]]), weights
+
+    def _indices(self, step, share, shares):
+        """Returns the examples of one share of the batch of a step: int64 [n]."""
+        slots = -(-self.batch_size // shares)
+        places = tf.cast(share, tf.int64) * slots + tf.range(slots, dtype=tf.int64)
+        return self._chosen(step // self.steps_per_epoch, step % self.steps_per_epoch, places)
 
     def _chosen(self, epoch, step, places):
         """Returns the examples at some places of the batch, those that there are: int64 [n] -> int64 [at most n]."""

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import json
+import math
 import os
 import pathlib
 import re
@@ -73,7 +74,8 @@ class StepCompiler:
         """Compiles the step with so many examples a chip; returns Compiled."""
         self._say(f"Compiling for {self._topology.name} with {examples} examples a chip …")
         start = time.monotonic()
-        batch = next(iter(self._dataset.with_batch_size(examples).shares(0, 1)))
+        dataset = self._dataset.with_batch_size(examples)
+        batch = next(iter(dataset.shares(0, 1, rows=rows_of_epoch(dataset))))
         compiled = self._compiled(examples, batch)
         outcome = "fits" if compiled.fits else compiled.failure or "does not fit"
         gib = f"{compiled.hbm_bytes / GIB:.2f} GiB; " if compiled.hbm_bytes else ""
@@ -110,6 +112,17 @@ class _SummedOverChips:
         group = [list(range(self._chips))]
         sums = [gen_xla_ops.xla_all_reduce(tf.convert_to_tensor(g), group, "Add", "CrossReplica") for g in gradients]
         self._optimizer.apply(sums, variables)
+
+
+def rows_of_epoch(dataset, shares=1):
+    """Returns the rows that each share has in an epoch: those that windows share; None: a row a window.
+
+    Args:
+        dataset: ExampleBatches. Of a batch that is larger than it, as many times the rows.
+        shares: int. Shares of a batch.
+    """
+    rows = dataset.static_rows(dataset.steps_per_epoch, shares)
+    return rows and math.ceil(rows * max(1, dataset.batch_size / dataset.examples.size))
 
 
 def run_compiler(hlo, topology):

@@ -79,11 +79,12 @@ class TrainingLoop:
     def batches(self, dataset, last_step):
         """Returns an iterator over the shares of the batches from the present step on, up to `last_step`."""
         local = self.strategy.num_replicas_in_sync
+        rows = dataset.static_rows(last_step, self._accumulation * local) if self._static_shapes else None
 
         def of_pipeline(context):
             pipelines = context.num_input_pipelines
             parts = self._accumulation * local // pipelines
-            return dataset.shares(self.step, last_step, parts, context.input_pipeline_id, pipelines)
+            return dataset.shares(self.step, last_step, parts, context.input_pipeline_id, pipelines, rows)
 
         return iter(self.strategy.distribute_datasets_from_function(of_pipeline))
 
