@@ -146,7 +146,7 @@ def test_the_step_compiles_and_grows_with_the_batch(tiny, record_property):
     assert 0 < small.hbm_bytes < large.hbm_bytes < 2 * GIB
     # 2 operations a weight and token, three times for forward and backward; what else there is comes on top.
     compiler = compiler_of(tiny)
-    rows = rows_of_epoch(compiler._dataset.with_batch_size(256))
+    rows = rows_of_epoch(compiler.dataset.with_batch_size(256))
     layers = load_encoder(tiny).backbone.transformer_layers
     weights = sum(layer.count_params() for layer in layers)
     assert rows < 256 / 2

@@ -3,11 +3,12 @@
 
     tools/tpu_table.py                       every row; what configs/tpu_compiled.json holds is not compiled again
     tools/tpu_table.py base-128-v5e-1 ...    some rows
+    tools/tpu_table.py --packed              rows that real texts share: BERT-base, 128, v5e-1, from ../shared/data
     tools/tpu_table.py --pipeline            measures the input pipeline on one core of this machine
     tools/tpu_table.py --write               only writes the tables into BUILD.md
 
 Weights are random: memory and work do not depend on them. Arithmetic is mixed bfloat16, dropout 0.1, the head has two
-labels, no token is padding. Each compilation is kept as soon as it is done: the tool may be stopped at any time.
+labels, no token is padding but for `--packed`. Each compilation is kept as soon as it is done: the tool may be stopped at any time.
 """
 
 import dataclasses
@@ -28,6 +29,8 @@ MODELS = {"base": (12, 768, 12), "large": (24, 1024, 16)}
 ROWS = [f"{model}-{length}-{topology}" for model in MODELS for length in (128, 512) for topology in ("v5e-1", "v6e-1")]
 # Two programs give the line by which the memory grows with the batch.
 BATCHES = (8, 32)
+# Data sets whose texts share rows, and the columns of their texts.
+PACKED = {"sst2": ("text", None), "rte": ("text_a", "text_b")}
 WEIGHTS = {"base": 109_483_778, "large": 335_143_938}
 # Bytes a second between the chips of a v5e: Google Cloud's "TPU v5e", 1,600 Gbit/s a chip.
 ICI_BYTES = 200e9
@@ -38,12 +41,15 @@ def main(names):
     """Compiles what is missing of some rows, then writes the table."""
     if names == ["--pipeline"]:
         keep("pipeline", measure_pipeline())
+    elif names == ["--packed"]:
+        for data in PACKED:
+            make_packed(data)
     elif names != ["--write"]:
         for name in names or ROWS:
             make_row(name)
     path = ROOT / "BUILD.md"
     text = path.read_text(encoding="utf-8")
-    for marker, content in (("tpu", table()), ("scaling", scaling())):
+    for marker, content in (("tpu", table()), ("packed", packed_table()), ("scaling", scaling())):
         pattern = rf"(<!-- {marker} -->\n).*(<!-- /{marker} -->)"
         text = re.sub(pattern, lambda match: match[1] + content + match[2], text, flags=re.DOTALL)
     path.write_text(text, encoding="utf-8")
@@ -60,8 +66,31 @@ def make_row(name):
             keep(key, [*read_kept().get(key, []), found])
 
 
-def new_compiler(name, remat):
-    """Returns a StepCompiler of a BERT with random weights on random texts."""
+def make_packed(data):
+    """Compiles one batch of a data set's texts, as they share rows."""
+    from tfbert import load_tokenizer, make_dataset
+    from tfbert.preflight import padding_share
+    from tfbert.tpu.step import rows_of_epoch
+
+    if f"packed-{data}" in read_kept():
+        return
+    path, (first, second) = ROOT.parent / "shared" / "data" / data / "train.jsonl", PACKED[data]
+    labels = sorted({json.loads(line)["label"] for line in path.read_text(encoding="utf-8").splitlines()})
+
+    def read(task):
+        return make_dataset(
+            str(path), load_tokenizer("minilm"), task, BATCHES[-1], text_column=first, text_pair_column=second
+        )
+
+    compiler = new_compiler("base-128-v5e-1", False, labels, read)
+    dataset = compiler.dataset
+    about = {"rows": rows_of_epoch(dataset), "padding": padding_share(dataset)}
+    about["padding_a_row_a_window"] = padding_share(dataset.with_shapes(True, windows_per_step=1))
+    keep(f"packed-{data}", about | dataclasses.asdict(compiler.compile(BATCHES[-1])))
+
+
+def new_compiler(name, remat, labels=(0, 1), read=None):
+    """Returns a StepCompiler of a BERT with random weights: on random texts, or on what `read` makes of its task."""
     import keras_hub
     import numpy as np
 
@@ -79,12 +108,13 @@ def new_compiler(name, remat):
     )
     encoder = BertEncoder(backbone, dtype="mixed_bfloat16")
     encoder.remat, encoder.tokenizer = remat, None
-    model = build_model(encoder, TASKS["classification"]([0, 1]), max_seq_length=int(length))
+    task = TASKS["classification"](list(labels))
+    model = build_model(encoder, task, max_seq_length=int(length))
     pieces, count = np.full(8 * int(length), 100, np.int32), np.full(8, int(length), np.int32)
     examples = TokenizedExamples(
         [(pieces, count, count, np.ones(8, np.int32), np.zeros(8, np.int32), count)], lambda: np.zeros(8, np.int32)
     )
-    dataset = ExampleDataset(examples, 32, int(length), shuffle=False, seed=0)
+    dataset = read(task) if read else ExampleDataset(examples, 32, int(length), shuffle=False, seed=0)
     optimizer = AdamWeightDecay(linear_warmup(2e-5, 1000, 100))
     return StepCompiler(model, optimizer, dataset, find_topology(topology))
 
@@ -141,6 +171,37 @@ def table():
     kept = read_kept()
     lines += [_line(name, kept) for name in ROWS if len(kept.get(name, [])) == len(BATCHES)]
     return "\n".join(lines) + "\n"
+
+
+def packed_table():
+    """Returns what texts that share rows ask of a TPU beside a row for each, in Markdown."""
+    kept, size = read_kept(), BATCHES[-1]
+    [alone] = [entry for entry in kept["base-128-v5e-1"] if entry["examples"] == size]
+    lines = [
+        f"| data, batch {size} | rows of 128 pieces | padding | flops an example | flops of the model ÷ compiled | HBM |",
+        "|---|---|---|---|---|---|",
+    ]
+    for data in (data for data in PACKED if f"packed-{data}" in kept):
+        packed = kept[f"packed-{data}"]
+        paddings = packed["padding_a_row_a_window"], packed["padding"]
+        for rows, padding, entry in zip((size, packed["rows"]), paddings, (alone, packed)):
+            lines.append(
+                f"| {data}, {'packed' if entry is packed else 'a row a text'} | {rows} | {padding:.0%} "
+                f"| {entry['flops'] / size:.3g} | {model_flops(rows, size) / entry['flops']:.2f} "
+                f"| {entry['hbm_bytes'] / GIB:.2f} GiB |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def model_flops(rows, examples, length=128):
+    """Returns the matrix products' flops of a step of BERT-base: 2 a weight and piece forward, 4 backward.
+
+    The last layer is computed whole for its keys and values alone, the rest of it for [CLS].
+    """
+    layers, hidden, _ = MODELS["base"]
+    pieces, layer = rows * length, 12 * hidden**2
+    of_weights = pieces * ((layers - 1) * layer + 3 * hidden**2) + examples * (layer - 3 * hidden**2 + hidden**2)
+    return 6 * of_weights + 3 * 4 * layers * pieces * length * hidden
 
 
 def _line(name, kept):

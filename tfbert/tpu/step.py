@@ -45,6 +45,9 @@ class StepCompiler:
 
     The program is that of one chip, as the training loop runs it: forward and backward pass, the sum of the gradients
     over the chips, clipping and the update. Where gradients are accumulated, it is one part and the end of the step.
+
+    Attributes:
+        dataset: ExampleBatches, of static shapes.
     """
 
     def __init__(self, model, optimizer, dataset, topology, accumulation=1, say=print):
@@ -64,7 +67,7 @@ class StepCompiler:
                     f"--mode=preflight needs the TPU compiler, and {package} is not installed: "
                     "pip install tfbert[preflight]."
                 )
-        self._dataset = dataset.with_shapes(True, model.windows_per_step)
+        self.dataset = dataset.with_shapes(True, model.windows_per_step)
         self._topology, self._say = topology, say
         self._loop = TrainingLoop(model, optimizer, accumulation=accumulation, xla=True)
         if topology.chips > 1:
@@ -74,7 +77,7 @@ class StepCompiler:
         """Compiles the step with so many examples a chip; returns Compiled."""
         self._say(f"Compiling for {self._topology.name} with {examples} examples a chip …")
         start = time.monotonic()
-        dataset = self._dataset.with_batch_size(examples)
+        dataset = self.dataset.with_batch_size(examples)
         batch = next(iter(dataset.shares(0, 1, rows=rows_of_epoch(dataset))))
         compiled = self._compiled(examples, batch)
         outcome = "fits" if compiled.fits else compiled.failure or "does not fit"
