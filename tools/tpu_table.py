@@ -3,7 +3,7 @@
 
     tools/tpu_table.py                       every row; what configs/tpu_compiled.json holds is not compiled again
     tools/tpu_table.py base-128-v5e-1 ...    some rows
-    tools/tpu_table.py --packed              rows that real texts share: BERT-base, 128, v5e-1, from ../shared/data
+    tools/tpu_table.py --packed              real texts that share rows, from ../shared/data
     tools/tpu_table.py --pipeline            measures the input pipeline on one core of this machine
     tools/tpu_table.py --write               only writes the tables into BUILD.md
 
@@ -178,7 +178,7 @@ def packed_table():
     kept, size = read_kept(), BATCHES[-1]
     [alone] = [entry for entry in kept["base-128-v5e-1"] if entry["examples"] == size]
     lines = [
-        f"| data, batch {size} | rows of 128 pieces | padding | flops an example | flops of the model ÷ compiled | HBM |",
+        f"| data, batch {size} | rows of 128 | padding | flops an example | flops of the model ÷ compiled | HBM |",
         "|---|---|---|---|---|---|",
     ]
     for data in (data for data in PACKED if f"packed-{data}" in kept):

@@ -90,39 +90,30 @@ def pack_rows(lengths, row_length):
     Source: longest-processing-time-first list scheduling (Graham 1969), best-fit decreasing (Johnson 1973).
     """
     order = tf.argsort(lengths, direction="DESCENDING", stable=True)
-    count = tf.size(lengths)
+    sizes, count = tf.gather(lengths, order), tf.size(lengths)
 
     def place(rows, choose):
-        def step(i, loads, filled, chosen, columns, numbers):
-            row = choose(loads, lengths[order[i]])
-            chosen, columns = chosen.write(i, row), columns.write(i, loads[row])
-            numbers = numbers.write(i, filled[row] + 1)
-            return (
-                i + 1,
-                tf.tensor_scatter_nd_add(loads, [[row]], [lengths[order[i]]]),
-                tf.tensor_scatter_nd_add(filled, [[row]], [1]),
-                chosen,
-                columns,
-                numbers,
-            )
+        def step(i, loads, chosen):
+            size = tf.gather(sizes, i)
+            row = choose(loads, size)
+            loads = tf.tensor_scatter_nd_add(loads, tf.reshape(row, [1, 1]), tf.reshape(size, [1]))
+            return i + 1, loads, chosen.write(i, row)
 
-        arrays = [tf.TensorArray(tf.int32, count) for _ in range(3)]
-        zeros = tf.zeros([rows], tf.int32)
-        _, loads, _, *arrays = tf.while_loop(lambda i, *_: i < count, step, (0, zeros, zeros, *arrays))
-        return loads, *(array.stack() for array in arrays)
+        start = (0, tf.zeros([rows], tf.int32), tf.TensorArray(tf.int32, count))
+        _, loads, chosen = tf.while_loop(lambda i, *_: i < count, step, start)
+        return loads, chosen.stack()
 
     def evenly(rows):
         return place(rows, lambda loads, _: tf.argmin(loads, output_type=tf.int32))
 
     def tightly():
-        def fullest_with_room(loads, length):
-            room = loads + length <= row_length
-            return tf.argmax(tf.where(room, loads, -1), output_type=tf.int32)
+        def fullest_with_room(loads, size):
+            return tf.argmax(tf.where(loads + size <= row_length, loads, -1), output_type=tf.int32)
 
-        loads, *placed = place(count, fullest_with_room)
-        return loads[: tf.math.count_nonzero(loads, dtype=tf.int32)], *placed
+        loads, chosen = place(count, fullest_with_room)
+        return loads[: tf.math.count_nonzero(loads, dtype=tf.int32)], chosen
 
-    def fits(loads, *_):
+    def fits(loads, _):
         return tf.reduce_max(loads) <= row_length
 
     def in_more_rows():
@@ -131,10 +122,16 @@ def pack_rows(lengths, row_length):
         return tf.cond(fits(*even), lambda: even, lambda: tight)
 
     placed = evenly(tf.maximum(1, -(-tf.reduce_sum(lengths) // row_length)))
-    loads, chosen, columns, numbers = tf.cond(fits(*placed), lambda: placed, in_more_rows)
+    loads, chosen = tf.cond(fits(*placed), lambda: placed, in_more_rows)
     width = tf.minimum(tf.maximum(-(-tf.reduce_max(loads) // _MULTIPLE), 1) * _MULTIPLE, row_length)
-    back = tf.argsort(order)
-    return tf.gather(chosen, back), tf.gather(columns, back), tf.gather(numbers, back), tf.size(loads), width
+    # Row after row, the windows of each in the order in which they were placed.
+    by_row = tf.argsort(chosen, stable=True)
+    rows = tf.gather(chosen, by_row)
+    filled = tf.math.bincount(chosen, minlength=tf.size(loads))
+    columns = tf.cumsum(tf.gather(sizes, by_row), exclusive=True) - tf.gather(tf.cumsum(loads, exclusive=True), rows)
+    numbers = tf.range(1, count + 1) - tf.gather(tf.cumsum(filled, exclusive=True), rows)
+    back = tf.argsort(tf.gather(order, by_row))
+    return tf.gather(rows, back), tf.gather(columns, back), tf.gather(numbers, back), tf.size(loads), width
 
 
 def pad_rows(lengths, row_length, row_count):
