@@ -8,7 +8,8 @@
     tools/tpu_table.py --write               only writes the tables into BUILD.md
 
 Weights are random: memory and work do not depend on them. Arithmetic is mixed bfloat16, dropout 0.1, the head has two
-labels, no token is padding but for `--packed`. Each compilation is kept as soon as it is done: the tool may be stopped at any time.
+labels, no token is padding but for `--packed`. Each compilation is kept as soon as it is done: the tool may be stopped
+at any time.
 """
 
 import dataclasses
