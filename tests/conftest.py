@@ -7,7 +7,6 @@ import os
 import pathlib
 import signal
 import socket
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -33,12 +32,6 @@ tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
 )
-
-
-def pytest_runtest_setup(item):
-    """A machine too slow to come to an end by $TFBERT_TESTS_UNTIL, in Unix time, skips what is left, and says so."""
-    if time.time() > float(os.environ.get("TFBERT_TESTS_UNTIL", "inf")):
-        pytest.skip("no time left before TFBERT_TESTS_UNTIL")
 
 
 @pytest.hookimpl(wrapper=True)
