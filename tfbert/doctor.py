@@ -147,7 +147,9 @@ def _text_matches(environment):
     versions = environment.versions
     main = next((name for name in ("tensorflow-tpu", "tensorflow", "tensorflow-cpu") if name in versions), None)
     if main is None:
-        yield Finding("TensorFlow is not installed.", "tools/install_tpu on a TPU, else: pip install tfbert")
+        yield Finding(
+            "TensorFlow is not installed.", "in tfbert's checkout: tools/install_tpu on a TPU, else pip install -e ."
+        )
         return
     text, minor = versions.get("tensorflow-text"), _minor(versions[main])
     pins = TPU_PINS.get(minor) if main == "tensorflow-tpu" else None

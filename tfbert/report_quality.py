@@ -4,6 +4,7 @@ import html
 
 import numpy as np
 
+from tfbert.extras import install_command
 from tfbert.report_page import COLORS, figure, name_axes, table
 from tfbert.tasks.metrics import calibration_error, confidences, reliability, sigmoid, softmax
 
@@ -45,7 +46,7 @@ def mislabelled_section(rows):
     """
     title = "<h2>Most likely mislabelled</h2>"
     if rows is None:
-        return title + "<p class=quiet>Not looked for: pip install tfbert[mislabelled].</p>"
+        return f"{title}<p class=quiet>Not looked for: {html.escape(install_command('mislabelled'))}</p>"
     lines = [[row, given, predicted, f"{share:.4f}", text] for row, text, given, predicted, share in rows]
     shown = table(["row", "label given", "predicted", "probability of the label given", "text"], lines)
     note = (

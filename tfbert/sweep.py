@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tfbert.cross_validation import train_model
 from tfbert.errors import Diverged, InputError
+from tfbert.extras import install_command
 from tfbert.files import write_whole
 from tfbert.models.tensors import read_json
 from tfbert.report import write_sweep_report
@@ -123,7 +124,7 @@ class Sweep:
         try:
             import optuna
         except ImportError:
-            raise InputError("--mode=sweep needs Optuna, which is not installed: pip install tfbert[sweep].") from None
+            raise InputError(f"--mode=sweep needs Optuna, which is not installed: {install_command('sweep')}.") from None
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # the reasons are said here
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # of the heartbeat
         url = self._config.sweep.sweep_store

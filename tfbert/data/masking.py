@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfbert.data.augmentation import HAN
 from tfbert.data.tokenizer import SPECIAL_PIECES
 from tfbert.errors import InputError
+from tfbert.extras import install_command
 
 # Of the chosen pieces: hidden behind [MASK], left as they are; the rest becomes a random piece.
 _HIDDEN, _KEPT = 0.8, 0.1
@@ -188,7 +189,7 @@ class _ChineseWords:
         except ImportError:
             if self._is_chinese.mean() > _CHINESE_SHARE:
                 raise InputError(
-                    "--whole_word_masking needs jieba for a Chinese vocabulary: pip install tfbert[chinese]."
+                    f"--whole_word_masking needs jieba for a Chinese vocabulary: {install_command('chinese')}."
                 ) from None
             self._cut = list  # some characters in a text of another language
         else:
