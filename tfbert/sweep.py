@@ -124,7 +124,7 @@ class Sweep:
         try:
             import optuna
         except ImportError:
-            raise InputError(f"--mode=sweep needs Optuna, which is not installed: {install_command('sweep')}.") from None
+            raise InputError(f"--mode=sweep needs Optuna, and it is not here: {install_command('sweep')}.") from None
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # the reasons are said here
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # of the heartbeat
         url = self._config.sweep.sweep_store
