@@ -14,6 +14,7 @@ from tests.conftest import ROOT
 ORDER = [
     "errors",
     "extras",
+    "keras_setup",
     "compiling",
     "files",
     "callable_module",

@@ -3,6 +3,8 @@
 import importlib
 import os
 
+from tfbert.keras_setup import check_keras
+
 __version__ = "0.1.0"
 
 # On CPUs without AVX-512 TensorFlow leaves oneDNN's kernels off, with which a step takes half the time. It reads this
@@ -39,12 +41,16 @@ _HOME = {
     "save_model": "models.saved_model",
     "train": "training.loop",
 }
+# What can be had whatever Keras is set to; `run` looks at it by itself.
+_WITHOUT_KERAS = ("InputError", "doctor", "load_config", "run")
 __all__ = sorted(_HOME)
 
 
 def __getattr__(name):
     if name not in _HOME:
         raise AttributeError(f"module 'tfbert' has no attribute {name!r}; it has {', '.join(__all__)}")
+    if name not in _WITHOUT_KERAS:
+        check_keras()
     return getattr(importlib.import_module(f"tfbert.{_HOME[name]}"), name)
 
 

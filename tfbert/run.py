@@ -10,6 +10,7 @@ from tfbert.callable_module import make_callable
 from tfbert.config import check_complete, config_from_flags, define_flags
 from tfbert.doctor import check_environment
 from tfbert.errors import InputError
+from tfbert.keras_setup import check_keras
 from tfbert.process import tune_process, without_optional_packages
 from tfbert.training.interruption import Interrupted
 from tfbert.tpu.variables import tpu_variables
@@ -36,6 +37,7 @@ def _run(config, loading):
     check_complete(config)
     if config.runtime.doctor:  # looks from outside: a broken TensorFlow aborts the process that imports it
         return check_environment(config.training.output_dir)
+    check_keras()
     if config.runtime.tpu or config.runtime.strategy == "tpu":
         variables = tpu_variables(config.runtime.tpu or "local")
         os.environ.update(variables)

@@ -7,6 +7,7 @@ from keras import ops
 
 from tfbert.compiling import can_compile_parts
 from tfbert.errors import InputError
+from tfbert.keras_setup import check_keras
 from tfbert.models.between_products import attention, biased_activation, norm, residual_norm
 from tfbert.models.dropout import dropout, site_seed
 from tfbert.models.remat import recomputed
@@ -17,6 +18,7 @@ ACTIVATIONS = {
     "gelu_new": lambda x: keras.activations.gelu(x, approximate=True),
     "relu": keras.activations.relu,
 }
+_DTYPES = ("float32", "mixed_bfloat16")
 # Narrower, and a run of hundreds of steps does not win back what it takes to compile; at 384, 150 steps of SST-2 do.
 _COMPILED_WIDTH = 256
 
@@ -43,8 +45,10 @@ class BertEncoder(keras.Model):
     """
 
     def __init__(self, backbone, activation="gelu", layer_norm_epsilon=1e-12, dropout_rate=None, **kwargs):
+        check_keras()
         # Keras would cast the whole table of tokens, half of a small BERT, for the few that a batch has.
         super().__init__(autocast=False, **kwargs)
+        _check_dtype(self.dtype_policy)
         self.backbone = backbone
         self.activation = activation
         self.layer_norm_epsilon = layer_norm_epsilon
@@ -163,3 +167,11 @@ class BertEncoder(keras.Model):
     def _cast(self, value, shape=None):
         value = ops.cast(value, self.compute_dtype)
         return value if shape is None else ops.reshape(value, shape)
+
+
+def _check_dtype(policy):
+    if policy.name not in _DTYPES:
+        raise InputError(
+            f"An encoder's dtype must be {' or '.join(_DTYPES)}: the weights are float32 in both. Received: "
+            f"{policy.name}."
+        )

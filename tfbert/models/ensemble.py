@@ -23,7 +23,7 @@ class EnsembleModel(keras.Model):
             members: list of TextModel.
             task: one of TASKS. Its decision is that of the ensemble.
         """
-        super().__init__(**kwargs)
+        super().__init__(dtype="float32", **kwargs)  # Keras' global policy is not asked: its parts have their own
         first = members[0]
         self.members, self.task, self.tokenizer = list(members), task, first.tokenizer
         self.max_seq_length, self.long_text = first.max_seq_length, first.long_text

@@ -31,7 +31,7 @@ class Mixout(keras.layers.Layer):
     """
 
     def __init__(self, encoder, probability, layers, pooler):
-        super().__init__(name="mixout")
+        super().__init__(name="mixout", dtype="float32")
         self.probability, self.layers = probability, frozenset(layers)
         blocks = [encoder.backbone.transformer_layers[layer] for layer in sorted(self.layers)]
         mixed = [dense for block in blocks for dense in _dense_of(block)]

@@ -27,7 +27,7 @@ class PretrainingModel(keras.Model):
     windows_per_step = None
 
     def __init__(self, encoder, task, tokenizer, head, max_seq_length, text_columns, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(dtype="float32", **kwargs)  # Keras' global policy is not asked: its parts have their own
         self.encoder, self.task, self.tokenizer, self.head = encoder, task, tokenizer, head
         self.width = task.outputs
         self.max_seq_length, self.text_columns = max_seq_length, tuple(text_columns)

@@ -25,7 +25,7 @@ class VectorModel(keras.Model):
     """
 
     def __init__(self, encoder, tokenizer, pooling, merge, max_seq_length, long_text, text_columns=("text",), **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(dtype="float32", **kwargs)  # Keras' global policy is not asked: its parts have their own
         self.encoder, self.tokenizer = encoder, tokenizer
         self.pool, self.merge = pooling, merge
         self.max_seq_length, self.long_text, self.text_columns = max_seq_length, long_text, tuple(text_columns)

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.compiling import can_compile, compile_part
+from tfbert.keras_setup import check_keras
 from tfbert.optim.multipliers import NO_DECAY, match_all, value_of
 
 
@@ -103,6 +104,7 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         name="adam_weight_decay",
         **kwargs,
     ):
+        check_keras()
         # The base class would clip before the sum over replicas and decay without the multiplier: both are done here.
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.decay, self.beta_1, self.beta_2, self.epsilon = weight_decay, beta_1, beta_2, epsilon
