@@ -15,6 +15,8 @@ ORDER = [
     "errors",
     "extras",
     "keras_setup",
+    "paths",
+    "strict_yaml",
     "compiling",
     "files",
     "callable_module",

@@ -1,12 +1,15 @@
 """Which settings exclude or need each other."""
 
 import dataclasses
+import math
 
 from tfbert.errors import InputError
 from tfbert.settings import read_amounts
 
 # The least pieces of a sequence in which a pair of segments has words to mask.
 _SHORTEST = 8
+# Trials that the store of a sweep can hold in its queue.
+_MOST_POINTS = 10_000
 
 
 def check_together(config):
@@ -170,6 +173,11 @@ def _check_folds(data, training, balance):
 
 def _check_sweep(sweep, training, runtime):
     spaces = sweep.sweep or []
+    points = sum(math.prod(len(spec) for spec in space.values()) for space in spaces)
+    if points > _MOST_POINTS and not sweep.sweep_trials:
+        raise InputError(
+            f"--sweep has {points:,} points, more than {_MOST_POINTS:,}; --sweep_trials=N tries only some of them."
+        )
     ranges = [name for space in spaces for name, spec in space.items() if isinstance(spec, dict)]
     if sweep.sweep_trials and len(spaces) > 1:
         raise InputError("--sweep_trials searches one space. Received: a --sweep of several mappings.")

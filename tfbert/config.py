@@ -3,6 +3,7 @@
 Precedence, lowest first: default, YAML file, keyword of `load_config`, flag.
 """
 
+import contextlib
 import dataclasses
 import difflib
 import os
@@ -24,7 +25,7 @@ from tfbert.setting_groups import (
     SweepConfig,
     TrainingConfig,
 )
-from tfbert.settings import allowed, kind_of, read_value, read_yaml
+from tfbert.settings import allowed, kind_of, read_truth, read_value, read_yaml, shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +81,7 @@ def load_config(path=None, **settings):
     Raises:
         InputError: an unknown name, a value of the wrong type or out of range, or settings that exclude each other.
     """
-    values = read_yaml(path) if path else {}
+    values = {} if path is None else read_yaml(path)
     values.update(settings)
     groups = {group: {} for group in _GROUPS}
     for name, value in values.items():
@@ -171,10 +172,12 @@ def _with_held_out(stage, later):
 def _stage(stage):
     """Returns a stage, {name: {setting: value}}, its values read."""
     if len(stage) != 1 or not all(isinstance(settings, dict) for settings in stage.values()):
-        raise InputError(f"--stages takes a list of stages, [{{NAME: {{setting: value, …}}}}, …]. Received: {stage!r}.")
+        raise InputError(
+            f"--stages takes a list of stages, [{{NAME: {{setting: value, …}}}}, …]. Received: {shown(stage)}."
+        )
     ((name, settings),) = stage.items()
     if not re.fullmatch(r"\w[\w.-]*", str(name)):
-        raise InputError(f"The name of a stage must be one of a folder. Received: {name!r}.")
+        raise InputError(f"The name of a stage must be one of a folder. Received: {shown(name)}.")
     for setting in settings:
         if _known(setting) in _OF_THE_WHOLE:
             raise InputError(f"The stage {name!r} cannot have its own {setting}; give it beside stages.")
@@ -187,18 +190,19 @@ def _sweep_values(name, spec):
     group = _GROUP_OF[_known(name)]
     if group == "sweep" or name in ("mode", "output_dir", "overwrite", "resume_changed"):
         raise InputError(f"--sweep cannot vary {name}.")
-    if name.endswith("seed") and isinstance(spec, int) and spec > 0:
+    if name.endswith("seed") and type(spec) is int and 0 < spec <= _MOST_SEEDS:
         return list(range(spec))
     if isinstance(spec, list) and spec:
         return [parse(name, value) for value in spec]
     kind, _ = kind_of(FIELDS[name])
     if isinstance(spec, dict) and {"low", "high"} <= spec.keys() <= {"low", "high", "log"} and kind in (int, float):
         low, high = parse(name, spec["low"]), parse(name, spec["high"])
-        if low < high:
-            return {"low": low, "high": high, "log": bool(spec.get("log", False))}
+        with contextlib.suppress(AttributeError, KeyError, TypeError):
+            if low < high:
+                return {"low": low, "high": high, "log": read_truth(spec.get("log", False))}
     raise InputError(
         f"--sweep takes for each setting a list of values, a number of seeds, or a range of a number, "
-        f"{{low: …, high: …, log: true}}. Received for {name}: {spec!r}."
+        f"{{low: …, high: …, log: true}}. Received for {name}: {shown(spec)}."
     )
 
 
@@ -217,10 +221,10 @@ class _FlagParser(flags.ArgumentParser):
 
 
 def _known(name):
-    if name not in _GROUP_OF:
-        close = difflib.get_close_matches(name, _GROUP_OF, n=1)
+    if not isinstance(name, str) or name not in _GROUP_OF:
+        close = difflib.get_close_matches(str(name), _GROUP_OF, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
-        raise InputError(f"Unknown setting {name!r}; {hint}The known ones: {', '.join(_GROUP_OF)}.")
+        raise InputError(f"Unknown setting {shown(name)}; {hint}The known ones: {', '.join(_GROUP_OF)}.")
     return name
 
 
@@ -229,6 +233,8 @@ _OF_THE_WHOLE = (
     *("mode", "stages", "output_dir", "overwrite", "resume_changed", "sweep", "sweep_trials", "sweep_store"),
     *("strategy", "tpu", "worker_hosts", "worker_index", "virtual_devices", "topology", "doctor"),
 )
+# More seeds than anybody runs: a list of them would fill the memory.
+_MOST_SEEDS = 10_000
 _GROUPS = {field.name: type(field.default) for field in dataclasses.fields(Config)}
 FIELDS = {field.name: field for group in _GROUPS.values() for field in dataclasses.fields(group)}
 _GROUP_OF = {field.name: name for name, group in _GROUPS.items() for field in dataclasses.fields(group)}

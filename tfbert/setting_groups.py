@@ -13,9 +13,12 @@ class DataConfig:
         None,
         "Training rows: a path or glob (.tsv, .csv, .jsonl, .parquet, .tfrecord, .txt; .gz too; local or gs://), "
         "a raw GLUE folder such as glue_data/MRPC, or tfds:NAME[/CONFIG]:SPLIT",
+        path=True,
     )
-    dev_file: str | None = setting(None, "Rows that choose the best checkpoint; written as train_file is")
-    test_file: str | None = setting(None, "Rows to score with the best checkpoint, to evaluate, or to predict")
+    dev_file: str | None = setting(None, "Rows that choose the best checkpoint; written as train_file is", path=True)
+    test_file: str | None = setting(
+        None, "Rows to score with the best checkpoint, to evaluate, or to predict", path=True
+    )
     halve_dev: bool = setting(
         False,
         "Let one half of dev_file, of the same labels, choose the best checkpoint, and the other be the test rows",
@@ -64,6 +67,7 @@ class DataConfig:
         "Train on changed copies, too, new ones every epoch, each made by one of these: delete_words, swap_words, "
         "insert_words, drop_punctuation, drop_stop_words (English and Chinese), masked_words:FOLDER (by a model of "
         "--task=masked_lm), nlpaug:char.KeyboardAug, or MODULE:FUNCTION, your own (text, rng) -> text; repeatable",
+        path=True,
     )
     augment_copies: int = setting(1, "Changed copies of each training row in an epoch", minimum=1)
     augment_probability: float = setting(0.1, "Of a word or mark: that it is changed in a copy", above=0.0, maximum=1.0)
@@ -87,9 +91,12 @@ class ModelConfig:
         "Pre-trained BERT: a Keras preset name or handle, hf://ORG/NAME, a folder (Keras, Hugging Face, Google TF1, "
         "or a model saved by tfbert), minilm, or config:FILE.json for new weights; default for evaluate and predict: "
         "OUTPUT_DIR/model",
+        path=True,
     )
     vocab_file: str | None = setting(
-        None, "Vocabulary of new weights (--preset=config:FILE.json), a piece a line; tools/learn_vocabulary.py"
+        None,
+        "Vocabulary of new weights (--preset=config:FILE.json), a piece a line; tools/learn_vocabulary.py",
+        path=True,
     )
     pooling: str | None = setting(
         None,
@@ -120,6 +127,7 @@ class ModelConfig:
         None,
         "Where fetched weights and tokenised raw text are kept, on gs:// the text only; default: weights in "
         "$TFBERT_CACHE or ~/.cache/tfbert, text nowhere",
+        path=True,
     )
 
 
@@ -152,6 +160,7 @@ class PretrainingConfig:
         (),
         "Data whose texts must not stand in the training text; repeatable; in a recipe of stages: dev_file and "
         "test_file of the later ones",
+        path=True,
     )
     held_out_columns: tuple[str, ...] = setting((), "Columns of those texts; repeatable; default: text_column")
     leaks: str = setting(
@@ -273,7 +282,7 @@ class TrainingConfig:
         "Trainings one after another, each from the model of the one before, in YAML: [{pretrain: {task: masked_lm}}, "
         "{finetune: {…}}]; each has its settings over those beside stages, in output_dir/NAME",
     )
-    output_dir: str | None = setting(None, "Folder for everything that is written; local or gs://")
+    output_dir: str | None = setting(None, "Folder for everything that is written; local or gs://", path=True)
     overwrite: bool = setting(False, "Replace what an earlier run left in output_dir")
     resume_changed: bool = setting(False, "Go on from a checkpoint although settings or data have changed since")
     train_batch_size: int = setting(32, "Examples of one optimiser step, over all devices", minimum=1)
@@ -340,6 +349,7 @@ class SweepConfig:
         None,
         "Database of the trials, which several workers may share, as SQLAlchemy names it (postgresql://…); "
         "default: OUTPUT_DIR/sweep.db",
+        path=True,
     )
 
 

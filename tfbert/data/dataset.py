@@ -1,5 +1,7 @@
 """The tf.data pipeline: any batch of a run, from its number alone."""
 
+import os
+
 import tensorflow as tf
 
 from tfbert.data.batching import ROW_LENGTHS, batch_features, pack_rows
@@ -9,6 +11,7 @@ from tfbert.data.sampling import epoch_order
 from tfbert.data.sources import read_examples
 from tfbert.data.tokenized import tokenize_examples
 from tfbert.data.windows import LongText
+from tfbert.paths import read_path
 
 
 # Fuller than this, rows of one window each leave packing too little to win.
@@ -273,7 +276,7 @@ def make_dataset(
     """Returns an ExampleDataset of a data location: what `model.fit` and `tfbert.train` take.
 
     Args:
-        location: str, or iterable of dicts with `text`, `text_pair` (for pairs), `label` and `where`.
+        location: str or path, or iterable of dicts with `text`, `text_pair` (for pairs), `label` and `where`.
         tokenizer: BertTokenizer.
         task: one of `TASKS`; it turns labels into numbers.
         batch_size: int. Examples of a step, over all devices.
@@ -286,7 +289,8 @@ def make_dataset(
             `lambda labels: tfbert.epoch_draws(task, labels, oversample={"urgent": 4})`; None: each once.
     """
     examples = location
-    if isinstance(location, str):
+    if isinstance(location, (str, os.PathLike)):
+        location = read_path(location)
         examples = read_examples(location, text_column, text_pair_column, label_column, None, quoting, split, limit)
     examples = tokenize_examples(examples, tokenizer, max_seq_length, task.encode_label, long_text)
     draws = draws(examples.labels) if draws else None

@@ -15,6 +15,7 @@ from tfbert.models.encoder import ACTIVATIONS, BertEncoder
 from tfbert.models.minilm import fetch_minilm
 from tfbert.models.reinit import initialize, reinitialize
 from tfbert.models.tensors import CheckpointReader, SafetensorsReader, first_line, load_tensors, read_json
+from tfbert.paths import read_path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,8 +53,8 @@ def find_preset(name, cache_dir=None, vocab_file=None):
     """Finds a pre-trained BERT by name.
 
     Args:
-        name: str. `minilm`; a folder (Hugging Face's layout, which is also that of models saved by tfbert; Google's
-            TF1 layout; a Keras preset's); `hf://ORG/NAME`; `config:FILE.json`, new weights of the shape that
+        name: str or path. `minilm`; a folder (Hugging Face's layout, which is also that of models saved by tfbert;
+            Google's TF1 layout; a Keras preset's); `hf://ORG/NAME`; `config:FILE.json`, new weights of the shape that
             Hugging Face's configuration says; else the name or handle of a Keras preset.
         cache_dir: str. Where `minilm` is kept.
         vocab_file: str. The vocabulary of new weights, a piece a line.
@@ -64,6 +65,7 @@ def find_preset(name, cache_dir=None, vocab_file=None):
     Raises:
         InputError: it cannot be had; a file is missing or damaged.
     """
+    name = read_path(name)
     if name.startswith("config:"):
         return _from_config(name, vocab_file)
     if vocab_file:
@@ -108,6 +110,7 @@ def load_tokenizer(preset, lowercase=None, cache_dir=None):
 
 def _from_config(name, vocab_file):
     path = name.removeprefix("config:")
+    vocab_file = vocab_file and read_path(vocab_file)
     if not vocab_file:
         raise InputError(
             f"--preset={name} needs --vocab_file, a piece a line; tools/learn_vocabulary.py learns one from text."

@@ -15,6 +15,7 @@ from tfbert.models.presets import find_preset
 from tfbert.models.pretraining_model import PretrainingModel, build_pretraining_model
 from tfbert.models.tensors import SafetensorsReader, encoder_tensors, hugging_face_tensors, load_tensors, read_json
 from tfbert.models.text_model import build_model
+from tfbert.paths import read_path
 from tfbert.tasks import TASKS
 from tfbert.tasks.decision import Decision
 
@@ -33,8 +34,9 @@ def save_model(model, folder):
 
     Args:
         model: TextModel or PretrainingModel.
-        folder: str. Local, or with a scheme that `tf.io.gfile` knows. Another model there is replaced.
+        folder: str or path. Local, or with a scheme that `tf.io.gfile` knows. Another model there is replaced.
     """
+    folder = read_path(folder)
     files = {
         "config.json": json.dumps(_hugging_face_config(model), indent=2),
         "tokenizer_config.json": json.dumps(
@@ -86,13 +88,14 @@ def load_model(folder, dropout=None, dtype="float32"):
     """Returns the model of a folder that `save_model` or `save_ensemble` wrote, with labels, tokenizer, lengths.
 
     Args:
-        folder: str.
+        folder: str or path.
         dropout: float or None. None: the rate it was trained with.
         dtype: str or keras.DTypePolicy. "float32" or "mixed_bfloat16".
 
     Raises:
         InputError: it is no such folder, or it is damaged.
     """
+    folder = read_path(folder)
     if not tf.io.gfile.exists(os.path.join(folder, "tfbert.json")):
         raise InputError(f"{folder} is no model saved by tfbert: it has no tfbert.json. Train one with --mode=train.")
     about = read_json(folder, "tfbert.json")
