@@ -6,7 +6,7 @@ weight 2 counts as two, and a score that a weighting leaves undefined is NaN.
 
 import numpy as np
 
-from tfbert.tasks.metrics import BINS, bin_numbers, confidences, sigmoid, softmax
+from tfbert.tasks.metrics import BINS, bin_numbers, confidences, f1_of, sigmoid, softmax
 
 
 def resampled_metrics(task, labels, outputs, weights):
@@ -35,7 +35,7 @@ def _classification(task, labels, outputs, weights):
     ).reshape(-1, classes, classes)
     right, held, guessed = confusion.diagonal(axis1=1, axis2=2), confusion.sum(axis=2), confusion.sum(axis=1)
     rows = weights.sum(axis=1)
-    f1 = _f1(right, guessed - right, held - right)
+    f1 = f1_of(right, guessed - right, held - right)
     spread = np.sqrt((rows**2 - (guessed**2).sum(axis=1)) * (rows**2 - (held**2).sum(axis=1)))
     mcc = (right.sum(axis=1) * rows - (held * guessed).sum(axis=1)) / spread
     scores = {
@@ -56,8 +56,8 @@ def _multilabel(task, labels, outputs, weights):
     tp, fp, fn = (weights @ cell.astype(float) for cell in cells)
     scores = {
         "accuracy": weights @ (labels == guesses).all(axis=1) / weights.sum(axis=1),
-        "f1_micro": _f1(tp.sum(axis=1), fp.sum(axis=1), fn.sum(axis=1)),
-        "f1_macro": _f1(tp, fp, fn).mean(axis=1),
+        "f1_micro": f1_of(tp.sum(axis=1), fp.sum(axis=1), fn.sum(axis=1)),
+        "f1_macro": f1_of(tp, fp, fn).mean(axis=1),
     }
     curves = np.array([_areas(y == 1, p, weights) for y, p in zip(labels.T, probabilities.T)])
     defined = np.isfinite(curves)
@@ -76,11 +76,6 @@ def _regression(labels, values, weights):
         "pearson_spearman": (pearson + spearman) / 2,
         "mean_squared_error": weights @ np.square(labels - values) / weights.sum(axis=1),
     }
-
-
-def _f1(tp, fp, fn):
-    total = 2 * tp + fp + fn
-    return np.where(total > 0, 2 * tp / total, 0.0)
 
 
 def _areas(holds, scores, weights):
