@@ -16,7 +16,7 @@ from tfbert.models.saved_model import load_model, save_ensemble
 from tfbert.models.tensors import read_json
 from tfbert.parts import check_threshold, datasets_of, dtype_of, folds_of, preset_of, read_rows, task_of, uses_xla
 from tfbert.report import write_folds_report
-from tfbert.tasks.calibration import fit_decision
+from tfbert.tasks.calibration import check_fit, describe_fit, fit_decision
 from tfbert.tasks.mislabelled import likely_mislabelled
 from tfbert.trainer import refuse_finished
 from tfbert.training.evaluation import Evaluator, scores
@@ -67,6 +67,7 @@ def cross_validate(config, trainer, announce=True):
     plain = config.replace(augment=(), augment_copies=1, augment_probability=0.1)
     datasets = datasets_of(plain, tokenizer, task, ("train", "dev", "test"))
     examples = datasets.pop("train").examples
+    check_fit(task, examples.labels, config.balance.calibrate, config.balance.tune_threshold)
     folds = folds_of(config, examples.labels)
     _refuse_changed(config)
     if chief:
@@ -136,6 +137,7 @@ def _out_of_fold(config, task, labels, outputs, folds):
     settings = config.balance
     if settings.calibrate or settings.tune_threshold:
         task.decision = fit_decision(task, labels, outputs, settings.calibrate, settings.tune_threshold)
+        print("\n".join(describe_fit(task, labels, settings.calibrate, settings.tune_threshold)))
     outputs = task.decision.calibrated(outputs)
     each = [scores(task, labels[folds == number], outputs[folds == number]) for number in range(folds.max() + 1)]
     values = {name: [found[name] for found in each if name in found] for name in each[0]}

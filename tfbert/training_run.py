@@ -13,7 +13,7 @@ from tfbert.errors import InputError
 from tfbert.fill_mask import sample_predictions
 from tfbert.models.saved_model import load_weights, save_decision, save_model
 from tfbert.parts import seed_of, steps_per_loop_of, uses_xla
-from tfbert.tasks.calibration import fit_decision
+from tfbert.tasks.calibration import check_fit, describe_fit, fit_decision
 from tfbert.training.checkpoints import Checkpoints
 from tfbert.training.evaluation import Evaluator, is_better, scores
 from tfbert.training.health import RunHealth, majority_share, part_norms
@@ -113,12 +113,16 @@ class TrainingRun:
             graphs: TracedGraphs of the parts.
 
         Raises:
-            InputError: the checkpoint is of a run with other settings or data.
+            InputError: the checkpoint is of a run with other settings or data; the dev rows do not do for what is to be
+                fitted on them.
         """
         self._config, self._training = config, config.training
         self._model, self._optimizer, self._strategy = parts.model, parts.optimizer, strategy
         self._datasets, self._metric, self._steps = parts.datasets, parts.metric, parts.steps
         self._loop, self._evaluator = graphs.loop, graphs.evaluator
+        if "dev" in parts.datasets:
+            labels, settings = parts.datasets["dev"].examples.labels, config.balance
+            check_fit(parts.model.task, labels, settings.calibrate, settings.tune_threshold)
         self._output_dir = self._training.output_dir
         self._model_dir = os.path.join(self._output_dir, "model")
         self._checkpoints = Checkpoints(
@@ -307,10 +311,6 @@ class TrainingRun:
         task.decision = fit_decision(task, labels, outputs, settings.calibrate, settings.tune_threshold)
         if is_chief(self._strategy):
             save_decision(self._model, self._model_dir)
-        if settings.calibrate:
-            self._log.say(f"Temperature: {task.decision.temperature:.4f}.")
-        if settings.tune_threshold:
-            labels = task.labels if task.name == "multilabel" else task.labels[1:]
-            chosen = ", ".join(f"{label} {value:.4f}" for label, value in zip(labels, task.decision.thresholds))
-            self._log.say(f"Threshold for {settings.tune_threshold}: {chosen}.")
+        for line in describe_fit(task, labels, settings.calibrate, settings.tune_threshold):
+            self._log.say(line)
         return outputs / np.float32(task.decision.temperature)
