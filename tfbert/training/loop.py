@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.errors import Diverged
-from tfbert.optim.adam_weight_decay import DifferentRows
+from tfbert.optim.gradients import DifferentRows, dense
 from tfbert.training.strategy import compiles_all, lost_workers, worker_values
 
 
@@ -160,7 +160,7 @@ class TrainingLoop:
 
     def _summed(self, gradient):
         rows = self._by_rows and isinstance(gradient, tf.IndexedSlices)
-        return DifferentRows.of(gradient) if rows else tf.convert_to_tensor(gradient)
+        return DifferentRows.of(gradient) if rows else dense(gradient)
 
     def _seed(self, part):
         """Returns the dropout seed of one part of this step on this replica: int32 [2]."""
