@@ -20,6 +20,7 @@ ORDER = [
     "compiling",
     "files",
     "callable_module",
+    "keras_names",
     "settings",
     "setting_groups",
     "combinations",

@@ -3,6 +3,7 @@
 import importlib
 import os
 
+from tfbert.keras_names import register as _register
 from tfbert.keras_setup import check_keras
 
 __version__ = "0.1.0"
@@ -10,6 +11,8 @@ __version__ = "0.1.0"
 # On CPUs without AVX-512 TensorFlow leaves oneDNN's kernels off, with which a step takes half the time. It reads this
 # when it is loaded, which importing tfbert does not do.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+_register()
 
 _HOME = {
     "AdamWeightDecay": "optim.adam_weight_decay",

@@ -47,12 +47,9 @@ def outputs_of(model, texts, batch_size):
     sides = _sides(texts, model.tokenizer)
     found = [np.zeros((0, model.width), np.float32)]
     if sides:
-        traced = vars(model).setdefault("_text_functions", {})
-        kind = len(sides), model.windows_per_step
-        if kind not in traced:
-            traced[kind] = _text_function(model, len(sides))
+        function = model.traced(("texts", len(sides)), lambda: _text_function(model, len(sides)))
         for first in range(0, len(texts), batch_size):
-            found.append(traced[kind](*(side[first : first + batch_size] for side in sides)).numpy())
+            found.append(function(*(side[first : first + batch_size] for side in sides)).numpy())
     return model.calibrated(np.concatenate(found))
 
 

@@ -11,6 +11,7 @@ from tfbert.data.sampling import epoch_order
 from tfbert.data.sources import read_examples
 from tfbert.data.tokenized import tokenize_examples
 from tfbert.data.windows import LongText
+from tfbert.errors import InputError
 from tfbert.paths import read_path
 
 
@@ -102,6 +103,15 @@ class ExampleBatches:
         """Returns batches of the same examples, of which an epoch takes others: GroupDraws or None."""
         return self._like(draws=draws)
 
+    def in_order(self):
+        """Returns batches in which each of the examples stands once, in their own order: what is evaluated."""
+        return self._like(shuffle=False, draws=None, before=None, renew=None)
+
+    @property
+    def content(self):
+        """What decides the batches of `in_order` but for their shapes: (TokenizedExamples, WordMasker or None, int)."""
+        return self.examples, self._masker, self.batch_size
+
     def _like(self, **changes):
         same = {
             "examples": self.examples,
@@ -176,10 +186,10 @@ class ExampleBatches:
         numbers = tf.data.Dataset.range((last_step - first_step) * parts)
         return _mapped(numbers, share)
 
-    def _share(self, step, share, shares, rows=None):
-        """Returns share number `share` of the batch of a step: a pure function of the arguments."""
-        slots = -(-self.batch_size // shares)
+    def _share(self, step, share, shares, rows=None, exact=False):
+        """Returns share number `share` of the batch of a step, with `exact` without slots that no example fills."""
         indices = self._indices(step, share, shares)
+        slots = tf.size(indices) if exact else -(-self.batch_size // shares)
         epoch, step = step // self.steps_per_epoch, step % self.steps_per_epoch
         windows, first_lengths, counts = self.examples.windows(indices)
         if self._masker:
@@ -195,15 +205,15 @@ class ExampleBatches:
             self._windows_per_step,
             rows,
         )
-        spare = slots - tf.size(indices)
-        weights = tf.ensure_shape(tf.pad(tf.ones([tf.size(indices)]), [[0, spare]]), [slots])
+        spare, static_slots = slots - tf.size(indices), None if exact else slots
+        weights = tf.ensure_shape(tf.pad(tf.ones([tf.size(indices)]), [[0, spare]]), [static_slots])
         labels = self.examples.labels_of(indices)
         if self._masker:
             features |= prediction_features(features["window_start"], labels, *predictions)
             batch = self._chosen(epoch, step, tf.range(self.batch_size, dtype=tf.int64))
             labels = tf.fill(tf.shape(indices), self._masker.prediction_weight(self.examples.lengths_of(batch)))
         labels = tf.pad(labels, [[0, spare]] + [[0, 0]] * (labels.shape.rank - 1))
-        return features, tf.ensure_shape(labels, [slots, *labels.shape[1:]]), weights
+        return features, tf.ensure_shape(labels, [static_slots, *labels.shape[1:]]), weights
 
     def _indices(self, step, share, shares):
         """Returns the examples of one share of the batch of a step: int64 [n]."""
@@ -224,7 +234,11 @@ class ExampleBatches:
 
 
 class ExampleDataset(ExampleBatches, tf.data.Dataset):
-    """ExampleBatches that `model.fit` takes, too: iterating them gives an epoch, each time the next one."""
+    """ExampleBatches that `model.fit` takes, too: iterating them gives an epoch, each time the next one.
+
+    A batch that is iterated holds nothing but examples, each of weight 1, the last one of an epoch what is left: Keras
+    counts every row of a batch in its means, and predicts every row.
+    """
 
     def __init__(self, *args, **kwargs):
         """Takes the arguments of ExampleBatches."""
@@ -241,12 +255,22 @@ class ExampleDataset(ExampleBatches, tf.data.Dataset):
     def element_spec(self):
         return self._batches.element_spec
 
+    def rebatch(self, *args, **kwargs):
+        """Refuses, as `unbatch` does."""
+        self.unbatch()
+
+    def unbatch(self, *args, **kwargs):
+        """Refuses: the rows of a batch are not its examples."""
+        raise InputError(
+            "A batch of examples cannot be cut, as several may share a row; give tfbert.make_dataset another batch_size."
+        )
+
     def _one_epoch_after_another(self):
         epochs = tf.data.Dataset.from_tensors(0).map(lambda _: self._epoch.assign_add(1))
         steps = epochs.flat_map(
             lambda epoch: tf.data.Dataset.range(epoch * self.steps_per_epoch, (epoch + 1) * self.steps_per_epoch)
         )
-        batches = _mapped(steps, lambda step: self._share(step, 0, 1))
+        batches = _mapped(steps, lambda step: self._share(step, 0, 1, exact=True))
         return batches.apply(tf.data.experimental.assert_cardinality(self.steps_per_epoch))
 
 

@@ -222,7 +222,7 @@ def prediction_features(window_start, next_sentence, positions, ids, used):
         there; `masked_used` float32 [W, most], 1 or 0 for filling; `next_sentence` int32 [W].
     """
     slots, most = window_start.shape[0], positions.shape[1]
-    spare = slots - tf.shape(positions)[0]
+    spare = tf.shape(window_start)[0] - tf.shape(positions)[0]
 
     def filled(values):
         return tf.ensure_shape(tf.pad(values, [[0, spare], [0, 0]]), [slots, most])

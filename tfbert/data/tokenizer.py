@@ -26,8 +26,8 @@ _LONG_RUN = rf"(?s).*\S{{{_MAX_WORD_CHARACTERS + 1}}}.*"
 class BertTokenizer:
     """Splits text into WordPiece ids exactly as BERT does, as TensorFlow operations.
 
-    Called with strings [batch], returns a `tf.RaggedTensor` int32 [batch, (pieces)] without special pieces; works
-    eagerly and inside `tf.data`. Text such as "[MASK]" is plain text, as in google-research/bert.
+    Called with strings [batch], returns a `tf.RaggedTensor` int32 [batch, (pieces)] without special pieces, and with
+    one string an int32 tensor [pieces]; works eagerly and inside `tf.data`, batched or not. Text such as "[MASK]" is plain text, as in google-research/bert.
 
     Source: google-research/bert `tokenization.py` (FullTokenizer), with the limit of 100 characters a word of
     Hugging Face's BertTokenizer (Google's is 200). Deviation: none known but the version of the Unicode tables; those
@@ -63,6 +63,10 @@ class BertTokenizer:
             self.vocabulary, max_bytes_per_word=_MAX_WORD_BYTES, token_out_type=tf.int32, support_detokenization=False
         )
 
+    def get_config(self):
+        """Returns the arguments of the constructor: dict, as JSON has it."""
+        return {"vocabulary": self.vocabulary, "lowercase": self.lowercase, "clean": self.clean}
+
     def encoded(self, text):
         """Returns a text as `__call__` takes it: str -> UTF-8 bytes, cleaned where `clean` says so.
 
@@ -71,8 +75,13 @@ class BertTokenizer:
         return (clean_text(text) if self.clean else text).encode("utf-8", "ignore")
 
     def __call__(self, texts):
-        """Returns the pieces of each text: strings [batch] -> RaggedTensor int32 [batch, (pieces)]."""
+        """Returns the pieces of each text: strings [batch] -> RaggedTensor int32 [batch, (pieces)].
+
+        And of one text: string -> int32 [pieces].
+        """
         texts = tf.convert_to_tensor(texts, tf.string)
+        if texts.shape.rank == 0:
+            return self(texts[tf.newaxis]).flat_values
         plain = tf.strings.regex_full_match(texts, _ASCII) & ~tf.strings.regex_full_match(texts, _LONG_ASCII_RUN)
         texts = tf.strings.lower(texts) if self.lowercase else texts
         texts = _map_where(~plain, self._normalize, texts)

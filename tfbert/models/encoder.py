@@ -6,10 +6,13 @@ import keras
 from keras import ops
 
 from tfbert.compiling import can_compile_parts
+from tfbert.data.tokenizer import BertTokenizer
 from tfbert.errors import InputError
 from tfbert.keras_setup import check_keras
 from tfbert.models.between_products import attention, biased_activation, norm, residual_norm
 from tfbert.models.dropout import dropout, site_seed
+from tfbert.models.keras_model import first_seed, freeze_layers, frozen_layers
+from tfbert.models.mixout import Mixout
 from tfbert.models.remat import recomputed
 
 ACTIVATIONS = {
@@ -23,6 +26,7 @@ _DTYPES = ("float32", "mixed_bfloat16")
 _COMPILED_WIDTH = 256
 
 
+@keras.saving.register_keras_serializable("tfbert")
 class BertEncoder(keras.Model):
     """A keras-hub BertBackbone, run over the rows of a batch (`tfbert.data.batching`).
 
@@ -40,6 +44,7 @@ class BertEncoder(keras.Model):
         dropout_rate: float. For the embeddings, the attention probabilities and both outputs of a layer.
         remat: bool. Whether training keeps no more of a layer than its input, and computes the rest twice.
         mixout: Mixout or None. What stands in dropout's place (`tfbert.models.mixout.add_mixout`).
+        tokenizer: BertTokenizer or None. The one that was beside the weights.
 
     Source: Devlin et al. 2018 (1810.04805), google-research/bert `modeling.py`.
     """
@@ -55,9 +60,37 @@ class BertEncoder(keras.Model):
         self.dropout_rate = backbone.dropout if dropout_rate is None else dropout_rate
         self.num_layers, self.num_heads = backbone.num_layers, backbone.num_heads
         self.hidden_dim = backbone.hidden_dim
-        self.mixout, self.remat = None, False
-        self._seeds = keras.random.SeedGenerator(0)
+        self.mixout, self.remat, self.tokenizer = None, False, None
+        self._seeds = keras.random.SeedGenerator(first_seed())
         self.built = True
+
+    def get_config(self):
+        """Returns all that `from_config` needs, the vocabulary too: dict, as JSON has it."""
+        return {
+            "name": self.name,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "backbone": self.backbone.get_config(),
+            "activation": self.activation,
+            "layer_norm_epsilon": self.layer_norm_epsilon,
+            "dropout_rate": self.dropout_rate,
+            "remat": self.remat,
+            "mixout": self.mixout and self.mixout.arguments(),
+            "tokenizer": self.tokenizer and self.tokenizer.get_config(),
+            "frozen": frozen_layers(self),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns an encoder of what `get_config` returned, with new weights."""
+        import keras_hub  # here, as it takes seconds to load
+
+        config = dict(config)
+        remat, mixout, tokenizer, frozen = (config.pop(key) for key in ("remat", "mixout", "tokenizer", "frozen"))
+        encoder = cls(keras_hub.models.BertBackbone.from_config(config.pop("backbone")), **config)
+        encoder.remat, encoder.tokenizer = remat, tokenizer and BertTokenizer(**tokenizer)
+        encoder.mixout = mixout and Mixout(encoder, **mixout)
+        freeze_layers(encoder, frozen)
+        return encoder
 
     def call(self, features, training=False, seed=None, last_layer_at=None, depth=None):
         """Computes every layer's output.
@@ -88,6 +121,11 @@ class BertEncoder(keras.Model):
         if not training:
             return None
         return ops.cast(self._seeds.next(), "int32") if seed is None else seed
+
+    def renew_seed(self):
+        """Begins a new stream of seeds, if `keras.utils.set_random_seed` was called; else the stream goes on."""
+        if seed := first_seed():
+            self._seeds.state.assign([seed, 0])
 
     def check_length(self, max_seq_length):
         """Raises InputError for sequences that are longer than the encoder has positions."""

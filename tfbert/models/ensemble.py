@@ -3,8 +3,13 @@
 import keras
 from keras import ops
 
+from tfbert.models.keras_model import BatchModel
+from tfbert.models.text_model import TextModel
+from tfbert.tasks import task_config, task_from_config
 
-class EnsembleModel(keras.Model):
+
+@keras.saving.register_keras_serializable("tfbert")
+class EnsembleModel(BatchModel):
     """Averages the probabilities of its members: features -> float32 [M, outputs].
 
     The outputs are logits of the mean probabilities (log-odds for several labels), or the mean of the numbers, so that
@@ -29,6 +34,17 @@ class EnsembleModel(keras.Model):
         self.max_seq_length, self.long_text = first.max_seq_length, first.long_text
         self.text_columns = first.text_columns
         self.built = True
+
+    def get_config(self):
+        """Returns all that `from_config` needs, the vocabularies too: dict, as JSON has it."""
+        members = [member.get_config() for member in self.members]
+        return {"name": self.name, "members": members, "task": task_config(self.task)}
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns a model of what `get_config` returned, with new weights."""
+        members = [TextModel.from_config(member) for member in config["members"]]
+        return cls(members, task_from_config(config["task"]), name=config["name"])
 
     @property
     def width(self):

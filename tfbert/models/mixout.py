@@ -32,7 +32,7 @@ class Mixout(keras.layers.Layer):
 
     def __init__(self, encoder, probability, layers, pooler):
         super().__init__(name="mixout", dtype="float32")
-        self.probability, self.layers = probability, frozenset(layers)
+        self.probability, self.layers, self.pooler = probability, frozenset(layers), pooler
         blocks = [encoder.backbone.transformer_layers[layer] for layer in sorted(self.layers)]
         mixed = [dense for block in blocks for dense in _dense_of(block)]
         mixed += [encoder.backbone.pooled_dense] if pooler else []
@@ -45,6 +45,10 @@ class Mixout(keras.layers.Layer):
             reference.assign(dense.kernel)
             self._references[dense.path] = reference
         self.built = True
+
+    def arguments(self):
+        """Returns the arguments of the constructor but for the encoder: dict, as JSON has it."""
+        return {"probability": self.probability, "layers": sorted(self.layers), "pooler": self.pooler}
 
     def mix(self, dense, kernel, seed):
         """Returns the kernel to compute with: float [inputs, outputs] -> the same.

@@ -47,6 +47,10 @@ class Classification:
                 "--class_weights."
             )
 
+    def get_config(self):
+        """Returns the arguments of the constructor: dict."""
+        return {"labels": self.labels, **vars(self.options)}
+
     @classmethod
     def from_examples(cls, examples, **options):
         """Returns the task whose labels are those of the examples (dicts with `label` and `where`)."""

@@ -29,6 +29,10 @@ class MaskedLM:
         self.labels, self.outputs, self.next_sentence = list(labels), 5, next_sentence
         self.decision = Decision()
 
+    def get_config(self):
+        """Returns the arguments of the constructor: dict."""
+        return {"labels": self.labels, "next_sentence": self.next_sentence}
+
     @property
     def metric_names(self):
         """The names of the metrics, tuple of str."""

@@ -40,6 +40,10 @@ class Multilabel:
         if not self.labels:
             raise InputError("Multi-label classification needs one label at least, and no row has one.")
 
+    def get_config(self):
+        """Returns the arguments of the constructor: dict."""
+        return {"labels": self.labels, **vars(self.options)}
+
     @classmethod
     def from_examples(cls, examples, **options):
         """Returns the task whose labels are those of the examples (dicts with `label` and `where`)."""

@@ -28,6 +28,10 @@ class Regression:
     def __init__(self, labels=()):
         self.labels, self.outputs, self.decision = list(labels), 1, Decision()
 
+    def get_config(self):
+        """Returns the arguments of the constructor: dict."""
+        return {"labels": self.labels}
+
     @classmethod
     def from_examples(cls, examples):
         """Returns the task; there is nothing to learn from the examples."""

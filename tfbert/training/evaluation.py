@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from tfbert.data.dataset import ExampleBatches
+from tfbert.errors import InputError
 from tfbert.training.strategy import compiles_all, lost_workers
 
 
@@ -33,9 +35,10 @@ class Evaluator:
         """Returns the model's outputs, calibrated: np.float32 [examples, width], in the order of the examples.
 
         Args:
-            dataset: ExampleBatches, not shuffled.
+            dataset: ExampleBatches, whose order, and what an epoch takes of it, do not matter.
             on_loop: callable (examples just done) called after each loop.
         """
+        dataset = dataset.in_order()
         batches = iter(self._distributed(dataset))
         found = []
         for first in range(0, dataset.steps_per_epoch, self._steps_per_loop):
@@ -49,7 +52,7 @@ class Evaluator:
 
     def _distributed(self, dataset):
         """Returns a data set's batches on the devices; kept, as to make them takes longer than to score a small set."""
-        key = id(dataset.examples), dataset.batch_size
+        key = *dataset.content, self.model.windows_per_step
         if key not in self._pipelines:
             batches = dataset.with_shapes(self._static_shapes, self.model.windows_per_step)
             replicas = self.strategy.num_replicas_in_sync
@@ -61,10 +64,14 @@ class Evaluator:
                 )
 
             distributed = self.strategy.distribute_datasets_from_function(of_pipeline)
-            self._pipelines[key] = dataset.examples, distributed
+            self._pipelines[key] = distributed
             if len(self._pipelines) > _KEPT:  # a long prediction comes in many data sets
                 self._pipelines.pop(next(iter(self._pipelines)))
-        return self._pipelines[key][1]
+        return self._pipelines[key]
+
+    def forget_data(self):
+        """Lets go of the data sets that were scored; what is traced is kept."""
+        self._pipelines.clear()
 
     def evaluate(self, dataset):
         """Returns the scores of a labelled data set: dict with `loss` and the task's metrics."""
@@ -117,9 +124,24 @@ def is_better(metric, score, best):
 def evaluate(model, dataset, strategy=None):
     """Returns the scores of a labelled data set: dict with `loss` and the task's metrics.
 
+    What is traced is kept with the model for the next time.
+
     Args:
         model: TextModel.
-        dataset: ExampleBatches, not shuffled.
+        dataset: ExampleBatches, such as `make_dataset` returns; each example counts once, shuffled or not.
         strategy: tf.distribute.Strategy; None: the default one.
+
+    Raises:
+        InputError: something else in place of the dataset.
     """
-    return Evaluator(model, strategy).evaluate(dataset)
+    if not isinstance(dataset, ExampleBatches):
+        raise InputError(
+            "tfbert.evaluate takes the dataset that tfbert.make_dataset returned, whose examples it knows. Received: "
+            f"{type(dataset).__name__}, which model.evaluate can take if it has its batches."
+        )
+    strategy = strategy or tf.distribute.get_strategy()
+    evaluator = model.traced(("evaluate", strategy), lambda: Evaluator(model, strategy))
+    try:
+        return evaluator.evaluate(dataset)
+    finally:
+        evaluator.forget_data()
