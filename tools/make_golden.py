@@ -4,6 +4,7 @@
 In an environment of its own (torch==2.13.0 transformers==5.23.0 safetensors), from the root of the checkout:
 
     python tools/make_golden.py tokens
+    python tools/make_golden.py tokenizer_folders
     python tools/make_golden.py layers --model MINILM     # the folder that tfbert keeps in ~/.cache/tfbert/minilm-*
     python tools/make_golden.py curve --model MINILM
     python tools/make_golden.py adamw
@@ -23,6 +24,7 @@ GOLDEN = ROOT / "tests" / "golden"
 sys.path.insert(0, str(ROOT))
 
 from tests.reference.shared_texts import SHARED, text_files, texts_of  # noqa: E402
+from tests.reference.tokenizer_folders import HONOURED, ROWS, TEXTS, write_folder  # noqa: E402
 
 VOCABULARIES = ("uncased", "cased", "chinese")
 # Texts that break tokenisers: blank, over-long words of one to four bytes a character, zero bytes, odd spaces.
@@ -60,6 +62,23 @@ def tokens(arguments):
 def digest(ids):
     """Returns a short digest of a list of lists of ids; the test has the same function."""
     return hashlib.sha256(json.dumps(ids, separators=(",", ":")).encode()).hexdigest()[:16]
+
+
+def tokenizer_folders(arguments):
+    """Ids, without special pieces, that transformers makes of texts with the tokenizers of many folders."""
+    import tempfile
+
+    from transformers import AutoTokenizer
+
+    golden = {}
+    for name, files in HONOURED.items():
+        with tempfile.TemporaryDirectory() as folder:
+            write_folder(folder, files, {"model_type": "bert", "vocab_size": ROWS})
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+            golden[name] = tokenizer(TEXTS, add_special_tokens=False)["input_ids"]
+            assert max(map(max, golden[name])) < ROWS
+    write_json("tokenizer_folders.json", golden)
+    print(len(golden), "folders")
 
 
 def layers(arguments):
@@ -224,9 +243,9 @@ def write_json(name, content):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("tokens", "layers", "curve", "adamw", "pretraining"))
+    makers = (tokens, tokenizer_folders, layers, curve, adamw, pretraining)
+    makers = {make.__name__: make for make in makers}
+    parser.add_argument("what", choices=list(makers))
     parser.add_argument("--model", help="folder of minilm in Hugging Face's layout")
     chosen = parser.parse_args()
-    {"tokens": tokens, "layers": layers, "curve": curve, "adamw": adamw, "pretraining": pretraining}[chosen.what](
-        chosen
-    )
+    makers[chosen.what](chosen)

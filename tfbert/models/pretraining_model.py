@@ -90,6 +90,7 @@ def build_pretraining_model(
         InputError: a length beyond the encoder's positions, or a head that is damaged.
     """
     encoder.check_length(max_seq_length)
+    encoder.check_segments(1 + task.next_sentence)
     head = PretrainingHead(encoder, task.next_sentence, init_seed, name="head", dtype=encoder.dtype_policy)
     if reader:
         head.load(reader, folder)

@@ -138,9 +138,10 @@ def build_model(
         long_text: LongText. What becomes of a text that is too long; the training data must be made with the same.
 
     Raises:
-        InputError: an unknown pooling, or a length beyond the encoder's positions.
+        InputError: an unknown pooling, a length beyond the encoder's positions, or pairs where it knows none.
     """
     encoder.check_length(max_seq_length)
+    encoder.check_segments(len(text_columns))
     tokenizer = tokenizer or encoder.tokenizer
     policy = encoder.dtype_policy
     pooling = Pooling(pooling, encoder, name="pooling", dtype=policy)
