@@ -12,8 +12,8 @@ from tfbert.data.inspection import inspect_examples
 from tfbert.errors import InputError
 from tfbert.files import write_whole
 from tfbert.models.ensemble import EnsembleModel
+from tfbert.models.model_files import read_json
 from tfbert.models.saved_model import load_model, save_ensemble
-from tfbert.models.tensors import read_json
 from tfbert.parts import check_threshold, datasets_of, dtype_of, folds_of, preset_of, read_rows, task_of, uses_xla
 from tfbert.report import write_folds_report
 from tfbert.tasks.calibration import check_fit, describe_fit, fit_decision

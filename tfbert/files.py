@@ -9,6 +9,30 @@ from safetensors.numpy import save, save_file
 
 from tfbert.errors import InputError
 
+# Of files that are read whole: the tokenizer.json of half a million pieces has 20 MB.
+_MOST_BYTES = 100 * 2**20
+
+
+def read_bounded(path):
+    """Returns the content of a small file, bytes.
+
+    Args:
+        path: str.
+
+    Raises:
+        InputError: it is missing, or has more than 100 MB.
+    """
+    try:
+        size = tf.io.gfile.stat(path).length
+        if size > _MOST_BYTES:
+            raise InputError(f"{path} has {size:,} bytes; of such a file tfbert reads {_MOST_BYTES:,} at most.")
+        with tf.io.gfile.GFile(path, "rb") as file:
+            return file.read()
+    except tf.errors.NotFoundError:
+        raise InputError(f"{path}: no such file.") from None
+    except tf.errors.OpError as error:
+        raise InputError(f"{path} cannot be read: {error.message}.") from None
+
 
 def write_whole(path, content):
     """Writes a file that is either whole or not there: under a name of its own first, then renamed.

@@ -13,8 +13,8 @@ from tfbert.errors import InputError
 from tfbert.features import vector_model, write_features
 from tfbert.files import write_whole
 from tfbert.models.ensemble import EnsembleModel
+from tfbert.models.model_files import read_json
 from tfbert.models.saved_model import load_model
-from tfbert.models.tensors import read_json
 from tfbert.parts import dtype_of, long_text_of, preset_of, strategy_of, text_columns_of, training_parts, uses_xla
 from tfbert.predict import batches_of, predict_file
 from tfbert.preflight import describe, preflight, refusal

@@ -16,7 +16,7 @@ from tfbert.cross_validation import train_model
 from tfbert.errors import Diverged, InputError
 from tfbert.extras import install_command
 from tfbert.files import write_whole
-from tfbert.models.tensors import read_json
+from tfbert.models.model_files import read_json
 from tfbert.report import write_sweep_report
 from tfbert.tasks import TASKS
 from tfbert.trainer import VARY

@@ -11,7 +11,8 @@ import tensorflow as tf
 from tfbert.errors import InputError
 from tfbert.files import write_whole
 from tfbert.model_card import write_model_card
-from tfbert.models.tensors import read_json
+from tfbert.models.hugging_face import beyond_transformers
+from tfbert.models.model_files import read_json
 from tfbert.optim.multipliers import describe_groups
 from tfbert.parts import copies_of, describe_data, seed_of, training_parts
 from tfbert.report import write_run_report
@@ -98,7 +99,7 @@ class Trainer:
         results["data"] = {split: dataset.examples.fingerprint for split, dataset in parts.datasets.items()}
         if chief:
             write_whole(os.path.join(output_dir, "eval_results.json"), json.dumps(results, indent=2).encode())
-            write_model_card(output_dir, config.as_dict(), model.task, results)
+            write_model_card(output_dir, config.as_dict(), model.task, results, beyond_transformers(model))
             write_run_report(output_dir, config.as_dict(), parts.metric, results, model.task, run.outputs)
         leave_together(strategy)
         return results

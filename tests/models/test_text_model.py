@@ -173,7 +173,7 @@ def test_a_saved_folder_is_enough(tiny, tmp_path, task):
 
 
 def test_a_saved_folder_is_hugging_faces_layout(tiny_model, tmp_path):
-    """keras-hub reads it with its own converter; the names and labels are those transformers expects."""
+    """keras-hub reads the encoder with its own converter; the names and labels are those transformers expects."""
     import keras_hub
 
     save_model(tiny_model, str(tmp_path / "model"))

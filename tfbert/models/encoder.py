@@ -41,7 +41,8 @@ class BertEncoder(keras.Model):
         activation: str, a key of ACTIVATIONS. "gelu" is the exact one (erf), as Hugging Face names it; "gelu_new" the
             tanh approximation of google-research/bert and keras-hub.
         layer_norm_epsilon: float.
-        dropout_rate: float. For the embeddings, the attention probabilities and both outputs of a layer.
+        dropout_rate: float. For the embeddings and both outputs of a layer.
+        attention_dropout_rate: float. For the attention probabilities.
         remat: bool. Whether training keeps no more of a layer than its input, and computes the rest twice.
         mixout: Mixout or None. What stands in dropout's place (`tfbert.models.mixout.add_mixout`).
         tokenizer: BertTokenizer or None. The one that was beside the weights.
@@ -49,7 +50,15 @@ class BertEncoder(keras.Model):
     Source: Devlin et al. 2018 (1810.04805), google-research/bert `modeling.py`.
     """
 
-    def __init__(self, backbone, activation="gelu", layer_norm_epsilon=1e-12, dropout_rate=None, **kwargs):
+    def __init__(
+        self,
+        backbone,
+        activation="gelu",
+        layer_norm_epsilon=1e-12,
+        dropout_rate=None,
+        attention_dropout_rate=None,
+        **kwargs,
+    ):
         check_keras()
         # Keras would cast the whole table of tokens, half of a small BERT, for the few that a batch has.
         super().__init__(autocast=False, **kwargs)
@@ -58,6 +67,8 @@ class BertEncoder(keras.Model):
         self.activation = activation
         self.layer_norm_epsilon = layer_norm_epsilon
         self.dropout_rate = backbone.dropout if dropout_rate is None else dropout_rate
+        same = attention_dropout_rate is None
+        self.attention_dropout_rate = self.dropout_rate if same else attention_dropout_rate
         self.num_layers, self.num_heads = backbone.num_layers, backbone.num_heads
         self.hidden_dim = backbone.hidden_dim
         self.mixout, self.remat, self.tokenizer = None, False, None
@@ -73,6 +84,7 @@ class BertEncoder(keras.Model):
             "activation": self.activation,
             "layer_norm_epsilon": self.layer_norm_epsilon,
             "dropout_rate": self.dropout_rate,
+            "attention_dropout_rate": self.attention_dropout_rate,
             "remat": self.remat,
             "mixout": self.mixout and self.mixout.arguments(),
             "tokenizer": self.tokenizer and self.tokenizer.get_config(),
@@ -87,7 +99,7 @@ class BertEncoder(keras.Model):
         config = dict(config)
         remat, mixout, tokenizer, frozen = (config.pop(key) for key in ("remat", "mixout", "tokenizer", "frozen"))
         encoder = cls(keras_hub.models.BertBackbone.from_config(config.pop("backbone")), **config)
-        encoder.remat, encoder.tokenizer = remat, tokenizer and BertTokenizer(**tokenizer)
+        encoder.remat, encoder.tokenizer = remat, tokenizer and BertTokenizer.from_config(tokenizer)
         encoder.mixout = mixout and Mixout(encoder, **mixout)
         freeze_layers(encoder, frozen)
         return encoder
@@ -136,6 +148,15 @@ class BertEncoder(keras.Model):
                 f"{max_seq_length}."
             )
 
+    def check_segments(self, texts):
+        """Raises InputError for examples of more texts than the encoder has kinds of segments: int."""
+        segments = self.backbone.num_segments
+        if texts > segments:
+            raise InputError(
+                f"This encoder was pre-trained on single texts (type_vocab_size {segments}), and the examples are of "
+                f"{texts}; leave out the second text, or join the two in one column."
+            )
+
     def pool(self, vectors, training=False, seed=None):
         """Applies BERT's pooler, dense + tanh, to [CLS] vectors: float [W, hidden] -> float [W, hidden]."""
         return ops.tanh(self._dense(vectors, self.backbone.pooled_dense, self.dropout_seed(training, seed)))
@@ -154,7 +175,8 @@ class BertEncoder(keras.Model):
         block = self.backbone.transformer_layers[layer]
         # Batches of static shapes are for steps that are compiled whole, or run eagerly.
         compiled = None in window_ids.shape and self.hidden_dim >= _COMPILED_WIDTH and can_compile_parts()
-        rate = 0.0 if self.mixout and layer in self.mixout.layers else self.dropout_rate
+        mixed = self.mixout and layer in self.mixout.layers
+        rate, attention_rate = (0.0, 0.0) if mixed else (self.dropout_rate, self.attention_dropout_rate)
         seeds = [site_seed(seed, 1 + 3 * layer + place) for place in range(3)]
 
         def add_and_norm(x, y, dense, layer_norm, mask_seed):
@@ -162,7 +184,7 @@ class BertEncoder(keras.Model):
             vectors = [self._cast(vector) for vector in (dense.bias, layer_norm.gamma, layer_norm.beta)]
             return residual_norm(x, y, *vectors, rate, mask_seed, self.layer_norm_epsilon, compiled)
 
-        y = self._attention(block._self_attention_layer, x, window_ids, seed, rate, seeds[0], compiled)
+        y = self._attention(block._self_attention_layer, x, window_ids, seed, attention_rate, seeds[0], compiled)
         if at is not None:
             x, y, compiled = ops.take(x, at, axis=0), ops.take(y, at, axis=0), False
         x = add_and_norm(x, y, block._self_attention_layer.output_dense, block._self_attention_layer_norm, seeds[1])

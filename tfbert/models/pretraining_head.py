@@ -1,8 +1,10 @@
 """What stands on BERT while it is pre-trained: the words behind the masks, and whether sentences follow each other."""
 
 import keras
+import numpy as np
 from keras import ops
 
+from tfbert.errors import InputError
 from tfbert.models.encoder import ACTIVATIONS
 from tfbert.models.tensors import load_variables
 
@@ -83,6 +85,15 @@ class PretrainingHead(keras.layers.Layer):
         Args:
             reader: what reads tensors by name (`tfbert.models.tensors`).
             folder: str. For messages.
+
+        Raises:
+            InputError: its decoder is not the table of embeddings (`tie_word_embeddings: false`).
         """
+        decoder, table = (reader.get(name) for name in ("cls/predictions/decoder/kernel", "embeddings/word_embeddings"))
+        if decoder is not None and not np.array_equal(decoder, table):
+            raise InputError(
+                f"{folder} has a masked-word head with a decoder of its own (tie_word_embeddings=false); that of BERT, "
+                "and of tfbert, is the table of word embeddings."
+            )
         parts = {"cls/predictions/": "masked-word head", "cls/seq_relationship/": "next-sentence classifier"}
         load_variables(self.named_variables(), reader, folder, parts)

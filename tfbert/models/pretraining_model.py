@@ -80,7 +80,7 @@ class PretrainingModel(BatchModel):
         config = dict(config)
         encoder, task = BertEncoder.from_config(config.pop("encoder")), task_from_config(config.pop("task"))
         tokenizer, frozen = config.pop("tokenizer"), config.pop("frozen")
-        tokenizer = BertTokenizer(**tokenizer) if tokenizer else encoder.tokenizer
+        tokenizer = BertTokenizer.from_config(tokenizer) if tokenizer else encoder.tokenizer
         model = cls(encoder, task, tokenizer, _new_head(encoder, task), **config)
         freeze_layers(model, frozen)
         return model
@@ -126,6 +126,7 @@ def build_pretraining_model(
         InputError: a length beyond the encoder's positions, or a head that is damaged.
     """
     encoder.check_length(max_seq_length)
+    encoder.check_segments(1 + task.next_sentence)
     head = _new_head(encoder, task, init_seed)
     if reader:
         head.load(reader, folder)

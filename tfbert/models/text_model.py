@@ -62,7 +62,7 @@ class VectorModel(BatchModel):
         pooling, merge = _new_vectors(encoder, config.pop("pooling"), long_text)
         model = cls(
             encoder=encoder,
-            tokenizer=BertTokenizer(**tokenizer) if tokenizer else encoder.tokenizer,
+            tokenizer=BertTokenizer.from_config(tokenizer) if tokenizer else encoder.tokenizer,
             pooling=pooling,
             merge=merge,
             long_text=long_text,
@@ -182,9 +182,10 @@ def build_model(
         long_text: LongText. What becomes of a text that is too long; the training data must be made with the same.
 
     Raises:
-        InputError: an unknown pooling, or a length beyond the encoder's positions.
+        InputError: an unknown pooling, a length beyond the encoder's positions, or pairs where it knows none.
     """
     encoder.check_length(max_seq_length)
+    encoder.check_segments(len(text_columns))
     tokenizer = tokenizer or encoder.tokenizer
     pooling, merge = _new_vectors(encoder, pooling, long_text, init_seed)
     head = _new_head(encoder, task, pooling.width, init_seed, head_layers, head_activation)
