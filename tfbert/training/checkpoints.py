@@ -55,7 +55,7 @@ class Checkpoints:
 
     def clean(self):
         """Removes what a run that was killed while it wrote has left."""
-        for path in tf.io.gfile.glob(os.path.join(self.folder, "*.partial")):
+        for path in self._files(r".*\.partial"):
             tf.io.gfile.remove(path)
 
     def restore(self, check=lambda state: None):
@@ -82,8 +82,12 @@ class Checkpoints:
         return None
 
     def _paths(self):
-        paths = tf.io.gfile.glob(os.path.join(self.folder, "step-*.safetensors"))
-        return sorted(path for path in paths if re.search(r"step-\d{8,}\.safetensors$", path))
+        return self._files(r"step-\d{8,}\.safetensors")
+
+    def _files(self, pattern):
+        """Returns the paths of the files whose names match in full, sorted; glob would read brackets in the folder's."""
+        names = tf.io.gfile.listdir(self.folder) if tf.io.gfile.exists(self.folder) else []
+        return sorted(os.path.join(self.folder, name) for name in names if re.fullmatch(pattern, name))
 
 
 def check_disk(folder, model, optimizer, keep):
