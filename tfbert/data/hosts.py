@@ -36,7 +36,8 @@ def refusal(needs):
     if not needs:
         return None
     instead = ", or ".join(["run on the TPU's own VM with --tpu=local", *(_WITHOUT[need] for need in needs)])
-    return f"With --tpu=NAME the input pipeline runs on the TPU's hosts, which have not {' nor '.join(needs)}: {instead}"
+    lacking = " nor ".join(needs)
+    return f"With --tpu=NAME the input pipeline runs on the TPU's hosts, which have not {lacking}: {instead}"
 
 
 def check_hosts(dataset):

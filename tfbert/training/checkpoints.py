@@ -85,7 +85,7 @@ class Checkpoints:
         return self._files(r"step-\d{8,}\.safetensors")
 
     def _files(self, pattern):
-        """Returns the paths of the files whose names match in full, sorted; glob would read brackets in the folder's."""
+        """Returns the paths of files whose names match in full, sorted; glob would read a folder's brackets."""
         names = tf.io.gfile.listdir(self.folder) if tf.io.gfile.exists(self.folder) else []
         return sorted(os.path.join(self.folder, name) for name in names if re.fullmatch(pattern, name))
 
