@@ -17,6 +17,7 @@ ORDER = [
     "keras_setup",
     "paths",
     "strict_yaml",
+    "folder_lock",
     "compiling",
     "files",
     "callable_module",

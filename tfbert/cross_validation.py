@@ -18,7 +18,7 @@ from tfbert.parts import check_threshold, datasets_of, dtype_of, folds_of, prese
 from tfbert.report import write_folds_report
 from tfbert.tasks.calibration import check_fit, describe_fit, fit_decision
 from tfbert.tasks.mislabelled import likely_mislabelled
-from tfbert.trainer import refuse_finished
+from tfbert.trainer import output_lock, refuse_finished
 from tfbert.training.evaluation import Evaluator, scores
 from tfbert.training.strategy import is_chief, leave_together
 from tfbert.training_run import changes_since
@@ -57,6 +57,11 @@ def cross_validate(config, trainer, announce=True):
     Raises:
         InputError: what is there was trained with other settings, or the rows do not suffice.
     """
+    with output_lock(config.training.output_dir, trainer.strategy):
+        return _cross_validate(config, trainer, announce)
+
+
+def _cross_validate(config, trainer, announce):
     output_dir, strategy = config.training.output_dir, trainer.strategy
     chief = is_chief(strategy)
     refuse_finished(output_dir, config.training.overwrite, chief)

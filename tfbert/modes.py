@@ -19,7 +19,7 @@ from tfbert.parts import dtype_of, long_text_of, preset_of, strategy_of, text_co
 from tfbert.predict import batches_of, predict_file
 from tfbert.preflight import describe, preflight, refusal
 from tfbert.sweep import Sweep
-from tfbert.trainer import Trainer, finished_results
+from tfbert.trainer import Trainer, finished_results, output_lock
 from tfbert.training.evaluation import Evaluator
 from tfbert.training.strategy import is_chief, leave_together
 
@@ -53,9 +53,10 @@ def sweep_mode(config):
         dict with `trials` (how many have ended), `failed` (how many of them failed) and `best` (its settings, folder
         and results; None where none has a score).
     """
-    found = Sweep(config, Trainer(strategy_of(config)))
-    trials, best = found.run(), found.best()
-    output_dir = config.training.output_dir
+    output_dir, strategy = config.training.output_dir, strategy_of(config)
+    with output_lock(output_dir, strategy, shared=True):  # with the sweep's other workers
+        found = Sweep(config, Trainer(strategy))
+        trials, best = found.run(), found.best()
     results = {
         "trials": len(trials),
         "failed": sum(bool(trial.failed) for trial in trials),
@@ -74,8 +75,16 @@ def evaluate_mode(config):
     Returns:
         dict. The content of `eval_results.json`: a dict of scores for "dev", "test".
     """
+    strategy = strategy_of(config)
+    with output_lock(config.training.output_dir, strategy):
+        results = _evaluate(config, strategy)
+    leave_together(strategy)
+    return results
+
+
+def _evaluate(config, strategy):
     data, training = config.data, config.training
-    model, strategy = _saved_model(config)
+    model = _saved_model(config, strategy)
     results, evaluator = {}, Evaluator(model, strategy, uses_xla(config, strategy))
     for split, location in (("dev", data.dev_file), ("test", data.test_file)):
         if location:
@@ -87,7 +96,6 @@ def evaluate_mode(config):
         tf.io.gfile.makedirs(training.output_dir)
         write_whole(path, json.dumps(results, indent=2).encode())
         print(json.dumps(results))
-    leave_together(strategy)
     return results
 
 
@@ -97,12 +105,20 @@ def predict_mode(config):
     Returns:
         dict with `predictions` or `features` (the path) and `examples` (how many).
     """
+    strategy = strategy_of(config)
+    with output_lock(config.training.output_dir, strategy, shared=True):
+        results = _predict(config, strategy)
+    leave_together(strategy)
+    return results
+
+
+def _predict(config, strategy):
     data, training = config.data, config.training
     kind, write = ("features", write_features) if training.features else ("predictions", predict_file)
     path = os.path.join(training.output_dir, f"{kind}.{training.features or 'jsonl'}")
     if tf.io.gfile.exists(path) and not training.overwrite:
         raise InputError(f"{path} exists already; choose another --output_dir, or --overwrite.")
-    model, strategy = _vector_model(config) if training.features else _saved_model(config)
+    model = _vector_model(config, strategy) if training.features else _saved_model(config, strategy)
     if not training.features and model.task.name == "masked_lm":
         raise InputError("This model predicts masked words, not labels: ask it from Python, tfbert.fill_mask.")
     examples = read_examples(data.test_file, *_columns(data, model), None, data.id_column, data.quoting, "test")
@@ -111,7 +127,6 @@ def predict_mode(config):
     count = write(model, examples, path, training.predict_batch_size, strategy, uses_xla(config, strategy))
     if is_chief(strategy):
         print(f"{count} {kind} are in {path}.")
-    leave_together(strategy)
     return {kind: path, "examples": count}
 
 
@@ -124,6 +139,11 @@ def preflight_mode(config):
     Raises:
         InputError: it would not run.
     """
+    with output_lock(config.training.output_dir, tf.distribute.get_strategy(), shared=True):
+        return _preflight(config)
+
+
+def _preflight(config):
     training = config.training
     parts = training_parts(config, tf.distribute.get_strategy(), splits=("train",))
     found = preflight(
@@ -155,8 +175,7 @@ def _model_folder(config):
     return config.model.preset or os.path.join(config.training.output_dir, "model")
 
 
-def _saved_model(config):
-    strategy = strategy_of(config)
+def _saved_model(config, strategy):
     with strategy.scope():
         model = load_model(_model_folder(config), dtype=dtype_of(config))
     if model.task.name == "masked_lm" and config.training.windows_per_step:
@@ -165,25 +184,24 @@ def _saved_model(config):
             "lower --eval_batch_size to save memory."
         )
     model.windows_per_step = config.training.windows_per_step
-    return model, strategy
+    return model
 
 
-def _vector_model(config):
-    """Returns (VectorModel, strategy): of a model saved by tfbert, or of any pre-trained BERT."""
+def _vector_model(config, strategy):
+    """Returns the VectorModel of a model saved by tfbert, or of any pre-trained BERT."""
     folder = _model_folder(config)
     if tf.io.gfile.exists(os.path.join(folder, "tfbert.json")) or not config.model.preset:
-        model, strategy = _saved_model(config)
+        model = _saved_model(config, strategy)
         if isinstance(model, EnsembleModel):
             raise InputError(f"{folder} is an ensemble, which has no vectors; name one of {folder}/members/*.")
     else:
-        strategy = strategy_of(config)
         with strategy.scope():
             data = config.data
             model = preset_of(config).encoder(None, dtype_of(config), data.do_lower_case, data.clean_text)
     with strategy.scope():
         vectors = vector_model(model, config.model.pooling, config.data.max_seq_length, long_text_of(config.data))
     vectors.windows_per_step = config.training.windows_per_step
-    return vectors, strategy
+    return vectors
 
 
 def _labelled(config, model, split, location):

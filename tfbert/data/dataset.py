@@ -86,6 +86,11 @@ class ExampleBatches:
         if first_step < last_step:
             yield self, last_step
 
+    @property
+    def needs_here(self):
+        """What the pipeline needs of this process, and other hosts have not: list of str, of `tfbert.data.hosts`."""
+        return self.examples.needs_here + (self._masker.needs_here if self._masker else [])
+
     def with_shapes(self, static_shapes, windows_per_step=None):
         """Returns the same batches with static shapes, or without, for so many windows at a time."""
         return self._like(static_shapes=static_shapes, windows_per_step=windows_per_step)

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfbert.data.augmentation import HAN
 from tfbert.data.tokenizer import SPECIAL_PIECES
+from tfbert.data.hosts import JIEBA
 from tfbert.errors import InputError
 from tfbert.extras import install_command
 
@@ -72,6 +73,11 @@ class WordMasker:
         self._replacements = np.flatnonzero(~self._special).astype(np.int32)
         odds = 1 / np.arange(1, masking.longest_ngram + 1)
         self._ngram_limits = (np.cumsum(odds) / odds.sum())[:-1].astype(np.float32)
+
+    @property
+    def needs_here(self):
+        """What masking needs of this process: list of str, of `tfbert.data.hosts`."""
+        return [JIEBA] if self._chinese else []
 
     def wanted(self, lengths):
         """Returns how many predictions windows of some lengths should have: int [n] -> int32 [n]."""

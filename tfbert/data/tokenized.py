@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.data.columns import NumberColumn
+from tfbert.data.hosts import here
 from tfbert.data.parallel_map import parallel_map
 from tfbert.data.windows import LongText, make_windows
 from tfbert.errors import InputError
@@ -48,6 +49,11 @@ class TokenizedExamples:
         self._pieces.close()
         lengths, *others = (np.concatenate(column) for column in zip(*columns))
         self._keep(_starts_of(lengths), lengths, *others, labels(), self._pieces.digest.copy())
+
+    @property
+    def needs_here(self):
+        """What taking windows needs of this process: list of str, of `tfbert.data.hosts`."""
+        return self._pieces.needs_here
 
     def subset(self, indices):
         """Returns some of the examples, by number: int [n] -> TokenizedExamples, which shares the pieces."""
@@ -149,8 +155,10 @@ def map_texts(texts, function, signature):
         except InputError as error:  # tf.data would wrap it in an error of its own, with its traceback
             refused.append(error)
 
-    found = tf.data.Dataset.from_generator(read, output_signature=signature)
-    yield from parallel_map(found, function).as_numpy_iterator()
+    with here():
+        found = tf.data.Dataset.from_generator(read, output_signature=signature)
+        mapped = parallel_map(found, function).as_numpy_iterator()
+    yield from mapped
     if refused:
         raise refused[0]
 

@@ -59,7 +59,7 @@ class Checkpoints:
 
     def clean(self):
         """Removes what a run that was killed while it wrote has left."""
-        for path in tf.io.gfile.glob(os.path.join(self.folder, "*.partial")):
+        for path in self._files(r".*\.partial"):
             tf.io.gfile.remove(path)
 
     def restore(self, check=lambda state: None):
@@ -99,8 +99,12 @@ class Checkpoints:
 
     def _paths(self):
         """Returns the paths of the checkpoints, by step."""
-        paths = tf.io.gfile.glob(os.path.join(self.folder, "step-*.safetensors"))
-        return sorted((path for path in paths if _STEP.search(path)), key=_step_of)
+        return sorted(self._files(r"step-\d{8,}\.safetensors"), key=_step_of)
+
+    def _files(self, pattern):
+        """Returns the paths of files whose names match in full, sorted; glob would read a folder's brackets."""
+        names = tf.io.gfile.listdir(self.folder) if tf.io.gfile.exists(self.folder) else []
+        return sorted(os.path.join(self.folder, name) for name in names if re.fullmatch(pattern, name))
 
 
 def check_disk(folder, model, optimizer, keep):

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.data.dataset import ExampleBatches
+from tfbert.data.hosts import check_hosts
 from tfbert.errors import InputError
 from tfbert.training.strategy import compiles_all, lost_workers
 
@@ -52,6 +53,7 @@ class Evaluator:
 
     def _distributed(self, dataset):
         """Returns a data set's batches on the devices; kept, as to make them takes longer than to score a small set."""
+        check_hosts(dataset)
         key = *dataset.content, self.model.windows_per_step
         if key not in self._pipelines:
             batches = dataset.with_shapes(self._static_shapes, self.model.windows_per_step)

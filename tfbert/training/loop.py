@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from tfbert.data.hosts import check_hosts
 from tfbert.errors import Diverged
 from tfbert.optim.gradients import DifferentRows, dense
 from tfbert.training.strategy import compiles_all, lost_workers, worker_values
@@ -78,6 +79,7 @@ class TrainingLoop:
 
     def batches(self, dataset, last_step):
         """Returns an iterator over the shares of the batches from the present step on, up to `last_step`."""
+        check_hosts(dataset)
         local = self.strategy.num_replicas_in_sync
         rows = dataset.static_rows(last_step, self._accumulation * local) if self._static_shapes else None
 
