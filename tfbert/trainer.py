@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.errors import InputError
-from tfbert.files import write_whole
+from tfbert.files import json_of, write_whole
 from tfbert.model_card import write_model_card
 from tfbert.models.tensors import read_json
 from tfbert.optim.multipliers import describe_groups
@@ -97,7 +97,7 @@ class Trainer:
             print("Shares of the layers in the scalar mix, from the bottom:", " ".join(f"{x:.3f}" for x in shares))
         results["data"] = {split: dataset.examples.fingerprint for split, dataset in parts.datasets.items()}
         if chief:
-            write_whole(os.path.join(output_dir, "eval_results.json"), json.dumps(results, indent=2).encode())
+            write_whole(os.path.join(output_dir, "eval_results.json"), json_of(results, indent=2).encode())
             write_model_card(output_dir, config.as_dict(), model.task, results)
             write_run_report(output_dir, config.as_dict(), parts.metric, results, model.task, run.outputs)
         leave_together(strategy)
