@@ -10,7 +10,7 @@ from tfbert.data.dataset import ExampleBatches
 from tfbert.data.folds import split_texts
 from tfbert.data.inspection import inspect_examples
 from tfbert.errors import InputError
-from tfbert.files import write_whole
+from tfbert.files import json_of, write_whole
 from tfbert.models.ensemble import EnsembleModel
 from tfbert.models.model_files import read_json
 from tfbert.models.saved_model import load_model, save_ensemble
@@ -105,7 +105,7 @@ def _cross_validate(config, trainer, announce):
     if chief:
         save_ensemble(model, os.path.join(output_dir, "model"))
         _write_predictions(output_dir, task, examples.labels, outputs, folds)
-        write_whole(os.path.join(output_dir, "eval_results.json"), json.dumps(results, indent=2).encode())
+        write_whole(os.path.join(output_dir, "eval_results.json"), json_of(results, indent=2).encode())
         doubted = _mislabelled(config, task, examples.labels, outputs)
         write_folds_report(output_dir, config.as_dict(), results, task, examples.labels, outputs, doubted)
     leave_together(strategy)

@@ -10,4 +10,8 @@ class InputError(ValueError):
 
 
 class Diverged(InputError):
-    """The loss of a run is not finite."""
+    """The loss of a run, its weights or a model's outputs are not finite."""
+
+
+class CannotWrite(InputError):
+    """A file cannot be written, such as to a full disk: no fault of what was asked for."""

@@ -1,16 +1,40 @@
 """Files that are whole or not there, local or wherever `tf.io.gfile` reaches."""
 
 import contextlib
+import json
+import math
 import uuid
 
 import tensorflow as tf
 from safetensors import SafetensorError
 from safetensors.numpy import save, save_file
 
-from tfbert.errors import InputError
+from tfbert.errors import CannotWrite, InputError
 
 # Of files that are read whole: the tokenizer.json of half a million pieces has 20 MB.
 _MOST_BYTES = 100 * 2**20
+
+
+def json_of(value, **options):
+    """Returns JSON, in which a number that is not finite, which JSON does not have, is left out of its object.
+
+    Args:
+        value: dict, list, str, number or None.
+        options: those of `json.dumps`.
+    """
+    return json.dumps(_finite(value), allow_nan=False, **options)
+
+
+def _finite(value):
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items() if _is_finite(each)}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) if _is_finite(each) else None for each in value]
+    return value
+
+
+def _is_finite(value):
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def read_bounded(path):
@@ -44,7 +68,7 @@ def write_whole(path, content):
         content: bytes, or an iterable of bytes, written one after another.
 
     Raises:
-        InputError: It cannot be written.
+        CannotWrite: it is not there, and what was there before is kept.
     """
     with _renamed_when_whole(path) as scratch, tf.io.gfile.GFile(scratch, "wb") as file:
         for block in [content] if isinstance(content, bytes) else content:
@@ -60,12 +84,18 @@ def write_tensors(path, tensors, about):
         about: dict of str to str, the file's metadata.
 
     Raises:
-        InputError: It cannot be written.
+        CannotWrite: it is not there, and what was there before is kept.
     """
     if "://" in path:
         return write_whole(path, save(tensors, about))
     with _renamed_when_whole(path) as scratch:  # straight from the arrays, where `save` copies them twice
         save_file(tensors, scratch, about)
+
+
+def remove_folder(folder):
+    """Removes a folder with all that is in it; nothing where there is none, or another process is faster."""
+    with contextlib.suppress(tf.errors.NotFoundError):
+        tf.io.gfile.rmtree(folder)
 
 
 @contextlib.contextmanager
@@ -75,9 +105,9 @@ def _renamed_when_whole(path):
     try:
         yield scratch
         tf.io.gfile.rename(scratch, path, overwrite=True)
-    except (tf.errors.OpError, SafetensorError) as error:
+    except (tf.errors.OpError, SafetensorError, OSError) as error:
         reason = getattr(error, "message", error)
-        raise InputError(f"{path} cannot be written ({reason}); what was saved before is kept.") from None
+        raise CannotWrite(f"{path} cannot be written ({reason}); what was saved before is kept.") from None
     finally:
         if tf.io.gfile.exists(scratch):
             tf.io.gfile.remove(scratch)

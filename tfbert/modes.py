@@ -1,7 +1,6 @@
 """What `tfbert.run` can do: one function a mode, from settings to parts to results."""
 
 import dataclasses
-import json
 import os
 
 import tensorflow as tf
@@ -11,7 +10,7 @@ from tfbert.corpora import corpus_of
 from tfbert.data.sources import read_examples
 from tfbert.errors import InputError
 from tfbert.features import vector_model, write_features
-from tfbert.files import write_whole
+from tfbert.files import json_of, write_whole
 from tfbert.models.ensemble import EnsembleModel
 from tfbert.models.model_files import read_json
 from tfbert.models.saved_model import load_model
@@ -41,7 +40,7 @@ def train_mode(config):
     if not stages:
         results = train_model(config, trainer)
     if is_chief(strategy):
-        print(json.dumps(results))
+        print(json_of(results))
         print(f"The model is in {os.path.join(folder, 'model')}.")
     return results
 
@@ -62,7 +61,7 @@ def sweep_mode(config):
         "failed": sum(bool(trial.failed) for trial in trials),
         "best": best and dataclasses.asdict(best),
     }
-    print(json.dumps(results))
+    print(json_of(results))
     print(f"The report is {os.path.join(output_dir, 'report.html')}.")
     if best:
         print(f"The best model is in {os.path.join(output_dir, 'model')}.")
@@ -94,8 +93,8 @@ def _evaluate(config, strategy):
         results = read_json(training.output_dir, "eval_results.json") | results
     if is_chief(strategy):
         tf.io.gfile.makedirs(training.output_dir)
-        write_whole(path, json.dumps(results, indent=2).encode())
-        print(json.dumps(results))
+        write_whole(path, json_of(results, indent=2).encode())
+        print(json_of(results))
     return results
 
 
@@ -154,7 +153,7 @@ def _preflight(config):
         training.gradient_accumulation_steps,
     )
     tf.io.gfile.makedirs(training.output_dir)
-    write_whole(os.path.join(training.output_dir, "preflight.json"), json.dumps(found, indent=2).encode())
+    write_whole(os.path.join(training.output_dir, "preflight.json"), json_of(found, indent=2).encode())
     print(describe(found))
     if not found["would_run"]:
         raise InputError(refusal(found))

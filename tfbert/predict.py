@@ -13,7 +13,7 @@ from tfbert.data.batching import batch_features
 from tfbert.data.dataset import ExampleBatches
 from tfbert.data.tokenized import tokenize_examples, windows_of
 from tfbert.files import write_whole
-from tfbert.training.evaluation import Evaluator
+from tfbert.training.evaluation import Evaluator, finite_outputs
 from tfbert.training.strategy import is_chief
 
 _CHUNK = 8192
@@ -43,6 +43,9 @@ def outputs_of(model, texts, batch_size):
 
     Returns:
         np.float32 [texts, width], calibrated.
+
+    Raises:
+        Diverged: an output is not finite.
     """
     sides = _sides(texts, model.tokenizer)
     found = [np.zeros((0, model.width), np.float32)]
@@ -50,7 +53,7 @@ def outputs_of(model, texts, batch_size):
         function = model.traced(("texts", len(sides)), lambda: _text_function(model, len(sides)))
         for first in range(0, len(texts), batch_size):
             found.append(function(*(side[first : first + batch_size] for side in sides)).numpy())
-    return model.calibrated(np.concatenate(found))
+    return finite_outputs(model.calibrated(np.concatenate(found)))
 
 
 def _sides(texts, tokenizer):

@@ -260,9 +260,9 @@ def _learning_curves(axes, train, dev, metric):
     left = axes[0]
     left.plot([line["step"] for line in train], [line["loss"] for line in train], color=COLORS[0], label="train")
     if dev:
-        left.plot([line["step"] for line in dev], [line["loss"] for line in dev], "o-", color=COLORS[1], label="dev")
-        points = [(line["step"], line[metric]) for line in dev if metric in line]
-        axes[1].plot(*zip(*points), "o-", color=COLORS[1]) if points else None
+        for axis, name in ((left, "loss"), (axes[1], metric)):
+            points = [(line["step"], line[name]) for line in dev if name in line]
+            axis.plot(*zip(*points), "o-", color=COLORS[1], label="dev") if points else None
         name_axes(axes[1], "step", f"{metric} on dev")
     left.legend(frameon=False)
     name_axes(left, "step", "loss")
@@ -271,7 +271,7 @@ def _learning_curves(axes, train, dev, metric):
 def _gradient_norms(axes, train):
     names = [name for name in train[0] if name.startswith("gradient_norm/")]
     for number, name in enumerate(names):
-        axes[0].plot([line["step"] for line in train], [max(line[name], 1e-12) for line in train],
+        axes[0].plot([line["step"] for line in train], [max(line.get(name, np.nan), 1e-12) for line in train],
                      color=_shade(number / max(len(names) - 1, 1)), label=name.partition("/")[2])  # fmt: skip
     axes[0].set_yscale("log")
     legend_beside(axes[0])

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfbert.data.hosts import check_hosts
 from tfbert.errors import InputError
-from tfbert.files import write_whole
+from tfbert.files import json_of, write_whole
 from tfbert.folder_lock import locked
 from tfbert.model_card import write_model_card
 from tfbert.models.hugging_face import beyond_transformers
@@ -107,7 +107,7 @@ class Trainer:
             print("Shares of the layers in the scalar mix, from the bottom:", " ".join(f"{x:.3f}" for x in shares))
         results["data"] = {split: dataset.examples.fingerprint for split, dataset in parts.datasets.items()}
         if chief:
-            write_whole(os.path.join(output_dir, "eval_results.json"), json.dumps(results, indent=2).encode())
+            write_whole(os.path.join(output_dir, "eval_results.json"), json_of(results, indent=2).encode())
             write_model_card(output_dir, config.as_dict(), model.task, results, beyond_transformers(model))
             write_run_report(output_dir, config.as_dict(), parts.metric, results, model.task, run.outputs)
         leave_together(strategy)

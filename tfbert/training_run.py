@@ -18,7 +18,7 @@ from tfbert.training.checkpoints import Checkpoints
 from tfbert.training.evaluation import Evaluator, is_better, scores
 from tfbert.training.health import RunHealth, majority_share, part_norms
 from tfbert.training.interruption import Interrupted, Interruption
-from tfbert.training.loop import TrainingLoop
+from tfbert.training.loop import TrainingLoop, check_weights
 from tfbert.training.progress import RunLog
 from tfbert.training.strategy import is_chief, leave_together
 
@@ -218,7 +218,7 @@ class TrainingRun:
         if "dev" in self._datasets:
             events.append((self._steps_between_evaluations(), self._evaluate))
         else:
-            events.append((self._steps, self._keep))
+            events.append((self._steps, self._keep_last))
         return events + [(self._training.save_checkpoints_steps, self._save)]
 
     def _steps_between_evaluations(self):
@@ -234,6 +234,7 @@ class TrainingRun:
         self._warn(step, norms)
 
     def _evaluate(self, step):
+        check_weights(self._model, step)
         dataset = self._datasets["dev"]
         with self._optimizer.averaged():
             outputs = self._evaluator.outputs(dataset)
@@ -241,13 +242,18 @@ class TrainingRun:
         self._log.evaluation(step, "dev", found, majority_share(self._model.task, outputs))
         self._waited += 1
         if is_better(self._metric, found.get(self._metric), self._best.get("dev", {}).get(self._metric)):
-            self._waited, self._dev_outputs = 0, outputs
+            self._waited = 0 if self._metric in found else self._waited  # without scores the last model is kept
+            self._dev_outputs = outputs
             self._keep(step, found)
         self._warn(step, part_norms(self._optimizer.gradient_norms()), outputs, found)
 
     def _warn(self, step, norms, *what):
         for warning in self._health.look(step, norms, self._best.get("dev"), *what) if self._health else ():
             self._log.say(f"Warning: {warning}")
+
+    def _keep_last(self, step):
+        check_weights(self._model, step)
+        self._keep(step)
 
     def _keep(self, step, dev_scores=None):
         self._best = {"step": step, **({"dev": dev_scores} if dev_scores else {})}
@@ -256,6 +262,7 @@ class TrainingRun:
                 save_model(self._model, self._model_dir)
 
     def _save(self, step):
+        check_weights(self._model, step)
         self._predicted += self._loop.take_predicted()
         if is_chief(self._strategy):
             state = {
@@ -299,6 +306,11 @@ class TrainingRun:
                 "failed": failed,
                 "warnings": list(self._health.warnings.values()),
             }
+            if self._metric not in untuned:
+                print(
+                    f"{self._metric} on dev was undefined in every evaluation: the last model, of step "
+                    f"{self._best['step']}, is kept."
+                )
             if failed:
                 print(f"This run has failed: {failed}.")
         return results

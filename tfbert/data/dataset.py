@@ -267,7 +267,8 @@ class ExampleDataset(ExampleBatches, tf.data.Dataset):
     def unbatch(self, *args, **kwargs):
         """Refuses: the rows of a batch are not its examples."""
         raise InputError(
-            "A batch of examples cannot be cut, as several may share a row; give tfbert.make_dataset another batch_size."
+            "A batch of examples cannot be cut, as several may share a row; give tfbert.make_dataset another "
+            "batch_size."
         )
 
     def _one_epoch_after_another(self):

@@ -133,7 +133,7 @@ def classification_metrics(labels, probabilities, threshold=None):
         one_hot = labels if classes == 2 else np.eye(classes)[labels]
         scores["roc_auc"] = metrics.roc_auc_score(labels, of_class, multi_class="ovr")
         scores["average_precision"] = metrics.average_precision_score(one_hot, of_class)
-    return _plain(scores)
+    return defined(scores)
 
 
 def multilabel_metrics(labels, probabilities, thresholds):
@@ -160,7 +160,7 @@ def multilabel_metrics(labels, probabilities, thresholds):
     if both.any():
         scores["roc_auc"] = metrics.roc_auc_score(labels[:, both], probabilities[:, both], average="macro")
         scores["average_precision"] = metrics.average_precision_score(labels[:, both], probabilities[:, both])
-    return _plain(scores)
+    return defined(scores)
 
 
 def regression_metrics(labels, values):
@@ -181,8 +181,9 @@ def regression_metrics(labels, values):
         "pearson_spearman": (pearson + spearman) / 2,
         "mean_squared_error": error,
     }
-    return _plain(scores)
+    return defined(scores)
 
 
-def _plain(scores):
+def defined(scores):
+    """Returns the scores that are finite, as Python's floats: dict -> dict."""
     return {name: float(value) for name, value in scores.items() if np.isfinite(value)}

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tfbert.data.dataset import ExampleBatches
 from tfbert.data.hosts import check_hosts
-from tfbert.errors import InputError
+from tfbert.errors import Diverged, InputError
 from tfbert.training.strategy import compiles_all, lost_workers
 
 
@@ -38,6 +38,9 @@ class Evaluator:
         Args:
             dataset: ExampleBatches, whose order, and what an epoch takes of it, do not matter.
             on_loop: callable (examples just done) called after each loop.
+
+        Raises:
+            Diverged: an output is not finite.
         """
         dataset = dataset.in_order()
         batches = iter(self._distributed(dataset))
@@ -49,7 +52,7 @@ class Evaluator:
                 found.append(outputs.numpy()[weights.numpy() > 0])
             if on_loop:
                 on_loop(len(found[-1]))
-        return self.model.calibrated(np.concatenate(found))
+        return finite_outputs(self.model.calibrated(np.concatenate(found)))
 
     def _distributed(self, dataset):
         """Returns a data set's batches on the devices; kept, as to make them takes longer than to score a small set."""
@@ -99,8 +102,19 @@ class Evaluator:
         return self.model(features, training=False)
 
 
+def finite_outputs(outputs):
+    """Returns a model's outputs; raises Diverged where one of them is not finite: no score or answer is to be had."""
+    bad = outputs[~np.isfinite(outputs)]
+    if bad.size:
+        raise Diverged(
+            f"Some of the model's outputs are {bad[0]}: its weights are damaged, or its training diverged; train it "
+            "again with a lower --learning_rate."
+        )
+    return outputs
+
+
 def scores(task, labels, outputs):
-    """Returns `loss`, the mean over the examples, and the task's metrics: dict of float.
+    """Returns `loss`, the mean over the examples, and the task's metrics, those that are finite: dict of float.
 
     Args:
         task: one of TASKS.
@@ -108,7 +122,14 @@ def scores(task, labels, outputs):
         outputs: np.ndarray [N, outputs].
     """
     losses = tf.cast(task.loss(tf.constant(labels), tf.constant(outputs, tf.float32)), tf.float64)
-    return {"loss": float(tf.reduce_mean(losses)), **task.metrics(labels, outputs)}
+    found = {"loss": float(tf.reduce_mean(losses)), **task.metrics(labels, outputs)}
+    return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+def dev_score(results, metric):
+    """Returns a run's dev score, None where it has none: the content of `eval_results.json`, str -> float."""
+    score = results.get("dev", {}).get(metric)
+    return score if score is not None and np.isfinite(score) else None
 
 
 def lower_is_better(metric):
@@ -117,7 +138,8 @@ def lower_is_better(metric):
 
 
 def is_better(metric, score, best):
-    """Says whether a score (None: undefined) beats the best so far (None: there is none)."""
+    """Says whether a score beats the best so far; None, or what is not finite: undefined, or there is none."""
+    score, best = (value if value is not None and np.isfinite(value) else None for value in (score, best))
     if score is None or best is None:
         return best is None
     return score < best if lower_is_better(metric) else score > best

@@ -8,6 +8,8 @@ from tfbert.errors import Diverged
 from tfbert.optim.gradients import DifferentRows, dense
 from tfbert.training.strategy import compiles_all, lost_workers, worker_values
 
+_REMEDY = "Lower --learning_rate, raise --warmup_proportion, or check the labels."
+
 
 class TrainingLoop:
     """Runs optimiser steps under a distribution strategy, several in one call of TensorFlow.
@@ -240,5 +242,15 @@ def _check_finite(losses, step):
     if bad.size:
         raise Diverged(
             f"The loss is {losses[bad[0]]} at step {step + 1 + bad[0]}: training stopped; what was saved before "
-            "is kept. Lower --learning_rate, raise --warmup_proportion, or check the labels."
+            f"is kept. {_REMEDY}"
+        )
+
+
+def check_weights(model, step):
+    """Raises Diverged where a step has made weights that are not finite, of a loss that was."""
+    floats = (variable for variable in model.variables if "float" in str(variable.dtype))
+    if not all(bool(tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(variable)))) for variable in floats):
+        raise Diverged(
+            f"The weights are not finite after step {step}, though the loss was: training stopped; what was saved "
+            f"before is kept. {_REMEDY}"
         )
