@@ -46,9 +46,14 @@ class BertEncoder(keras.Model):
         # Keras would cast the whole table of tokens, half of a small BERT, for the few that a batch has.
         super().__init__(autocast=False, **kwargs)
         self.backbone = backbone
+        for variable in backbone.variables:
+            # Nor in the layers that call this one: mixout takes a small difference, before it is cast here.
+            variable._autocast = False
         self.activation = activation
         self.layer_norm_epsilon = layer_norm_epsilon
         self.dropout_rate = backbone.dropout if dropout_rate is None else dropout_rate
+        if not 0 <= self.dropout_rate < 1:
+            raise InputError(f"dropout must be at least 0 and below 1. Received: {self.dropout_rate}.")
         self.num_layers, self.num_heads = backbone.num_layers, backbone.num_heads
         self.hidden_dim = backbone.hidden_dim
         self.mixout, self.remat = None, False
