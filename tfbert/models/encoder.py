@@ -64,9 +64,14 @@ class BertEncoder(keras.Model):
         super().__init__(autocast=False, **kwargs)
         _check_dtype(self.dtype_policy)
         self.backbone = backbone
+        for variable in backbone.variables:
+            # Nor in the layers that call this one: mixout takes a small difference, before it is cast here.
+            variable._autocast = False
         self.activation = activation
         self.layer_norm_epsilon = layer_norm_epsilon
         self.dropout_rate = backbone.dropout if dropout_rate is None else dropout_rate
+        if not 0 <= self.dropout_rate < 1:
+            raise InputError(f"dropout must be at least 0 and below 1. Received: {self.dropout_rate}.")
         same = attention_dropout_rate is None
         self.attention_dropout_rate = self.dropout_rate if same else attention_dropout_rate
         self.num_layers, self.num_heads = backbone.num_layers, backbone.num_heads

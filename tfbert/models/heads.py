@@ -48,12 +48,13 @@ class Head(keras.layers.Layer):
             vectors = dropout(vectors, self.dropout_rate, site_seed(seed, _SITE + 1 + number))
             vectors = activation(ops.matmul(vectors, ops.cast(kernel, vectors.dtype)) + ops.cast(bias, vectors.dtype))
         vectors = dropout(vectors, self.dropout_rate, site_seed(seed, _SITE))
-        return ops.cast(ops.matmul(vectors, ops.cast(self.kernel, vectors.dtype)), "float32") + self.bias
+        outputs = ops.cast(ops.matmul(vectors, ops.cast(self.kernel, vectors.dtype)), "float32")
+        return outputs + ops.cast(self.bias, "float32")
 
     def _dense(self, name, inputs, units, seed):
         prefix = f"{name}_" if name else ""
         initializer = keras.initializers.TruncatedNormal(stddev=0.02, seed=seed)
-        # Not cast by Keras: outputs are float32, and so must be what is added to them.
+        # Not cast by Keras: outputs are float32, and so should be what is added to them.
         add = functools.partial(self.add_weight, autocast=False)
         kernel = add(name=f"{prefix}kernel", shape=(inputs, units), initializer=initializer)
         return kernel, add(name=f"{prefix}bias", shape=(units,), initializer="zeros")

@@ -27,15 +27,23 @@ def reinitialize(encoder, layers=0, pooler=False, init_seed=0):
         init_seed: int.
 
     Raises:
-        InputError: more layers than the encoder has.
+        InputError: fewer layers than 0, or more than the encoder has.
     """
+    check_layers(encoder, layers)
     count = encoder.num_layers
-    if layers > count:
-        raise InputError(f"--reinit_layers must be at most {count}, the layers of this encoder. Received: {layers}.")
     for number in range(count - layers, count):
         _renew(encoder.backbone.transformer_layers[number], (init_seed, number))
     if pooler:
         _renew(encoder.backbone.pooled_dense, (init_seed, _POOLER_STREAM))
+
+
+def check_layers(encoder, layers):
+    """Raises InputError for a number of new layers that an encoder cannot have."""
+    count = encoder.num_layers
+    if not 0 <= layers <= count:
+        raise InputError(
+            f"--reinit_layers must be at most {count}, the layers of this encoder, and not below 0. Received: {layers}."
+        )
 
 
 def initialize(encoder, init_seed=0):
@@ -56,4 +64,5 @@ def _renew(layer, stream):
         else:
             initializer = {"bias": keras.initializers.Zeros(), "beta": keras.initializers.Zeros(),
                            "gamma": keras.initializers.Ones()}[kind]  # fmt: skip
-        variable.assign(initializer(variable.shape, variable.dtype))
+        # Drawn in float32 whatever the variable holds, so that its dtype does not decide the weights.
+        variable.assign(initializer(variable.shape, "float32"))
