@@ -259,7 +259,8 @@ class ExampleDataset(ExampleBatches, tf.data.Dataset):
     def unbatch(self, *args, **kwargs):
         """Refuses: the rows of a batch are not its examples."""
         raise InputError(
-            "A batch of examples cannot be cut, as several may share a row; give tfbert.make_dataset another batch_size."
+            "A batch of examples cannot be cut, as several may share a row; give tfbert.make_dataset another "
+            "batch_size."
         )
 
     def _one_epoch_after_another(self):
@@ -269,6 +270,16 @@ class ExampleDataset(ExampleBatches, tf.data.Dataset):
         )
         batches = _mapped(steps, lambda step: self._share(step, 0, 1, exact=True))
         return batches.apply(tf.data.experimental.assert_cardinality(self.steps_per_epoch))
+
+
+def check_dataset(dataset, name):
+    """Raises InputError where `tfbert.train` or `tfbert.evaluate` (name: str) is not given ExampleBatches."""
+    if not isinstance(dataset, ExampleBatches):
+        raise InputError(
+            f"tfbert.{name} takes the dataset that tfbert.make_dataset returned, whose examples it knows. Received: "
+            f"{type(dataset).__name__}; batches that tf.data changed go to plain Keras, model."
+            f"{'fit' if name == 'train' else name}."
+        )
 
 
 def _mapped(numbers, function):

@@ -27,7 +27,8 @@ class BertTokenizer:
     """Splits text into WordPiece ids exactly as BERT does, as TensorFlow operations.
 
     Called with strings [batch], returns a `tf.RaggedTensor` int32 [batch, (pieces)] without special pieces, and with
-    one string an int32 tensor [pieces]; works eagerly and inside `tf.data`, batched or not. Text such as "[MASK]" is plain text, as in google-research/bert.
+    one string an int32 tensor [pieces]; works eagerly and inside `tf.data`, batched or not. Text such as "[MASK]" is
+    plain text, as in google-research/bert.
 
     Source: google-research/bert `tokenization.py` (FullTokenizer), with the limit of 100 characters a word of
     Hugging Face's BertTokenizer (Google's is 200). Deviation: none known but the version of the Unicode tables; those

@@ -3,8 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfbert.data.dataset import ExampleBatches
-from tfbert.errors import InputError
+from tfbert.data.dataset import check_dataset
 from tfbert.training.strategy import compiles_all, lost_workers
 
 
@@ -134,11 +133,7 @@ def evaluate(model, dataset, strategy=None):
     Raises:
         InputError: something else in place of the dataset.
     """
-    if not isinstance(dataset, ExampleBatches):
-        raise InputError(
-            "tfbert.evaluate takes the dataset that tfbert.make_dataset returned, whose examples it knows. Received: "
-            f"{type(dataset).__name__}, which model.evaluate can take if it has its batches."
-        )
+    check_dataset(dataset, "evaluate")
     strategy = strategy or tf.distribute.get_strategy()
     evaluator = model.traced(("evaluate", strategy), lambda: Evaluator(model, strategy))
     try:

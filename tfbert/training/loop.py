@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from tfbert.data.dataset import check_dataset
 from tfbert.errors import Diverged
 from tfbert.optim.adam_weight_decay import DifferentRows
 from tfbert.training.strategy import compiles_all, lost_workers, worker_values
@@ -221,8 +222,9 @@ def train(
         np.float32 [steps]. The loss of each step that was run.
 
     Raises:
-        InputError: the loss is not finite; the message names the step.
+        InputError: the loss is not finite; the message names the step. Something else in place of the dataset.
     """
+    check_dataset(dataset, "train")
     loop = TrainingLoop(model, optimizer, strategy, accumulation, xla, data_seed)
     total = steps or total_steps(dataset.steps_per_epoch, epochs)
     return loop.run(dataset, total, steps_per_loop, events, on_loop, stop)
