@@ -97,7 +97,7 @@ def test_mixout_and_what_is_frozen(tiny, tmp_path):
     encoder = load_encoder(tiny, dropout=0.1)
     add_mixout(encoder, 0.5, reinit_pooler=True)
     model = moved(build_model(encoder, TASKS["classification"](["no", "yes"]), max_seq_length=24))
-    model.encoder.backbone.token_embedding.trainable = False
+    model.encoder.backbone.token_embedding.trainable = model.head.trainable = False
     loaded = again(model, tmp_path)
     features, seed = next(iter(data_of(model)))[0], tf.constant([3, 4])
     mixed = model(features, training=True, seed=seed)

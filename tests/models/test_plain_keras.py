@@ -19,6 +19,7 @@ from tfbert import (
     make_dataset,
     predict,
 )
+from tfbert.models.ensemble import EnsembleModel
 
 LABELS = {
     "classification": lambda number: "yes" if number % 3 else "no",
@@ -194,6 +195,12 @@ def test_several_devices_and_texts_are_refused(tiny):
         model.evaluate(dataset)
     with pytest.raises(InputError, match="tfbert.predict"):
         model.predict(dataset)
+    model = model_of(tiny)
+    model.windows_per_step = 2
+    with pytest.raises(InputError, match="Set it to None, or use tfbert.predict"):
+        model.predict(dataset)
+    with pytest.raises(InputError, match="train its members"):
+        EnsembleModel([model], model.task).fit(dataset)
     with pytest.raises(InputError, match="texts go to tfbert.predict.*Received: list"):
         model_of(tiny).predict(["the printer"])
     with pytest.raises(InputError, match="one batch to model.test_on_batch. Received: dict"):

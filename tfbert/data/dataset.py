@@ -280,6 +280,16 @@ class ExampleDataset(ExampleBatches, tf.data.Dataset):
         return batches.apply(tf.data.experimental.assert_cardinality(self.steps_per_epoch))
 
 
+def check_dataset(dataset, name):
+    """Raises InputError where `tfbert.train` or `tfbert.evaluate` (name: str) is not given ExampleBatches."""
+    if not isinstance(dataset, ExampleBatches):
+        raise InputError(
+            f"tfbert.{name} takes the dataset that tfbert.make_dataset returned, whose examples it knows. Received: "
+            f"{type(dataset).__name__}; batches that tf.data changed go to plain Keras, model."
+            f"{'fit' if name == 'train' else name}."
+        )
+
+
 def _mapped(numbers, function):
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from tfbert.errors import InputError
 from tfbert.models.keras_model import BatchModel
 from tfbert.models.text_model import TextModel
 from tfbert.tasks import task_config, task_from_config
@@ -61,6 +62,14 @@ class EnsembleModel(BatchModel):
         """Sets it in all members."""
         for member in self.members:
             member.windows_per_step = windows
+
+    def fit(self, *args, **kwargs):
+        """Refuses: each member is trained by itself.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError("An ensemble is not trained as one: train its members, each alone.")
 
     def call(self, features, training=False):
         outputs = [member.calibrated(member(features, training=training)) for member in self.members]

@@ -61,7 +61,8 @@ class BatchModel(keras.Model):
     def compile_from_config(self, config):
         """Compiles as the saved model was: what `keras.Model` leaves out where `compile` has defaults of its own."""
         self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
+        if self.optimizer:
+            self.optimizer.build(self.trainable_variables)
 
     def fit(self, x=None, y=None, *args, class_weight=None, **kwargs):
         """Trains as `keras.Model.fit`, on one device; what is dropped out follows `keras.utils.set_random_seed`.
@@ -73,8 +74,8 @@ class BatchModel(keras.Model):
                 there have 1. For one class an example; a task of several labels has `class_weights` of its own.
 
         Raises:
-            InputError: a strategy of several devices, something else than batches, or weights of classes that are not
-                there.
+            InputError: a strategy of several devices, something else than batches, `windows_per_step`, or weights of
+                classes that are not there.
         """
         self._check("fit", x)
         self.encoder.renew_seed()
@@ -98,6 +99,11 @@ class BatchModel(keras.Model):
             raise InputError(
                 f"model.{name} runs on one device, as Keras would cut the rows of a batch from its examples; the "
                 f"model was made for {replicas}. Use {_INSTEAD[name]}."
+            )
+        if self.windows_per_step:
+            raise InputError(
+                f"model.{name} encodes all windows of a batch at once, and model.windows_per_step is "
+                f"{self.windows_per_step}. Set it to None, or use {_INSTEAD[name]}."
             )
         if isinstance(x, (str, list, tuple, dict, np.ndarray, tf.Tensor)):
             raise InputError(
@@ -161,12 +167,19 @@ def first_seed():
 
 
 def frozen_layers(model):
-    """Returns the paths of the layers in a model that are not to be trained: list of str."""
-    return [layer.path for layer in model._flatten_layers(include_self=False) if layer.path and not layer.trainable]
+    """Returns which layers in a model are not to be trained, by their names from the outermost on: list of str."""
+    return [path for path, layer in _layers_in(model) if not layer.trainable]
 
 
 def freeze_layers(model, paths):
-    """Has the layers of some paths not be trained."""
-    for layer in model._flatten_layers(include_self=False):
-        if layer.path in paths:
+    """Has the layers that `frozen_layers` returned not be trained."""
+    for path, layer in _layers_in(model):
+        if path in paths:
             layer.trainable = False
+
+
+def _layers_in(layer, outer=""):
+    for part in layer._layers:
+        path = f"{outer}/{part.name}"
+        yield path, part
+        yield from _layers_in(part, path)

@@ -3,9 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
-from tfbert.data.dataset import ExampleBatches
+from tfbert.data.dataset import check_dataset
 from tfbert.data.hosts import check_hosts
-from tfbert.errors import Diverged, InputError
+from tfbert.errors import Diverged
 from tfbert.training.strategy import compiles_all, lost_workers
 
 
@@ -158,11 +158,7 @@ def evaluate(model, dataset, strategy=None):
     Raises:
         InputError: something else in place of the dataset.
     """
-    if not isinstance(dataset, ExampleBatches):
-        raise InputError(
-            "tfbert.evaluate takes the dataset that tfbert.make_dataset returned, whose examples it knows. Received: "
-            f"{type(dataset).__name__}, which model.evaluate can take if it has its batches."
-        )
+    check_dataset(dataset, "evaluate")
     strategy = strategy or tf.distribute.get_strategy()
     evaluator = model.traced(("evaluate", strategy), lambda: Evaluator(model, strategy))
     try:

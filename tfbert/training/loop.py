@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from tfbert.data.dataset import check_dataset
 from tfbert.data.hosts import check_hosts
 from tfbert.errors import Diverged
 from tfbert.optim.gradients import DifferentRows, dense
@@ -225,8 +226,9 @@ def train(
         np.float32 [steps]. The loss of each step that was run.
 
     Raises:
-        InputError: the loss is not finite; the message names the step.
+        InputError: the loss is not finite; the message names the step. Something else in place of the dataset.
     """
+    check_dataset(dataset, "train")
     loop = TrainingLoop(model, optimizer, strategy, accumulation, xla, data_seed)
     total = steps or total_steps(dataset.steps_per_epoch, epochs)
     return loop.run(dataset, total, steps_per_loop, events, on_loop, stop)
