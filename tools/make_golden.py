@@ -4,6 +4,7 @@
 In an environment of its own (torch==2.13.0 transformers==5.23.0 safetensors), from the root of the checkout:
 
     python tools/make_golden.py tokens
+    python tools/make_golden.py tokenizer_options
     python tools/make_golden.py tokenizer_folders
     python tools/make_golden.py layers --model MINILM     # the folder that tfbert keeps in ~/.cache/tfbert/minilm-*
     python tools/make_golden.py curve --model MINILM
@@ -38,6 +39,43 @@ HARD = [
     "@user #tag $5.00 50% a^b~c`d|e", "\u0130\u0131\u017f", "\u1e9e\u03a3\u03c2", "tab\tsep\rret",
     "unaffable unwanted,running", "x\u0300" * 120, "a\u0085b", "\u00b2\u00b3\u00b9",
 ]  # fmt: skip
+
+
+# Of each, the texts from the beginning that are tokenised with every option.
+OPTION_FILES = ("chnsenticorp/dev.jsonl", "goemotions/dev.jsonl", "hate_stormfront/dev.jsonl", "wnut17/dev.jsonl")
+OPTIONS = [
+    {"do_lower_case": lowercase, "strip_accents": strip, "tokenize_chinese_chars": chinese}
+    for lowercase in (True, False)
+    for strip in (None, True, False)
+    for chinese in (True, False)
+]
+# (text, whether it is looked for in normalised text).
+ADDED = [("<URL>", True), ("的时候", True), ("很好", False), ("New York", True), ("é", True), ("ing", False), ("<u", False)]
+
+
+def option_texts():
+    """Returns real texts, and those that break tokenisers, in which added tokens stand here and there."""
+    texts = HARD + [text for file in OPTION_FILES for text in texts_of(file)[:150]]
+    return [text + [" <URL>", "很好<u ", "x<url>y", "", "new\tYork"][number % 5] for number, text in enumerate(texts)]
+
+
+def tokenizer_options(arguments):
+    """Digests of the ids that transformers makes of real texts, for every option, with and without added tokens."""
+    from tokenizers import AddedToken
+    from transformers import BertTokenizer
+
+    golden = {}
+    for vocabulary in VOCABULARIES:
+        path = SHARED / "data" / "vocab" / f"bert-base-{vocabulary}-vocab.txt"
+        for number, options in enumerate(OPTIONS):
+            for added in (False, True):
+                tokenizer = BertTokenizer(vocab=str(path), **options)
+                if added:
+                    tokenizer.add_tokens([AddedToken(text, normalized=normalized) for text, normalized in ADDED])
+                ids = tokenizer(option_texts(), add_special_tokens=False)["input_ids"]
+                golden[f"{vocabulary} {number} {added}"] = digest(ids)
+    write_json("tokenizer_options.json", golden)
+    print(len(golden), len(set(golden.values())))
 
 
 def tokens(arguments):
@@ -274,7 +312,7 @@ def write_json(name, content):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    makers = (tokens, tokenizer_folders, layers, curve, adamw, pretraining, classifier)
+    makers = (tokens, tokenizer_options, tokenizer_folders, layers, curve, adamw, pretraining, classifier)
     makers = {make.__name__: make for make in makers}
     parser.add_argument("what", choices=list(makers))
     parser.add_argument("--model", help="folder of minilm in Hugging Face's layout")

@@ -1,5 +1,6 @@
 """Tensors of pre-trained BERTs: their names, the files that hold them, and the variables where they belong."""
 
+import contextlib
 import math
 import os
 import re
@@ -263,22 +264,30 @@ class CheckpointReader:
         for pattern in (prefix + ".index", prefix + ".data-00000-of-*"):
             if not tf.io.gfile.glob(pattern):
                 raise InputError(f"{pattern}: no such file; a TF1 checkpoint has both its .index and its .data file.")
-        try:
-            self._reader = tf.train.load_checkpoint(prefix)
-        except (tf.errors.OpError, ValueError) as error:
-            raise InputError(f"{prefix} is damaged: {first_line(error)}") from None
         self._prefix = prefix
+        with self._damage_named():
+            self._reader = tf.train.load_checkpoint(prefix)
+            self._shapes = self._reader.get_variable_to_shape_map()
+        files = tf.io.gfile.glob(prefix + ".data-*")
+        self._bytes = sum(tf.io.gfile.stat(file).length for file in files)
 
     def size(self):
         """Returns how many numbers the tensors hold, int."""
-        return sum(math.prod(shape) for shape in self._reader.get_variable_to_shape_map().values())
+        return sum(math.prod(shape) for shape in self._shapes.values())
 
     def get(self, name):
         """Returns a tensor, or None where there is none of this name."""
-        for prefix in ("bert/", ""):
-            if self._reader.has_tensor(prefix + name):
-                try:
-                    return self._reader.get_tensor(prefix + name)
-                except (tf.errors.OpError, ValueError, IndexError) as error:
-                    raise InputError(f"{self._prefix} is damaged at {prefix + name}: {first_line(error)}") from None
-        return None
+        name = next((prefix + name for prefix in ("bert/", "") if prefix + name in self._shapes), None)
+        if name is None:
+            return None
+        if math.prod(self._shapes[name]) > self._bytes:  # TensorFlow would make room for them first
+            raise InputError(f"{self._prefix} is damaged at {name}: its shape is {self._shapes[name]}.")
+        with self._damage_named(f" at {name}"):
+            return self._reader.get_tensor(name)
+
+    @contextlib.contextmanager
+    def _damage_named(self, where=""):
+        try:
+            yield
+        except (tf.errors.OpError, ValueError, IndexError, RuntimeError, TypeError) as error:  # TensorFlow raises all
+            raise InputError(f"{self._prefix} is damaged{where}: {first_line(error)}") from None
