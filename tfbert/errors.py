@@ -9,5 +9,9 @@ class InputError(ValueError):
     """
 
 
+class WrongType(InputError, TypeError):
+    """A caller's argument is of a type that cannot be used."""
+
+
 class Diverged(InputError):
     """The loss of a run is not finite."""

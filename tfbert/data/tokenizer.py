@@ -4,7 +4,7 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 
 from tfbert.data.cleaning import clean_text
-from tfbert.errors import InputError
+from tfbert.errors import InputError, WrongType
 
 SPECIAL_PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -72,7 +72,14 @@ class BertTokenizer:
 
     def __call__(self, texts):
         """Returns the pieces of each text: strings [batch] -> RaggedTensor int32 [batch, (pieces)]."""
-        texts = tf.convert_to_tensor(texts, tf.string)
+        try:
+            texts = tf.convert_to_tensor(texts, tf.string)
+        except (TypeError, ValueError):
+            raise WrongType(
+                f"A tokenizer takes a list of texts. Received: {type(texts).__name__} {texts!r:.60}."
+            ) from None
+        if texts.shape.rank not in (None, 1):
+            raise WrongType(f"A tokenizer takes a list of texts, of shape [batch]. Received: shape {texts.shape}.")
         plain = tf.strings.regex_full_match(texts, _ASCII) & ~tf.strings.regex_full_match(texts, _LONG_ASCII_RUN)
         texts = tf.strings.lower(texts) if self.lowercase else texts
         texts = _map_where(~plain, self._normalize, texts)
