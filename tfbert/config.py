@@ -164,7 +164,7 @@ def _with_held_out(stage, later):
     scored = [config for _, config in later if config.model.task != "masked_lm"]
     if stage.model.task != "masked_lm" or stage.pretraining.held_out or not scored:
         return stage
-    columns = [name for config in scored for name in (config.data.text_column, config.data.text_pair_column) if name]
+    columns = [name for config in scored for name in config.data.text_columns]
     files = [name for config in scored for name in (config.data.dev_file, config.data.test_file) if name]
     return stage.replace(held_out=list(dict.fromkeys(files)), held_out_columns=list(dict.fromkeys(columns)))
 

@@ -9,6 +9,10 @@ class InputError(ValueError):
     """
 
 
+class WrongType(InputError, TypeError):
+    """A caller's argument is of a type that cannot be used."""
+
+
 class Diverged(InputError):
     """The loss of a run, its weights or a model's outputs are not finite."""
 

@@ -5,9 +5,9 @@ import tensorflow as tf
 
 from tfbert.callable_module import make_callable
 from tfbert.data.batching import fill_rows, pad_rows
-from tfbert.errors import InputError
+from tfbert.data.given_texts import given_texts
+from tfbert.errors import InputError, WrongType
 from tfbert.models.pretraining_model import PretrainingModel
-from tfbert.predict import refuse_one_text
 
 _MASK = "[MASK]"
 _BATCH = 32
@@ -29,9 +29,12 @@ def fill_mask(model, texts, top=5):
     Raises:
         InputError: the model has no masked-word head, or a text has no mask where the model can see it.
     """
-    refuse_one_text(texts)
     if not isinstance(model, PretrainingModel):
         raise InputError("This model has no masked-word head; train one with --task=masked_lm.")
+    texts = given_texts(texts)
+    if texts and len(texts[0]) > 1:
+        raise WrongType("texts must be single texts, each with a [MASK]. Received: pairs of texts.")
+    texts = [text for (text,) in texts]
     windows = masked_windows(model, texts)
     for text, window in zip(texts, windows):
         if model.tokenizer.mask_id not in window:

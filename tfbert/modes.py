@@ -14,7 +14,7 @@ from tfbert.files import json_of, write_whole
 from tfbert.models.ensemble import EnsembleModel
 from tfbert.models.model_files import read_json
 from tfbert.models.saved_model import load_model
-from tfbert.parts import dtype_of, long_text_of, preset_of, strategy_of, text_columns_of, training_parts, uses_xla
+from tfbert.parts import dtype_of, long_text_of, preset_of, strategy_of, training_parts, uses_xla
 from tfbert.predict import batches_of, predict_file
 from tfbert.preflight import describe, preflight, refusal
 from tfbert.sweep import Sweep
@@ -213,7 +213,6 @@ def _labelled(config, model, split, location):
 
 
 def _columns(data, model):
-    """Returns the text columns: those given, else those of the model's training data."""
-    given = text_columns_of(data)
-    columns = given if given != ("text",) else tuple(model.text_columns)
-    return columns if len(columns) == 2 else (*columns, None)
+    """Returns the text columns, each as it was given, else that of the model's training data: (str, str or None)."""
+    own = (*model.text_columns, None)[:2]
+    return data.text_column or own[0], data.text_pair_column or own[1]

@@ -11,7 +11,9 @@ from tqdm import tqdm
 from tfbert.callable_module import make_callable
 from tfbert.data.batching import batch_features
 from tfbert.data.dataset import ExampleBatches
+from tfbert.data.given_texts import given_texts
 from tfbert.data.tokenized import tokenize_examples, windows_of
+from tfbert.data.values import id_of
 from tfbert.files import write_whole
 from tfbert.training.evaluation import Evaluator, finite_outputs
 from tfbert.training.strategy import is_chief
@@ -24,7 +26,8 @@ def predict(model, texts, batch_size=32):
 
     Args:
         model: TextModel, from `load_model` or `build_model`.
-        texts: list of str, or of (str, str) for a model of pairs.
+        texts: list of str, or of (str, str) for a model of pairs; or what else `given_texts` takes, such as a
+            DataFrame with the columns of the training data.
         batch_size: int. Texts of a step; changes speed only.
 
     Returns:
@@ -38,7 +41,7 @@ def outputs_of(model, texts, batch_size):
 
     Args:
         model: TextModel, VectorModel or EnsembleModel.
-        texts: list of str, or of (str, str).
+        texts: what `given_texts` takes.
         batch_size: int.
 
     Returns:
@@ -47,22 +50,14 @@ def outputs_of(model, texts, batch_size):
     Raises:
         Diverged: an output is not finite.
     """
-    sides = _sides(texts, model.tokenizer)
+    pairs = given_texts(texts, model.text_columns)
+    sides = [[model.tokenizer.encoded(text) for text in side] for side in zip(*pairs)]
     found = [np.zeros((0, model.width), np.float32)]
     if sides:
         function = model.traced(("texts", len(sides)), lambda: _text_function(model, len(sides)))
-        for first in range(0, len(texts), batch_size):
+        for first in range(0, len(pairs), batch_size):
             found.append(function(*(side[first : first + batch_size] for side in sides)).numpy())
     return finite_outputs(model.calibrated(np.concatenate(found)))
-
-
-def _sides(texts, tokenizer):
-    """Returns encoded texts by side: list of one or two lists, empty where there are no texts."""
-    refuse_one_text(texts)
-    pairs = [(text,) if isinstance(text, str) else tuple(text) for text in texts]
-    if len({len(pair) for pair in pairs}) > 1:
-        raise TypeError("texts must be all single texts, or all pairs of texts. Received: some of each.")
-    return [[tokenizer.encoded(text) for text in side] for side in zip(*pairs)]
 
 
 def _text_function(model, sides):
@@ -140,15 +135,16 @@ def write_outputs(model, examples, path, batch_size, format_blocks, strategy=Non
 def _lines(examples, predictions):
     lines = []
     for example, prediction in zip(examples, predictions):
-        identity = {"id": example["id"]} if "id" in example else {}
-        lines.append(json.dumps(identity | prediction, ensure_ascii=False) + "\n")
-    return "".join(lines).encode()
+        identity = {"id": id_of(example["id"])} if "id" in example else {}
+        lines.append(_json_line(identity | prediction))
+    return b"".join(lines)
 
 
-def refuse_one_text(texts):
-    """Raises TypeError where one text is given in place of a list of them."""
-    if isinstance(texts, str):
-        raise TypeError(f"texts must be a list of texts. Received: one str, {texts[:40]!r}.")
+def _json_line(content):
+    try:
+        return (json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    except UnicodeEncodeError:  # half of a surrogate pair in an id, which only an escape can write
+        return (json.dumps(content, allow_nan=False) + "\n").encode()
 
 
 def outputs_in_chunks(evaluator, examples, batch_size, progress=False):

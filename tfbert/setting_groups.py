@@ -11,8 +11,8 @@ class DataConfig:
 
     train_file: str | None = setting(
         None,
-        "Training rows: a path or glob (.tsv, .csv, .jsonl, .parquet, .tfrecord, .txt; .gz too; local or gs://), "
-        "a raw GLUE folder such as glue_data/MRPC, or tfds:NAME[/CONFIG]:SPLIT",
+        "Training rows: a path or glob (.tsv, .csv, .jsonl, .json, .parquet, .tfrecord, .txt; .gz too; local or "
+        "gs://), a raw GLUE folder such as glue_data/MRPC, or tfds:NAME[/CONFIG]:SPLIT",
         path=True,
     )
     dev_file: str | None = setting(None, "Rows that choose the best checkpoint; written as train_file is", path=True)
@@ -24,7 +24,9 @@ class DataConfig:
         "Let one half of dev_file, of the same labels, choose the best checkpoint, and the other be the test rows",
     )
     halve_dev_seed: int = setting(0, "Seed of that split, the same for all runs that are to be compared", minimum=0)
-    text_column: str = setting("text", "Column of the text")
+    text_column: str | None = setting(
+        None, "Column of the text; default: text, for a saved model that of its training data"
+    )
     text_pair_column: str | None = setting(None, "Column of the second text, for tasks on pairs")
     label_column: str = setting("label", "Column of the label (multilabel: a list, or labels separated by commas)")
     id_column: str = setting("id", "Column copied to the predictions, where the data has it")
@@ -75,6 +77,12 @@ class DataConfig:
         None, "Column whose equal entries stay in one fold, such as an author or a thread; with folds"
     )
     limit_train_rows: int | None = setting(None, "Train on the first rows only", minimum=1)
+
+    @property
+    def text_columns(self):
+        """The names of the text columns: (text,) or (text, second text)."""
+        text = self.text_column or "text"
+        return (text, self.text_pair_column) if self.text_pair_column else (text,)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,8 +10,8 @@ import unicodedata
 
 import numpy as np
 
-from tfbert.data.sources import describe
 from tfbert.data.tokenized import next_chunk
+from tfbert.data.values import describe
 from tfbert.errors import InputError
 from tfbert.extras import install_command
 

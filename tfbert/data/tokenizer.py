@@ -8,7 +8,7 @@ import tensorflow_text as tf_text
 
 from tfbert.data.added_tokens import AddedToken, AddedTokenSplitter
 from tfbert.data.cleaning import clean_text
-from tfbert.errors import InputError
+from tfbert.errors import InputError, WrongType
 from tfbert.files import read_bounded
 
 SPECIAL_PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -118,9 +118,16 @@ class BertTokenizer:
 
         And of one text: string -> int32 [pieces].
         """
-        texts = tf.convert_to_tensor(texts, tf.string)
+        try:
+            texts = tf.convert_to_tensor(texts, tf.string)
+        except (TypeError, ValueError):
+            raise WrongType(
+                f"A tokenizer takes a list of texts. Received: {type(texts).__name__} {texts!r:.60}."
+            ) from None
         if texts.shape.rank == 0:
             return self(texts[tf.newaxis]).flat_values
+        if texts.shape.rank not in (None, 1):
+            raise WrongType(f"A tokenizer takes a list of texts, of shape [batch]. Received: shape {texts.shape}.")
         return self._as_they_come(texts, self._rest) if self._as_they_come else self._rest(texts)
 
     def _rest(self, texts):

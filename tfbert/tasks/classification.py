@@ -36,9 +36,9 @@ class Classification:
     )
 
     def __init__(self, labels, **options):
-        self.labels, self.options, self.decision = list(labels), LossOptions(**options), Decision()
+        self._set, self.options, self.decision = LabelSet(labels), LossOptions(**options), Decision()
+        self.labels = self._set.labels
         self.outputs = len(self.labels)
-        self._set = LabelSet(self.labels)
         if self.outputs < 2:
             raise InputError(f"Classification needs two classes at least. Received: {self.labels!r}.")
         if self.options.focal_alpha is not None and self.outputs > 2:

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfbert.data.sources import describe
+from tfbert.data.values import describe
 from tfbert.errors import InputError
 from tfbert.tasks import metrics
 from tfbert.tasks.decision import Decision
