@@ -79,9 +79,9 @@ def test_a_folder_that_is_left_empty_is_removed(tmp_path):
 
 def test_what_is_no_folder(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    for path in (tmp_path / "file", tmp_path / "file" / "out", tmp_path / "new" / ("x" * 300)):
+    for name in ("file", "file/out", "new/" + "x" * 300, "x/" * 3000):
         with pytest.raises(InputError, match="^--output_dir=.* cannot be written to .*choose another folder"):
-            with locked(str(path)):
+            with locked(str(tmp_path / name)):
                 pass
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(InputError, match="no right to write there"), locked(str(tmp_path / "new")):

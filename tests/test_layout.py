@@ -32,6 +32,7 @@ ORDER = [
     "training",
     "tpu",
     "process",
+    "ending",
     "model_card",
     "statistics",
     "report_page",

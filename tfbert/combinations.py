@@ -8,6 +8,8 @@ from tfbert.settings import read_amounts
 
 # The least pieces of a sequence in which a pair of segments has words to mask.
 _SHORTEST = 8
+# Units of a dense layer: as many take 200 MB above a hidden size of 768.
+_WIDEST = 2**16
 # Trials that the store of a sweep can hold in its queue.
 _MOST_POINTS = 10_000
 
@@ -263,8 +265,9 @@ def _check_techniques(model, optimizer):
             f"--reinit_pooler and --pooling={model.pooling} exclude each other: nothing passes through the pooler.",
         ),
         (
-            any(units < 1 for units in model.head_layers),
-            f"--head_layers must be whole numbers of at least 1. Received: {', '.join(map(str, model.head_layers))}.",
+            not all(1 <= units <= _WIDEST for units in model.head_layers),
+            f"--head_layers must be whole numbers of at least 1, at most {_WIDEST}. "
+            f"Received: {', '.join(map(str, model.head_layers))}.",
         ),
         (
             model.label_smoothing and model.task == "regression",

@@ -11,7 +11,7 @@ import re
 import sys
 
 import yaml
-from absl import flags
+from absl import app, flags
 
 from tfbert.combinations import check_together
 from tfbert.errors import InputError
@@ -138,6 +138,14 @@ def define_flags():
             flags.DEFINE_multi_string(name, list(field.default), text, module_name=module)
         else:
             flags.DEFINE(_FlagParser(name), name, field.default, text, module_name=module, serializer=serializer)
+
+
+def parse_flags(arguments):
+    """Returns what of a command line is no flag: list of str; ends the process for a wrong flag, as absl does."""
+    try:
+        return app.parse_flags_with_usage(arguments)
+    except (UnicodeDecodeError, RecursionError) as error:
+        sys.exit(f"Error: the --flagfile is no text that can be read: {error}.")
 
 
 def config_from_flags():

@@ -71,6 +71,8 @@ def _open_locked(folder, shared, made):
 
 
 def _make(folder, made):
+    with contextlib.suppress(FileNotFoundError):
+        os.stat(folder)  # says what else is wrong with the path, such as its length
     missing = os.path.abspath(folder)
     new = []
     while not os.path.lexists(missing):

@@ -2,17 +2,16 @@
 
 import contextlib
 import os
-import sys
 
 from absl import app, logging
 
 from tfbert.callable_module import make_callable
-from tfbert.config import check_complete, config_from_flags, define_flags
+from tfbert.config import check_complete, config_from_flags, define_flags, parse_flags
 from tfbert.doctor import check_environment
+from tfbert.ending import ready_streams, run_to_the_end
 from tfbert.errors import InputError
 from tfbert.keras_setup import check_keras
 from tfbert.process import tune_process, without_optional_packages
-from tfbert.training.interruption import Interrupted
 from tfbert.tpu.variables import tpu_variables
 
 
@@ -53,24 +52,18 @@ def main(arguments):
     """Runs the command line; returns the exit status."""
     logging.set_verbosity(logging.WARNING)
     tune_process()
-    try:
-        if arguments[1:]:
-            raise InputError(f"Every setting is a flag, --name=value. Received: {' '.join(arguments[1:])}.")
-        _run(config_from_flags(), without_optional_packages())
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
-    except Interrupted as stop:
-        print(f"{stop} The same command goes on from there.", file=sys.stderr)
-        return 128 + stop.signal
-    except KeyboardInterrupt:
-        print("Interrupted; the same command goes on from the last checkpoint.", file=sys.stderr)
-        return 130
-    return 0
+    return run_to_the_end(lambda: _run(_config(arguments[1:]), without_optional_packages()))
+
+
+def _config(words):
+    if words:
+        raise InputError(f"Every setting is a flag, --name=value. Received: {' '.join(words)}.")
+    return config_from_flags()
 
 
 if __name__ == "__main__":
+    ready_streams()
     define_flags()
-    app.run(main)
+    app.run(main, flags_parser=parse_flags)
 else:
     make_callable(__name__)

@@ -51,7 +51,10 @@ class DataConfig:
         choices=("longest_first", "only_first", "only_second"),
     )
     max_windows: int = setting(
-        4, "The most windows of one text with --long_text=mean|max|attention; what lies beyond is lost", minimum=2
+        4,
+        "The most windows of one text with --long_text=mean|max|attention; what lies beyond is lost",
+        minimum=2,
+        maximum=2**16,
     )
     window_stride: int | None = setting(
         None,
@@ -71,7 +74,7 @@ class DataConfig:
         "--task=masked_lm), nlpaug:char.KeyboardAug, or MODULE:FUNCTION, your own (text, rng) -> text; repeatable",
         path=True,
     )
-    augment_copies: int = setting(1, "Changed copies of each training row in an epoch", minimum=1)
+    augment_copies: int = setting(1, "Changed copies of each training row in an epoch", minimum=1, maximum=1000)
     augment_probability: float = setting(0.1, "Of a word or mark: that it is changed in a copy", above=0.0, maximum=1.0)
     group_column: str | None = setting(
         None, "Column whose equal entries stay in one fold, such as an author or a thread; with folds"
@@ -293,14 +296,14 @@ class TrainingConfig:
     output_dir: str | None = setting(None, "Folder for everything that is written; local or gs://", path=True)
     overwrite: bool = setting(False, "Replace what an earlier run left in output_dir")
     resume_changed: bool = setting(False, "Go on from a checkpoint although settings or data have changed since")
-    train_batch_size: int = setting(32, "Examples of one optimiser step, over all devices", minimum=1)
+    train_batch_size: int = setting(32, "Examples of one optimiser step, over all devices", minimum=1, maximum=2**20)
     eval_batch_size: int = setting(
-        8, "Examples of one evaluation step, over all devices; changes speed only", minimum=1
+        8, "Examples of one evaluation step, over all devices; changes speed only", minimum=1, maximum=2**20
     )
     predict_batch_size: int = setting(
-        8, "Examples of one prediction step, over all devices; changes speed only", minimum=1
+        8, "Examples of one prediction step, over all devices; changes speed only", minimum=1, maximum=2**20
     )
-    num_train_epochs: float = setting(3.0, "Passes over the training rows", above=0.0)
+    num_train_epochs: float = setting(3.0, "Passes over the training rows", above=0.0, maximum=1e6)
     max_steps: int | None = setting(None, "Optimiser steps; overrides num_train_epochs", minimum=1)
     folds: int | None = setting(
         None,
@@ -376,7 +379,7 @@ class RuntimeConfig:
     )
     worker_index: int | None = setting(None, "This machine's place in worker_hosts, from 0", minimum=0)
     virtual_devices: int = setting(
-        1, "Split the CPU into so many devices, to try a multi-device run anywhere", minimum=1
+        1, "Split the CPU into so many devices, to try a multi-device run anywhere", minimum=1, maximum=256
     )
     mixed_precision: str = setting(
         "none", "Arithmetic of the encoder; weights stay float32", choices=("none", "bfloat16")

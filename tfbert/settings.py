@@ -1,9 +1,9 @@
 """One setting: how it is declared, and how its value is read from text, YAML or Python."""
 
+import contextlib
 import dataclasses
 import math
 import os
-import sys
 import types
 import typing
 
@@ -48,6 +48,8 @@ def read_value(field, value):
     if kind is tuple and _members(field) is str:
         value = tuple(_read_text(field, member) for member in value)
     rules = field.metadata
+    if kind is int and value > _LARGEST_COUNT and not field.name.endswith("seed"):
+        raise InputError(f"--{field.name} must be at most {_LARGEST_COUNT}. Received: {value}.")
     within = (
         (rules["minimum"] is None or value >= rules["minimum"])
         and (rules["above"] is None or value > rules["above"])
@@ -90,8 +92,11 @@ def kind_of(field):
 def _read_text(field, text):
     """Returns a text that a setting may have, `~` in a path being the home folder; else raises InputError.
 
-    A path that is no UTF-8 comes from Python with surrogates in it, which TensorFlow's files do not take.
+    Words of a command line that are no text in the locale's encoding come with surrogates in them: they may be UTF-8
+    all the same, as with LANG=C. TensorFlow's files take nothing else.
     """
+    with contextlib.suppress(UnicodeError):
+        text = os.fsencode(text).decode()
     if not text or "\0" in text or text.encode("utf-8", "ignore").decode() != text:
         what = "text without U+0000, in UTF-8" if text else "left out, or given a value; it is empty"
         raise InputError(f"--{field.name} must be {what}. Received: {shown(text)}.")
@@ -119,7 +124,7 @@ def _convert(value, kind):
         return os.fspath(value)
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise TypeError(value)
-    if kind is not str and not abs(float(value)) <= _LARGEST[kind]:
+    if kind is not str and not abs(float(value)) < _LARGEST[kind]:
         raise ValueError(value)
     if kind is int and isinstance(value, float):
         if not value.is_integer():
@@ -192,5 +197,7 @@ def allowed(field):
 
 
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-# TensorFlow's largest whole number, and the largest number that is one.
-_LARGEST = {int: 2**63 - 1, float: sys.float_info.max}
+# Beyond TensorFlow's largest whole number, and what is no number.
+_LARGEST = {int: 2**63, float: math.inf}
+# But for seeds a whole number becomes a size or a count, some of them of 32 bits.
+_LARGEST_COUNT = 2**31 - 1
