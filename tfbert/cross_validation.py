@@ -16,6 +16,7 @@ from tfbert.models.model_files import read_json
 from tfbert.models.saved_model import load_model, save_ensemble
 from tfbert.parts import check_threshold, datasets_of, dtype_of, folds_of, preset_of, read_rows, task_of, uses_xla
 from tfbert.report import write_folds_report
+from tfbert.statistics import mean_and_spread
 from tfbert.tasks.calibration import check_fit, describe_fit, fit_decision
 from tfbert.tasks.mislabelled import likely_mislabelled
 from tfbert.trainer import output_lock, refuse_finished
@@ -145,13 +146,8 @@ def _out_of_fold(config, task, labels, outputs, folds):
         print("\n".join(describe_fit(task, labels, settings.calibrate, settings.tune_threshold)))
     outputs = task.decision.calibrated(outputs)
     each = [scores(task, labels[folds == number], outputs[folds == number]) for number in range(folds.max() + 1)]
-    values = {name: [found[name] for found in each if name in found] for name in each[0]}
-    return {
-        "out_of_fold": scores(task, labels, outputs),
-        "mean": {name: float(np.mean(found)) for name, found in values.items()},
-        "std": {name: float(np.std(found, ddof=1)) for name, found in values.items() if len(found) > 1},
-        "folds": each,
-    }
+    means, deviations = mean_and_spread(each)
+    return {"out_of_fold": scores(task, labels, outputs), "mean": means, "std": deviations, "folds": each}
 
 
 def _mislabelled(config, task, labels, outputs):

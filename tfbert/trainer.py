@@ -130,6 +130,7 @@ class Trainer:
             with self.strategy.scope():  # a variable, so that another peak needs no new trace
                 schedule_of(parts.optimizer).peak = tf.Variable(config.optimizer.learning_rate, trainable=False)
             self._graphs = TracedGraphs(config, parts, self.strategy)
+        self._graphs.loop.forget()
         schedule_of(self._parts.optimizer).peak.assign(config.optimizer.learning_rate)
         self._graphs.loop.data_seed.assign(seed_of(config.training, config.training.data_seed))
         return self._parts

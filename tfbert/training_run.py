@@ -206,6 +206,14 @@ class TrainingRun:
         return self._seconds_before + time.monotonic() - self._begin
 
     def _refuse_changed(self, state):
+        labels = self._model.task.labels
+        before = state.get("labels", labels)
+        if before != labels:
+            old, new = (", ".join(map(str, names[:30])) for names in (before, labels))
+            raise InputError(
+                f"{self._output_dir} holds an unfinished run of other labels: {old}; now they are {new}. Give the old "
+                "training data to go on with it, --overwrite to begin anew, or another --output_dir."
+            )
         changed = changes(state["decides"], self._decides)
         if changed and not self._training.resume_changed:
             raise InputError(
@@ -256,7 +264,7 @@ class TrainingRun:
         self._keep(step)
 
     def _keep(self, step, dev_scores=None):
-        self._best = {"step": step, **({"dev": dev_scores} if dev_scores else {})}
+        self._best = {"step": step, **({} if dev_scores is None else {"dev": dev_scores})}
         with self._optimizer.averaged():
             if is_chief(self._strategy):
                 save_model(self._model, self._model_dir)
@@ -273,6 +281,7 @@ class TrainingRun:
                 "predicted": self._predicted.tolist(),
                 "seconds": self._seconds(),
                 "decides": self._decides,
+                "labels": self._model.task.labels,
             }
             self._checkpoints.save(step, state)
 

@@ -1,16 +1,20 @@
 """Weights, outputs and scores that are not finite: told in one sentence, kept nowhere, written in no file."""
 
+import contextlib
 import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.conftest import file_flags, random_texts, rows_of
 from tfbert import InputError, evaluate, load_config, predict, run, sweep
 from tfbert.data.dataset import ExampleBatches
 from tfbert.data.tokenized import tokenize_examples
 from tfbert.errors import CannotWrite, Diverged
+from tfbert.trainer import Trainer
 from tfbert.training.evaluation import is_better
+from tfbert.training.progress import RunLog
 
 # A rate that makes weights so large that they are not finite after the first step, whose loss is.
 TOO_LARGE = 1e38
@@ -66,6 +70,17 @@ def test_a_sweep_with_a_point_that_diverges_ends(settings, tmp_path):
     trials = [strict(line) for line in (tmp_path / "trials.jsonl").read_text().splitlines()]
     assert "weights are not finite after step 1" in trials[0]["failed"] and not trials[0]["results"]
     assert run(config)["trials"] == 2
+
+
+def test_a_run_that_broke_off_leaves_nothing_to_the_next(settings, tmp_path, monkeypatch):
+    """Both share one graph, which counts the answers of the training batches: those of two steps of 8."""
+    trainer, counts = Trainer(tf.distribute.get_strategy()), []
+    monkeypatch.setattr(RunLog, "log", lambda self, step, rate, norms, predicted: counts.append(predicted.sum()))
+    config = load_config(**settings | {"eval_steps": 2}, save_checkpoints_steps=1, save_summary_steps=2)
+    for rate, ends in ((TOO_LARGE, pytest.raises(Diverged)), (1e-3, contextlib.nullcontext())):
+        with ends:
+            trainer.train(config.replace(learning_rate=rate, output_dir=f"{tmp_path}/{rate}"), announce=False)
+    assert counts == [16] and trainer._graphs.loop._run.experimental_get_tracing_count() == 1
 
 
 @pytest.mark.parametrize("error,ends", [(MemoryError("no room\nat all"), True), (CannotWrite("a full disk"), False)])

@@ -58,6 +58,11 @@ class TrainingLoop:
         self._predicted.assign(np.zeros_like(counts))
         return counts
 
+    def forget(self):
+        """Forgets what a run that broke off has left: counts of answers, and parts of a step."""
+        for variable in (*self._sums, self._weight, self._loss, self._predicted):
+            variable.assign(tf.zeros(variable.shape))
+
     def run(self, dataset, last_step, steps_per_loop=1, events=(), on_loop=None, stop=None):
         """Runs from the present step up to `last_step`; arguments, result and errors are those of `train`."""
         dataset = dataset.with_shapes(self._static_shapes, self.model.windows_per_step)
