@@ -7,6 +7,7 @@ from keras import ops
 
 from tfbert.models.dropout import dropout, site_seed
 from tfbert.models.encoder import ACTIVATIONS
+from tfbert.models.reinit import new_kernel
 
 _SITE = 9999
 
@@ -53,7 +54,7 @@ class Head(keras.layers.Layer):
 
     def _dense(self, name, inputs, units, seed):
         prefix = f"{name}_" if name else ""
-        initializer = keras.initializers.TruncatedNormal(stddev=0.02, seed=seed)
+        initializer = new_kernel(seed)
         # Not cast by Keras: outputs are float32, and so should be what is added to them.
         add = functools.partial(self.add_weight, autocast=False)
         kernel = add(name=f"{prefix}kernel", shape=(inputs, units), initializer=initializer)

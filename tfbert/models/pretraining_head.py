@@ -6,6 +6,7 @@ from keras import ops
 
 from tfbert.errors import InputError
 from tfbert.models.encoder import ACTIVATIONS
+from tfbert.models.reinit import new_kernel
 from tfbert.models.tensors import load_variables
 
 
@@ -35,8 +36,7 @@ class PretrainingHead(keras.layers.Layer):
         hidden, vocabulary = encoder.hidden_dim, encoder.backbone.vocabulary_size
 
         def drawn(name, shape, seed):
-            initializer = keras.initializers.TruncatedNormal(stddev=0.02, seed=seed)
-            return self.add_weight(name=name, shape=shape, initializer=initializer, autocast=False)
+            return self.add_weight(name=name, shape=shape, initializer=new_kernel(seed), autocast=False)
 
         def constant(name, units, value):
             return self.add_weight(name=name, shape=(units,), initializer=value, autocast=False)
@@ -55,12 +55,12 @@ class PretrainingHead(keras.layers.Layer):
         x = ops.matmul(vectors, ops.cast(self.kernel, dtype)) + ops.cast(self.transform_bias, dtype)
         x = encoder.norm(ACTIVATIONS[encoder.activation](x), self)
         table = ops.cast(encoder.backbone.token_embedding.embeddings, dtype)
-        return ops.cast(ops.matmul(x, ops.transpose(table)), "float32") + self.bias
+        return ops.cast(ops.matmul(x, ops.transpose(table)), "float32") + ops.cast(self.bias, "float32")
 
     def next_sentence_logits(self, pooled):
         """Returns logits of "is next" and "is random": float [M, hidden] -> float32 [M, 2]."""
         kernel = ops.cast(ops.transpose(self.next_kernel), pooled.dtype)
-        return ops.cast(ops.matmul(pooled, kernel), "float32") + self.next_bias
+        return ops.cast(ops.matmul(pooled, kernel), "float32") + ops.cast(self.next_bias, "float32")
 
     def named_variables(self):
         """Returns the variables by the names of Google's checkpoints: dict."""

@@ -37,6 +37,12 @@ def reinitialize(encoder, layers=0, pooler=False, init_seed=0):
         _renew(encoder.backbone.pooled_dense, (init_seed, _POOLER_STREAM))
 
 
+def new_kernel(seed):
+    """Returns an initializer that draws BERT's truncated normal, in float32 whatever the dtype of the variable."""
+    draw = keras.initializers.TruncatedNormal(stddev=0.02, seed=seed)
+    return lambda shape, dtype=None: keras.ops.cast(draw(shape, "float32"), dtype or "float32")
+
+
 def check_layers(encoder, layers):
     """Raises InputError for a number of new layers that an encoder cannot have."""
     count = encoder.num_layers
@@ -60,9 +66,8 @@ def _renew(layer, stream):
     for variable, seed in zip(layer.weights, seeds):
         kind = variable.path.split("/")[-1]
         if kind == "kernel" or kind.endswith("embeddings"):
-            initializer = keras.initializers.TruncatedNormal(stddev=0.02, seed=int(seed))
+            initializer = new_kernel(int(seed))
         else:
             initializer = {"bias": keras.initializers.Zeros(), "beta": keras.initializers.Zeros(),
                            "gamma": keras.initializers.Ones()}[kind]  # fmt: skip
-        # Drawn in float32 whatever the variable holds, so that its dtype does not decide the weights.
-        variable.assign(initializer(variable.shape, "float32"))
+        variable.assign(initializer(variable.shape, variable.dtype))

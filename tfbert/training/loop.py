@@ -5,9 +5,17 @@ import tensorflow as tf
 
 from tfbert.data.dataset import check_dataset
 from tfbert.data.hosts import check_hosts
-from tfbert.errors import Diverged
-from tfbert.optim.gradients import DifferentRows, dense
+from tfbert.errors import Diverged, InputError
+from tfbert.optim.adam_weight_decay import AdamWeightDecay
+from tfbert.optim.gradients import DifferentRows, dense, wide_dtype
 from tfbert.training.strategy import compiles_all, lost_workers, worker_values
+
+# What a Keras optimizer can be told that the loop does in its own way, and that way.
+_OF_KERAS = {
+    "gradient_accumulation_steps": "give train accumulation=",
+    "loss_scale_factor": "bfloat16 and float32 need none",
+    "use_ema": "give the optimizer ema_decay=",
+}
 
 _REMEDY = "Lower --learning_rate, raise --warmup_proportion, or check the labels."
 
@@ -29,7 +37,11 @@ class TrainingLoop:
             accumulation: int. Parts in which a batch goes through the model.
             xla: bool. Compile the forward and backward pass; wants batches of static shapes.
             data_seed: int. Decides the masks of dropout and mixout, with the step and the replica.
+
+        Raises:
+            InputError: another optimizer, or one that is to do what the loop does.
         """
+        _check_optimizer(optimizer)
         self.model, self.optimizer, self._accumulation = model, optimizer, accumulation
         self.strategy = strategy or tf.distribute.get_strategy()
         self._static_shapes = xla or compiles_all(self.strategy)
@@ -151,7 +163,8 @@ class TrainingLoop:
     @tf.autograph.experimental.do_not_convert
     def _end_of_step(self):
         weight = _sum_over_replicas(self._weight.read_value())
-        self.optimizer.apply([total.read_value() / weight for total in self._sums], self._variables)
+        means = [total.read_value() / tf.cast(weight, total.dtype) for total in self._sums]
+        self.optimizer.apply(means, self._variables)
         loss = self._loss.read_value() / weight
         for variable in (*self._sums, self._weight, self._loss):
             variable.assign(tf.zeros_like(variable.read_value()))
@@ -180,9 +193,20 @@ class TrainingLoop:
         return tf.stack([tf.cast(self.data_seed.read_value(), tf.int32), number])
 
 
+def _check_optimizer(optimizer):
+    if not isinstance(optimizer, AdamWeightDecay):
+        raise InputError(
+            "tfbert.train takes AdamWeightDecay or Lamb; for any other optimizer there is model.compile and model.fit. "
+            f"Received: {type(optimizer).__name__}."
+        )
+    for name, instead in _OF_KERAS.items():
+        if getattr(optimizer, name):
+            raise InputError(f"tfbert.train does not take an optimizer with {name}: {instead}.")
+
+
 def _per_replica_zeros(like):
     return tf.Variable(
-        tf.zeros(like.shape),
+        tf.zeros(like.shape, wide_dtype(like.dtype)),
         trainable=False,
         synchronization=tf.VariableSynchronization.ON_READ,
         aggregation=tf.VariableAggregation.SUM,
@@ -231,7 +255,8 @@ def train(
         np.float32 [steps]. The loss of each step that was run.
 
     Raises:
-        InputError: the loss is not finite; the message names the step. Something else in place of the dataset.
+        InputError: the loss is not finite (the message names the step), something else stands in place of the dataset,
+            or the optimizer is none that the loop can use.
     """
     check_dataset(dataset, "train")
     loop = TrainingLoop(model, optimizer, strategy, accumulation, xla, data_seed)
