@@ -23,7 +23,7 @@ print(json.dumps({
 
 
 def test_the_examples_do_what_they_say(minilm, tmp_path):
-    """Two epochs in Keras, the third in the loop, the learning rate at 0 with the last step; what was saved loads."""
+    """An epoch in Keras, the second in the loop, the learning rate at 0 with the last step; what was saved loads."""
     examples = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
     for name in ("configs", "tfbert"):
         (tmp_path / name).symlink_to(ROOT / name)
@@ -35,8 +35,8 @@ def test_the_examples_do_what_they_say(minilm, tmp_path):
     printed = result.stdout.splitlines()
     found = json.loads(printed[-1])
     steps = found["steps"][2]
-    assert found["steps"] == [2 * steps // 3, steps, steps]
+    assert found["steps"] == [steps // 2, steps, steps]
     assert found["rates"][0] == 0 < found["rates"][1]
     assert found["vectors"] == [1, 384]
-    assert found["results"]["accuracy"] > 0.8 and found["scores"]["f1"] > 0.4
+    assert found["results"]["accuracy"] > 0.8 and found["scores"]["roc_auc"] > 0.7
     assert "'label': 'urgent'" in printed[-2] or "'label': 'normal'" in printed[-2]

@@ -260,6 +260,10 @@ class ExampleDataset(ExampleBatches, tf.data.Dataset):
     def element_spec(self):
         return self._batches.element_spec
 
+    def begin_at(self, epoch):
+        """Has the next epoch that is iterated be that of a number: int."""
+        self._epoch.assign(epoch - 1)
+
     def rebatch(self, *args, **kwargs):
         """Refuses, as `unbatch` does."""
         self.unbatch()
@@ -278,6 +282,15 @@ class ExampleDataset(ExampleBatches, tf.data.Dataset):
         )
         batches = _mapped(steps, lambda step: self._share(step, 0, 1, exact=True))
         return batches.apply(tf.data.experimental.assert_cardinality(self.steps_per_epoch))
+
+
+def begin_epochs(dataset, epoch):
+    """Calls `begin_at` of the ExampleDataset that a dataset of tf.data comes from, if there is one."""
+    if isinstance(dataset, ExampleDataset):
+        dataset.begin_at(epoch)
+    elif isinstance(dataset, tf.data.Dataset):
+        for source in dataset._inputs():
+            begin_epochs(source, epoch)
 
 
 def check_dataset(dataset, name):

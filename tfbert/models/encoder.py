@@ -139,10 +139,9 @@ class BertEncoder(keras.Model):
             return None
         return ops.cast(self._seeds.next(), "int32") if seed is None else seed
 
-    def renew_seed(self):
-        """Begins a new stream of seeds, if `keras.utils.set_random_seed` was called; else the stream goes on."""
-        if seed := first_seed():
-            self._seeds.state.assign([seed, 0])
+    def begin_masks(self, seed):
+        """Begins a new stream of the seeds of masks: int."""
+        self._seeds.state.assign([seed, 0])
 
     def check_length(self, max_seq_length):
         """Raises InputError for sequences that are longer than the encoder has positions."""

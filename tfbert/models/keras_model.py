@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from keras.src.utils.rng_utils import get_random_seed  # there is no public way to ask
 
+from tfbert.data.dataset import begin_epochs
 from tfbert.errors import InputError
 from tfbert.tasks import task_config, task_from_config
 
@@ -65,7 +66,10 @@ class BatchModel(keras.Model):
             self.optimizer.build(self.trainable_variables)
 
     def fit(self, x=None, y=None, *args, class_weight=None, **kwargs):
-        """Trains as `keras.Model.fit`, on one device; what is dropped out follows `keras.utils.set_random_seed`.
+        """Trains as `keras.Model.fit`, on one device.
+
+        Where `keras.utils.set_random_seed` was called it decides what is dropped out and, with the dataset's own seed,
+        the order of the examples: two fits that begin with the same seed are the same.
 
         Args:
             x: ExampleDataset, or what `tf.data` makes of it.
@@ -78,7 +82,9 @@ class BatchModel(keras.Model):
                 classes that are not there.
         """
         self._check("fit", x)
-        self.encoder.renew_seed()
+        if seed := first_seed():
+            self.encoder.begin_masks(seed)
+            begin_epochs(x, seed)
         if class_weight is not None:
             x = self._weighted(x, class_weight)
         return super().fit(x, y, *args, **kwargs)
