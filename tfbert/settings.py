@@ -55,7 +55,7 @@ def read_yaml(path):
             values = yaml.safe_load(file)
     except OSError as error:
         raise InputError(f"--config={path} cannot be read: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date that is none, brackets without end
         raise InputError(f"--config={path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values or {}, dict):
         raise InputError(f"--config={path} must hold `name: value` lines. Received: a {type(values).__name__}.")
