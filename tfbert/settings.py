@@ -75,7 +75,7 @@ def read_yaml(path):
             values = load_yaml(file.read(MOST_TEXT + 1))
     except OSError as error:
         raise InputError(f"--config={path} cannot be read: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date that is none, brackets without end
         raise InputError(f"--config={path} is not YAML that can be used: {_flat(error)}.") from None
     if not isinstance(values or {}, dict):
         raise InputError(f"--config={path} must hold `name: value` lines. Received: a {type(values).__name__}.")

@@ -53,7 +53,7 @@ def test_every_option_over_real_texts(shared, vocabulary):
     ]
     for number, options in enumerate(OPTIONS):
         own = {"lowercase": options["do_lower_case"], **{name: options[name] for name in list(options)[1:]}}
-        added = (number + VOCABULARIES.index(vocabulary)) % 2 == 0  # to build half of the tokenizers: each takes a while
+        added = (number + VOCABULARIES.index(vocabulary)) % 2 == 0  # half of them: each takes a while to build
         tokenizer = BertTokenizer(pieces + new * added, added_tokens=tokens if added else (), **own)
         found = tokenizer(option_texts()).to_list()
         assert digest(found) == golden[f"{vocabulary} {number} {added}"], (options, added)

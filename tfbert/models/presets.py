@@ -96,7 +96,7 @@ def _find(name, cache_dir=None, vocab_file=None):
     if name == "minilm":
         return _from_hugging_face(name, fetch_minilm(cache_dir))
     if name.startswith("hf://"):
-        return _from_folder(name, _download_hugging_face(name))
+        return _from_folder(name, _with_weights(name, _download_hugging_face(name)))
     if tf.io.gfile.isdir(name):
         return _from_folder(name, name)
     if (
@@ -191,6 +191,19 @@ def _download_hugging_face(name):
             f"--preset={name} cannot be had from the Hugging Face hub: {first_line(error)} "
             "Check the name and the network, or give a folder that holds the model."
         ) from None
+
+
+def _with_weights(name, folder):
+    """Returns the folder; InputError says where its repository has other weights alone, which were not fetched."""
+    if not any(has_file(folder, file) for file in _WEIGHTS):
+        raise InputError(
+            f"--preset={name} has none of {', '.join(_WEIGHTS)}. If its weights are pytorch_model.bin or tf_model.h5, "
+            "load it with transformers, save it with safe_serialization=True, and give that folder."
+        )
+    return folder
+
+
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "bert_model.ckpt.index", "model.weights.h5")
 
 
 def _from_google(name, folder):
