@@ -71,6 +71,7 @@ def write_whole(path, content):
         CannotWrite: it is not there, and what was there before is kept.
     """
     with _renamed_when_whole(path) as scratch, tf.io.gfile.GFile(scratch, "wb") as file:
+        file.write(b"")  # there is a file, too, where nothing comes
         for block in [content] if isinstance(content, bytes) else content:
             file.write(block)
 

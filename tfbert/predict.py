@@ -14,6 +14,7 @@ from tfbert.data.dataset import ExampleBatches
 from tfbert.data.given_texts import given_texts
 from tfbert.data.tokenized import tokenize_examples, windows_of
 from tfbert.data.values import id_of
+from tfbert.errors import InputError
 from tfbert.files import write_whole
 from tfbert.training.evaluation import Evaluator, finite_outputs
 from tfbert.training.strategy import is_chief
@@ -171,8 +172,20 @@ def batches_of(model, examples, batch_size, encode_label=None):
         batch_size: int.
         encode_label: callable (label, where) -> number or np.ndarray; None: no labels.
     """
+    examples = _with_pairs(examples) if len(model.text_columns) == 2 else examples
     tokenized = tokenize_examples(examples, model.tokenizer, model.max_seq_length, encode_label, model.long_text)
     return ExampleBatches(tokenized, batch_size, model.max_seq_length, shuffle=False, seed=0)
+
+
+def _with_pairs(examples):
+    """Yields examples, all of which must be pairs."""
+    for number, example in enumerate(examples, 1):
+        if "text_pair" not in example:
+            raise InputError(
+                f"This model was trained on pairs of texts, and example {number} has no text_pair; on the command line "
+                "name its column with --text_pair_column."
+            )
+        yield example
 
 
 make_callable(__name__)

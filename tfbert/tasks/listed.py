@@ -89,6 +89,8 @@ def _of_text(text, where):
         return _of_list(inner, where)
     if text[:1] + text[-1:] in ("()", "{}") and len(text) > 1 and (not inner or "," in inner or inner[0] in "'\""):
         return _of_list(inner, where)
+    if text.startswith("["):
+        raise _unclear(text, where)
     if text == "set()":
         return []
     if _BITS.fullmatch(text):
