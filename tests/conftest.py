@@ -18,7 +18,7 @@ import tfbert  # noqa: F401 - before TensorFlow, whose kernels it chooses
 import numpy as np
 import pytest
 import tensorflow as tf
-from tfbert.process import tune_process
+from tfbert.core.process import tune_process
 
 from tests.processes import Run, command  # noqa: F401
 
@@ -207,7 +207,7 @@ def finish(processes):
 @contextlib.contextmanager
 def terminated_at_step(step):
     """Sends this process SIGTERM when the progress bar has reached a step."""
-    from tfbert.training.progress import RunLog
+    from tfbert.training.run_log import RunLog
 
     steps = RunLog.steps
 

@@ -6,13 +6,13 @@ import sys
 
 from absl import app, logging
 
-from tfbert.callable_module import make_callable
-from tfbert.config import check_complete, config_from_flags, define_flags
-from tfbert.doctor import check_environment
-from tfbert.errors import InputError
-from tfbert.process import tune_process, without_optional_packages
-from tfbert.training.interruption import Interrupted
-from tfbert.tpu.variables import tpu_variables
+from tfbert.core.callable_module import make_callable
+from tfbert.config.load import check_complete, config_from_flags, define_flags
+from tfbert.modes.doctor import check_environment
+from tfbert.core.errors import InputError
+from tfbert.core.process import tune_process, without_optional_packages
+from tfbert.training.signals import Interrupted
+from tfbert.training.tpu_variables import tpu_variables
 
 
 def run(config):
@@ -43,7 +43,7 @@ def _run(config, loading):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with loading:
-        from tfbert.modes import MODES  # here, so that a wrong flag answers before TensorFlow is loaded
+        from tfbert.modes.evaluate import MODES  # here, so that a wrong flag answers before TensorFlow is loaded
     return MODES[config.training.mode](config)
 
 

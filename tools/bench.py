@@ -34,7 +34,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import tfbert  # noqa: E402
-from tfbert.process import tune_process, without_optional_packages  # noqa: E402
+from tfbert.core.process import tune_process, without_optional_packages  # noqa: E402
 
 tune_process()
 

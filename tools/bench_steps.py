@@ -41,7 +41,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import tfbert  # noqa: E402
-from tfbert.process import tune_process  # noqa: E402
+from tfbert.core.process import tune_process  # noqa: E402
 
 tune_process()
 
@@ -50,7 +50,7 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from tfbert.optim import OPTIMIZERS  # noqa: E402
-from tfbert.optim.multipliers import freeze, gradual_unfreezing, pretrained  # noqa: E402
+from tfbert.optim.parameter_groups import freeze, gradual_unfreezing, pretrained  # noqa: E402
 from tfbert.training.loop import TrainingLoop  # noqa: E402
 
 with open(args.train, encoding="utf-8") as lines:

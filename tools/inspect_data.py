@@ -17,8 +17,8 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 from absl import app  # noqa: E402
 
-from tfbert.config import config_from_flags, define_flags  # noqa: E402
-from tfbert.errors import InputError  # noqa: E402
+from tfbert.config.load import config_from_flags, define_flags  # noqa: E402
+from tfbert.core.errors import InputError  # noqa: E402
 
 
 def main(arguments):
@@ -37,8 +37,8 @@ def main(arguments):
 
 
 def _described(config):
-    from tfbert.parts import datasets_of, describe_data, preset_of, task_of
-    from tfbert.tasks.balance import label_counts
+    from tfbert.modes.build import datasets_of, describe_data, preset_of, task_of
+    from tfbert.tasks.labelled.balance import label_counts
     from tfbert.training.loop import total_steps
 
     data, task = config.data, task_of(config)

@@ -86,9 +86,9 @@ def vectors_of(args, split, output):
     import numpy as np
 
     import tfbert
-    from tfbert.data.dataset import ExampleBatches
+    from tfbert.data.batches import ExampleBatches
     from tfbert.data.sources import read_examples
-    from tfbert.data.tokenized import tokenize_examples
+    from tfbert.data.examples import tokenize_examples
     from tfbert.training.evaluation import Evaluator
 
     tokenizer = tfbert.load_tokenizer(args.preset)

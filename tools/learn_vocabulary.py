@@ -17,9 +17,9 @@ import tensorflow as tf  # noqa: E402
 from tensorflow_text.tools.wordpiece_vocab import bert_vocab_from_dataset  # noqa: E402
 
 from tfbert.data.sources import read_examples  # noqa: E402
-from tfbert.data.tokenizer import SPECIAL_PIECES  # noqa: E402
-from tfbert.errors import InputError  # noqa: E402
-from tfbert.files import write_whole  # noqa: E402
+from tfbert.models.tokenizers.wordpiece import SPECIAL_PIECES  # noqa: E402
+from tfbert.core.errors import InputError  # noqa: E402
+from tfbert.core.files import write_whole  # noqa: E402
 
 
 def learn(location, vocab_size, lowercase=True, text_column="text"):

@@ -15,7 +15,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
 from measure import provenance, read, write  # noqa: E402
 
-from tfbert.report import read_metrics  # noqa: E402
+from tfbert.reports.run_report import read_metrics  # noqa: E402
 
 
 def main(name, output_dir, *metrics):

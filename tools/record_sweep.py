@@ -17,9 +17,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
 from measure import provenance, read, write  # noqa: E402
 
-from tfbert.config import load_config  # noqa: E402
-from tfbert.report import group_trials  # noqa: E402
-from tfbert.sweep import SweepTrial  # noqa: E402
+from tfbert.config.load import load_config  # noqa: E402
+from tfbert.reports.run_report import group_trials  # noqa: E402
+from tfbert.modes.sweep_study import SweepTrial  # noqa: E402
 
 
 def main(name, output_dir, *metrics):

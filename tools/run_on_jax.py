@@ -37,7 +37,7 @@ def main(verb=None, folder=None, *given):
     from absl import app, flags
 
     from tfbert import run
-    from tfbert.config import define_flags
+    from tfbert.config.load import define_flags
 
     folder = pathlib.Path(folder)
     if verb == "replay" and not (folder / "results" / "device.txt").exists():
@@ -58,7 +58,7 @@ def main(verb=None, folder=None, *given):
 
 def take_place_of_device(stand):
     """Lets the training loop and the evaluator end where they would call the device."""
-    from tfbert.models.ensemble import EnsembleModel
+    from tfbert.inference.ensemble import EnsembleModel
     from tfbert.training.evaluation import Evaluator
     from tfbert.training.loop import TrainingLoop
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes what is made from other files: the tables of README.md and the headers of the configs.
 
-Flags come from tfbert/setting_groups.py, results and timings from configs/measured.json, which only tools/measure.py,
+Flags come from tfbert/config/groups.py, results and timings from configs/measured.json, which only tools/measure.py,
 tools/compare.py and tools/record_sweep.py write. Run it after one of them has run, or after a setting has changed; a
 test sees when it was forgotten.
 """
@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
 from measure import FILES  # noqa: E402
 
-from tfbert.config import flags_table  # noqa: E402
+from tfbert.config.load import flags_table  # noqa: E402
 
 # What is quoted of each measured config, in the order of the table.
 SHOWN = {

@@ -9,8 +9,8 @@ import pytest
 from tests.conftest import ROOT, random_texts, rows_of, tiny_vocabulary
 from tfbert import TASKS
 from tfbert.data.inspection import advice, doubles, findings, inspect_examples, shared
-from tfbert.data.tokenized import tokenize_examples
-from tfbert.data.tokenizer import BertTokenizer
+from tfbert.data.examples import tokenize_examples
+from tfbert.models.tokenizers.wordpiece import BertTokenizer
 from tfbert.data.windows import LongText
 
 TOKENIZER = BertTokenizer(tiny_vocabulary(), lowercase=True)
@@ -116,7 +116,7 @@ import resource, sys
 sys.path.insert(0, "tests")
 from tests.data.test_inspection import TASK, TOKENIZER
 from tfbert.data.inspection import doubles, inspect_examples
-from tfbert.data.tokenized import tokenize_examples
+from tfbert.data.examples import tokenize_examples
 
 def rows(count):
     for number in range(count):

@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from tfbert import InputError, LongText, load_config, load_model, make_dataset, predict, save_model
 from tests.conftest import rows_of, tiny_vocabulary
-from tfbert.data.tokenized import tokenize_examples
-from tfbert.data.tokenizer import BertTokenizer
+from tfbert.data.examples import tokenize_examples
+from tfbert.models.tokenizers.wordpiece import BertTokenizer
 from tfbert.data.windows import make_windows
 
 CLS, SEP = 101, 102

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tests.reference.optimizers import cosine, slanted_triangular
 from tfbert import linear_warmup, make_schedule
-from tfbert.config import FIELDS
+from tfbert.config.load import FIELDS
 from tfbert.optim.schedules import SCHEDULES
 
 PEAK, TOTAL, WARMUP = 3e-4, 200, 20

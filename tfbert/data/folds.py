@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from tfbert.errors import InputError
+from tfbert.core.errors import InputError
 
 
 def fold_numbers(labels, folds, groups=None):

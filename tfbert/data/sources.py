@@ -13,7 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import tensorflow as tf
 
-from tfbert.errors import InputError
+from tfbert.core.errors import InputError
 
 _BLOCK_BYTES = 16 * 2**20
 

@@ -5,9 +5,9 @@ import functools
 import keras
 from keras import ops
 
-from tfbert.compiling import can_compile_parts
-from tfbert.errors import InputError
-from tfbert.models.between_products import attention, biased_activation, norm, residual_norm
+from tfbert.core.xla import can_compile_parts
+from tfbert.core.errors import InputError
+from tfbert.models.fused import attention, biased_activation, norm, residual_norm
 from tfbert.models.dropout import dropout, site_seed
 from tfbert.models.remat import recomputed
 
@@ -22,7 +22,7 @@ _COMPILED_WIDTH = 256
 
 
 class BertEncoder(keras.Model):
-    """A keras-hub BertBackbone, run over the rows of a batch (`tfbert.data.batching`).
+    """A keras-hub BertBackbone, run over the rows of a batch (`tfbert.data.rows`).
 
     The backbone owns the weights; the computation is written out here, because rows hold several windows: positions
     restart in each, attention stays inside each, and every layer's output is kept.

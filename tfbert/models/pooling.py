@@ -6,7 +6,7 @@ import re
 import keras
 from keras import ops
 
-from tfbert.errors import InputError
+from tfbert.core.errors import InputError
 
 
 class Pooling(keras.layers.Layer):

@@ -9,12 +9,12 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from tfbert.data.tokenizer import BertTokenizer, read_vocabulary
-from tfbert.errors import InputError
+from tfbert.models.tokenizers.wordpiece import BertTokenizer, read_vocabulary
+from tfbert.core.errors import InputError
 from tfbert.models.encoder import ACTIVATIONS, BertEncoder
 from tfbert.models.minilm import fetch_minilm
-from tfbert.models.reinit import initialize, reinitialize
-from tfbert.models.tensors import CheckpointReader, SafetensorsReader, first_line, load_tensors, read_json
+from tfbert.models.initialization import initialize, reinitialize
+from tfbert.models.checkpoint_tensors import CheckpointReader, SafetensorsReader, first_line, load_tensors, read_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Preset:
         lowercase: bool.
         build: callable (dropout, dtype) -> BertEncoder with the weights.
         new: bool. Whether its weights are new ones.
-        reader: callable () -> what reads its tensors by name (`tfbert.models.tensors`); None: Keras reads them itself.
+        reader: callable () -> what reads its tensors by name (`tfbert.models.checkpoint_tensors`); None: Keras reads them itself.
     """
 
     name: str

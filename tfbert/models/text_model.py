@@ -5,7 +5,7 @@ import functools
 import keras
 
 from tfbert.data.windows import LongText
-from tfbert.models.chunks import in_chunks
+from tfbert.models.memory import in_chunks
 from tfbert.models.heads import Head
 from tfbert.models.pooling import Pooling, WindowMerge
 

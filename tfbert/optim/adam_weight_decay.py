@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfbert.compiling import can_compile, compile_part
-from tfbert.optim.multipliers import NO_DECAY, match_all, value_of
+from tfbert.core.xla import can_compile, compile_part
+from tfbert.optim.parameter_groups import NO_DECAY, match_all, value_of
 
 
 class _Factors(typing.NamedTuple):

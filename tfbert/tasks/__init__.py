@@ -1,7 +1,7 @@
 """What is predicted: one class a kind of task, all in TASKS."""
 
 from tfbert.tasks.classification import Classification
-from tfbert.tasks.masked_lm import MaskedLM
+from tfbert.tasks.masked_lm.task import MaskedLM
 from tfbert.tasks.multilabel import Multilabel
 from tfbert.tasks.regression import Regression
 

@@ -5,11 +5,11 @@ import numpy as np
 from keras import ops
 
 from tfbert.data.sources import describe
-from tfbert.errors import InputError
-from tfbert.tasks import metrics
-from tfbert.tasks.decision import Decision
-from tfbert.tasks.labels import LabelSet, answers, plain_label, sorted_labels
-from tfbert.tasks.training_loss import LossOptions
+from tfbert.core.errors import InputError
+from tfbert.tasks.scores import metrics
+from tfbert.tasks.labelled.decision import Decision
+from tfbert.tasks.labelled.labels import LabelSet, answers, plain_label, sorted_labels
+from tfbert.tasks.labelled.loss_options import LossOptions
 
 
 class Multilabel:

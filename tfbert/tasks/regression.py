@@ -7,9 +7,9 @@ import numpy as np
 from keras import ops
 
 from tfbert.data.sources import describe
-from tfbert.errors import InputError
-from tfbert.tasks import metrics
-from tfbert.tasks.decision import Decision
+from tfbert.core.errors import InputError
+from tfbert.tasks.scores import metrics
+from tfbert.tasks.labelled.decision import Decision
 
 
 class Regression:

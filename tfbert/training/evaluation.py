@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfbert.training.strategy import compiles_all, lost_workers
+from tfbert.training.devices import compiles_all, lost_workers
 
 
 # Data sets whose pipelines are kept: dev and test.

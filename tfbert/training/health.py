@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfbert.optim.multipliers import parts_of
+from tfbert.optim.parameter_groups import parts_of
 from tfbert.training.evaluation import is_better, scores
 
 # A run whose dev predictions agree to this share predicts one class only.

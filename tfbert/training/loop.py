@@ -3,9 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
-from tfbert.errors import Diverged
+from tfbert.core.errors import Diverged
 from tfbert.optim.adam_weight_decay import DifferentRows
-from tfbert.training.strategy import compiles_all, lost_workers, worker_values
+from tfbert.training.devices import compiles_all, lost_workers, worker_values
 
 
 class TrainingLoop:

@@ -1,0 +1,69 @@
+"""BertTokenizer against Hugging Face's BertTokenizer (golden, made by tools/make_golden.py)."""
+
+import json
+
+import pytest
+import tensorflow as tf
+
+from tests.conftest import ROOT, tiny_vocabulary
+from tests.reference.shared_texts import text_files, texts_of
+from tfbert import InputError
+from tfbert.models.tokenizers.wordpiece import BertTokenizer, read_vocabulary
+from tools.make_golden import digest
+
+GOLDEN = json.loads((ROOT / "tests" / "golden" / "tokens.json").read_text())
+COMBINATIONS = sorted(GOLDEN["ids"])
+
+
+def tokenizer_of(shared, combination):
+    vocabulary, _, case = combination.partition("-")
+    path = shared / "data" / "vocab" / f"bert-base-{vocabulary}-vocab.txt"
+    return BertTokenizer(read_vocabulary(str(path)), lowercase=case == "lower")
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_hard_texts(shared, combination):
+    found = tokenizer_of(shared, combination)(GOLDEN["hard_texts"]).to_list()
+    for text, ids, golden in zip(GOLDEN["hard_texts"], found, GOLDEN["ids"][combination]["hard"], strict=True):
+        assert ids == golden, repr(text)
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_every_text_in_shared_data(shared, combination):
+    tokenizer = tf.function(tokenizer_of(shared, combination), input_signature=[tf.TensorSpec([None], tf.string)])
+    files = GOLDEN["ids"][combination]["files"]
+    assert sorted(files) == text_files()
+    for file, digests in files.items():
+        texts = texts_of(file)
+        for number, golden in enumerate(digests):
+            part = texts[number * 1000 : (number + 1) * 1000]
+            assert digest(tokenizer(tf.constant(part)).to_list()) == golden, f"{file}, texts {number * 1000} and after"
+
+
+def test_names_of_special_pieces_are_plain_text():
+    tokenizer = BertTokenizer(tiny_vocabulary(), lowercase=True)
+    ids = tokenizer(["[MASK]"]).to_list()[0]
+    assert tokenizer.mask_id not in ids and len(ids) > 1
+
+
+def test_works_inside_tf_data():
+    tokenizer = BertTokenizer(tiny_vocabulary(), lowercase=True)
+    texts = ["the printer", "中文 é", "", "x" * 101]
+    piped = tf.data.Dataset.from_tensor_slices(texts).batch(3).map(tokenizer)
+    assert [ids for batch in piped for ids in batch.to_list()] == tokenizer(texts).to_list()
+
+
+def test_vocabulary_without_a_special_piece():
+    with pytest.raises(InputError, match=r"has no \[MASK\]"):
+        BertTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a"], lowercase=True)
+
+
+def test_vocabulary_with_a_piece_twice():
+    with pytest.raises(InputError, match="'the' twice"):
+        BertTokenizer([*tiny_vocabulary(), "the"], lowercase=True)
+
+
+def test_vocabulary_that_is_no_text(tmp_path):
+    (tmp_path / "vocab.txt").write_bytes(b"[PAD]\n\xff\xfe\n")
+    with pytest.raises(InputError, match="not UTF-8"):
+        read_vocabulary(str(tmp_path / "vocab.txt"))

@@ -1,0 +1,234 @@
+"""The settings of a run, from YAML, keywords and flags; and the flags and the README table, from the settings.
+
+Precedence, lowest first: default, YAML file, keyword of `load_config`, flag.
+"""
+
+import dataclasses
+import difflib
+import os
+import re
+import sys
+
+import yaml
+from absl import flags
+
+from tfbert.config.checks import check_together
+from tfbert.core.errors import InputError
+from tfbert.config.groups import (
+    BalanceConfig,
+    DataConfig,
+    ModelConfig,
+    OptimizerConfig,
+    PretrainingConfig,
+    RuntimeConfig,
+    SweepConfig,
+    TrainingConfig,
+)
+from tfbert.config.setting import allowed, kind_of, read_value, read_yaml
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """All settings of a run, by group."""
+
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    pretraining: PretrainingConfig = PretrainingConfig()
+    balance: BalanceConfig = BalanceConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    training: TrainingConfig = TrainingConfig()
+    sweep: SweepConfig = SweepConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
+
+    def as_dict(self):
+        """Returns the settings as a flat dict, name -> value, in the order of declaration."""
+        return {name: getattr(getattr(self, group), name) for name, group in _GROUP_OF.items()}
+
+    def stages(self):
+        """Returns the stages of a recipe, in order: list of (name, Config); InputError for a mistake in any of them."""
+        found, preset = [], self.model.preset
+        for stage in self.training.stages or []:
+            ((name, settings),) = stage.items()
+            folder = os.path.join(self.training.output_dir or "", name)
+            own = {"preset": preset, "output_dir": folder}
+            own |= {"vocab_file": None} if found else {}  # the stage before has left its own beside its model
+            own |= settings | {"stages": None}
+            try:
+                found.append((name, self.replace(**own)))
+            except InputError as error:
+                raise InputError(f"In the stage {name!r}: {error}") from None
+            preset = os.path.join(folder, "model")
+        return [(name, _with_held_out(stage, found[number + 1 :])) for number, (name, stage) in enumerate(found)]
+
+    def replace(self, **settings):
+        """Returns a Config with some settings changed; raises InputError as `load_config` does."""
+        return load_config(**(self.as_dict() | settings))
+
+    def to_yaml(self):
+        """Returns the settings as YAML that `load_config` reads back to an equal Config."""
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in self.as_dict().items()}
+        return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+
+
+def load_config(path=None, **settings):
+    """Returns the `Config` of a YAML file and keywords over the defaults.
+
+    Args:
+        path: str. A YAML file of flat `name: value` pairs, the names being those of the flags.
+        **settings: values that win over the file's.
+
+    Raises:
+        InputError: an unknown name, a value of the wrong type or out of range, or settings that exclude each other.
+    """
+    values = read_yaml(path) if path else {}
+    values.update(settings)
+    groups = {group: {} for group in _GROUPS}
+    for name, value in values.items():
+        groups[_GROUP_OF[_known(name)]][name] = parse(name, value)
+    config = Config(**{group: _GROUPS[group](**chosen) for group, chosen in groups.items()})
+    check_together(config)
+    return config
+
+
+def check_complete(config):
+    """Raises InputError where the mode needs a setting that nobody gave."""
+    needed = {
+        "train": ("preset", "train_file", "output_dir"),
+        "sweep": ("preset", "train_file", "dev_file", "output_dir", "sweep"),
+        "evaluate": ("test_file", "output_dir"),
+        "predict": ("test_file", "output_dir"),
+        "preflight": () if config.runtime.doctor else ("preset", "train_file", "output_dir", "topology"),
+    }[config.training.mode]
+    if config.training.stages and config.training.mode == "train":
+        needed = ("output_dir",)
+        for _, stage in config.stages():
+            check_complete(stage)
+    values = config.as_dict()
+    means = {name: FIELDS[name].metadata["help"].split(":")[0].lower() for name in needed}
+    missing = ", ".join(f"--{name} ({means[name]})" for name in needed if not values[name])
+    if missing:
+        raise InputError(f"--mode={config.training.mode} needs {missing}.")
+
+
+def parse(name, value):
+    """Returns a setting's value in the type it was declared with, or raises InputError.
+
+    Strings are read as a command line's are, so that YAML's 2e-5 (a string, in YAML 1.1) is a number.
+    """
+    value = read_value(FIELDS[_known(name)], value)
+    if name == "stages" and value is not None:
+        return [_stage(stage) for stage in (value if isinstance(value, list) else [value])]
+    if name != "sweep" or value is None:
+        return value
+    mappings = value if isinstance(value, list) else [value]
+    return [{key: _sweep_values(key, spec) for key, spec in mapping.items()} for mapping in mappings]
+
+
+def define_flags():
+    """Defines one absl flag a setting, and --config; call once, before absl parses the command line."""
+    module, serializer = sys.argv[0], flags.ArgumentSerializer()
+    flags.DEFINE_string("config", None, "YAML file of settings; flags win over it.", module_name=module)
+    for name, field in FIELDS.items():
+        kind, _ = kind_of(field)
+        text = f"{field.metadata['help']}. Allowed: {allowed(field)}."
+        if kind is bool:
+            flags.DEFINE_boolean(name, field.default, text, module_name=module)
+        elif kind is tuple:
+            flags.DEFINE_multi_string(name, list(field.default), text, module_name=module)
+        else:
+            flags.DEFINE(_FlagParser(name), name, field.default, text, module_name=module, serializer=serializer)
+
+
+def config_from_flags():
+    """Returns the `Config` of the parsed command line: --config's file, under the flags that were given."""
+    given = {name: flags.FLAGS[name].value for name in FIELDS if flags.FLAGS[name].present}
+    return load_config(flags.FLAGS.config, **given)
+
+
+def flags_table():
+    """Returns the README's table of flags, in Markdown, by group."""
+    lines = []
+    for group, members in _GROUPS.items():
+        lines += [f"**{group}**: {members.__doc__}", "", "| flag | default | meaning | allowed |", "|---|---|---|---|"]
+        for field in dataclasses.fields(members):
+            default = "" if field.default in (None, ()) else f"`{field.default}`".lower()
+            cells = [f"`--{field.name}`", default, field.metadata["help"], allowed(field)]
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _with_held_out(stage, later):
+    """Returns a stage on raw text with what later stages are scored on held out of it, unless it says what is."""
+    scored = [config for _, config in later if config.model.task != "masked_lm"]
+    if stage.model.task != "masked_lm" or stage.pretraining.held_out or not scored:
+        return stage
+    columns = [name for config in scored for name in (config.data.text_column, config.data.text_pair_column) if name]
+    files = [name for config in scored for name in (config.data.dev_file, config.data.test_file) if name]
+    return stage.replace(held_out=list(dict.fromkeys(files)), held_out_columns=list(dict.fromkeys(columns)))
+
+
+def _stage(stage):
+    """Returns a stage, {name: {setting: value}}, its values read."""
+    if len(stage) != 1 or not all(isinstance(settings, dict) for settings in stage.values()):
+        raise InputError(f"--stages takes a list of stages, [{{NAME: {{setting: value, …}}}}, …]. Received: {stage!r}.")
+    ((name, settings),) = stage.items()
+    if not re.fullmatch(r"\w[\w.-]*", str(name)):
+        raise InputError(f"The name of a stage must be one of a folder. Received: {name!r}.")
+    for setting in settings:
+        if _known(setting) in _OF_THE_WHOLE:
+            raise InputError(f"The stage {name!r} cannot have its own {setting}; give it beside stages.")
+    values = {setting: parse(setting, value) for setting, value in settings.items()}
+    return {str(name): {setting: list(v) if isinstance(v, tuple) else v for setting, v in values.items()}}
+
+
+def _sweep_values(name, spec):
+    """Returns what a setting is to be in a sweep: a list of its values, or {"low", "high", "log"}."""
+    group = _GROUP_OF[_known(name)]
+    if group == "sweep" or name in ("mode", "output_dir", "overwrite", "resume_changed"):
+        raise InputError(f"--sweep cannot vary {name}.")
+    if name.endswith("seed") and isinstance(spec, int) and spec > 0:
+        return list(range(spec))
+    if isinstance(spec, list) and spec:
+        return [parse(name, value) for value in spec]
+    kind, _ = kind_of(FIELDS[name])
+    if isinstance(spec, dict) and {"low", "high"} <= spec.keys() <= {"low", "high", "log"} and kind in (int, float):
+        low, high = parse(name, spec["low"]), parse(name, spec["high"])
+        if low < high:
+            return {"low": low, "high": high, "log": bool(spec.get("log", False))}
+    raise InputError(
+        f"--sweep takes for each setting a list of values, a number of seeds, or a range of a number, "
+        f"{{low: …, high: …, log: true}}. Received for {name}: {spec!r}."
+    )
+
+
+class _FlagParser(flags.ArgumentParser):
+    syntactic_help = ""
+
+    def __init__(self, name):
+        super().__init__()
+        self._name = name
+
+    def parse(self, argument):
+        return parse(self._name, argument)
+
+    def flag_type(self):
+        return "string"
+
+
+def _known(name):
+    if name not in _GROUP_OF:
+        close = difflib.get_close_matches(name, _GROUP_OF, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise InputError(f"Unknown setting {name!r}; {hint}The known ones: {', '.join(_GROUP_OF)}.")
+    return name
+
+
+# Settings that all stages of a recipe share: the devices, and what is done with the whole.
+_OF_THE_WHOLE = (
+    *("mode", "stages", "output_dir", "overwrite", "resume_changed", "sweep", "sweep_trials", "sweep_store"),
+    *("strategy", "tpu", "worker_hosts", "worker_index", "virtual_devices", "topology", "doctor"),
+)
+_GROUPS = {field.name: type(field.default) for field in dataclasses.fields(Config)}
+FIELDS = {field.name: field for group in _GROUPS.values() for field in dataclasses.fields(group)}
+_GROUP_OF = {field.name: name for name, group in _GROUPS.items() for field in dataclasses.fields(group)}

@@ -1,0 +1,152 @@
+"""One setting: how it is declared, and how its value is read from text, YAML or Python."""
+
+import dataclasses
+import math
+import types
+import typing
+
+import yaml
+
+from tfbert.core.errors import InputError
+
+
+def setting(default, help, *, minimum=None, above=None, maximum=None, below=None, choices=None):
+    """Declares one setting: a dataclass field with its meaning and the values allowed.
+
+    Args:
+        default: the value when nobody gives one; a list setting has a tuple.
+        help: str. What it means, with its unit; one sentence without a full stop.
+        minimum, above, maximum, below: number. The range: at least, more than, at most, less than.
+        choices: sequence of str. The only values allowed.
+    """
+    rules = {"help": help, "minimum": minimum, "above": above, "maximum": maximum, "below": below,
+             "choices": choices}  # fmt: skip
+    return dataclasses.field(default=default, metadata=rules)
+
+
+def read_value(field, value):
+    """Returns a setting's value in the type it was declared with, or raises InputError."""
+    kind, optional = kind_of(field)
+    if value is None or (isinstance(value, str) and optional and value.lower() in ("none", "null")):
+        if optional:
+            return None
+        raise InputError(f"--{field.name} needs {allowed(field)}. Received: nothing.")
+    try:
+        value = _convert_list(value, _members(field)) if kind is tuple else _convert(value, kind)
+    except (AttributeError, KeyError, TypeError, ValueError, yaml.YAMLError):
+        raise InputError(f"--{field.name} must be {allowed(field)}. Received: {value!r}.") from None
+    rules = field.metadata
+    within = (
+        (rules["minimum"] is None or value >= rules["minimum"])
+        and (rules["above"] is None or value > rules["above"])
+        and (rules["maximum"] is None or value <= rules["maximum"])
+        and (rules["below"] is None or value < rules["below"])
+        and (rules["choices"] is None or value in rules["choices"])
+    )
+    if not within:
+        raise InputError(f"--{field.name} must be {allowed(field)}. Received: {value!r}.")
+    return value
+
+
+def read_yaml(path):
+    """Returns the settings of a YAML file: dict; InputError where it cannot be read or holds something else."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            values = yaml.safe_load(file)
+    except OSError as error:
+        raise InputError(f"--config={path} cannot be read: {error.strerror}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"--config={path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values or {}, dict):
+        raise InputError(f"--config={path} must hold `name: value` lines. Received: a {type(values).__name__}.")
+    return values or {}
+
+
+def kind_of(field):
+    """Returns (type, whether None is allowed) of a field declared as `T`, `T | None` or `tuple[str, ...]`."""
+    parts = typing.get_args(field.type) if isinstance(field.type, types.UnionType) else (field.type,)
+    kind = next(part for part in parts if part is not types.NoneType)
+    return typing.get_origin(kind) or kind, types.NoneType in parts
+
+
+def _members(field):
+    """Returns the type of a list's members."""
+    return typing.get_args(field.type)[0]
+
+
+def _convert(value, kind):
+    if kind is dict:
+        value = yaml.safe_load(value) if isinstance(value, str) else value
+        if not all(isinstance(mapping, dict) for mapping in (value if isinstance(value, list) else [value])):
+            raise TypeError(value)
+        return value
+    if kind is bool:
+        return value if isinstance(value, bool) else _BOOLEANS[value.lower()]
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise TypeError(value)
+    if kind is int and isinstance(value, float):
+        if not value.is_integer():
+            raise ValueError(value)
+        return int(value)
+    return kind(value)
+
+
+def _convert_list(value, kind):
+    """Returns a list's members, all of one type; numbers may come as text, separated by commas."""
+    if isinstance(value, dict):
+        value = [f"{name}={number}" for name, number in value.items()]
+    parts = [value] if isinstance(value, (str, int)) else list(value)
+    if kind is int:
+        parts = [number for part in parts for number in str(part).split(",")]
+    return tuple(_convert(part, kind) for part in parts)
+
+
+def read_amounts(name, entries, minimum=None, whole=False):
+    """Returns the amounts of a setting of LABEL=NUMBER: dict label (str) -> float, or InputError.
+
+    Args:
+        name: str. The setting.
+        entries: sequence of str. The number stands behind the last "=".
+        minimum: number. The least that is allowed; None: more than 0.
+        whole: bool. Whether it must be a whole number.
+    """
+    amounts = {}
+    for entry in entries:
+        label, _, text = entry.rpartition("=")
+        try:
+            amount = int(text) if whole else float(text)
+        except ValueError:
+            amount = math.nan
+        if not label or not (amount > 0 if minimum is None else amount >= minimum) or math.isinf(amount):
+            bound = "above 0" if minimum is None else f"of at least {minimum}"
+            kind = "whole number" if whole else "number"
+            raise InputError(f"--{name} takes LABEL=NUMBER, with a {kind} {bound}. Received: {entry!r}.")
+        if label in amounts:
+            raise InputError(f"--{name} names the label {label!r} twice.")
+        amounts[label] = amount
+    return amounts
+
+
+def allowed(field):
+    """Returns which values a setting takes, in words."""
+    kind, _ = kind_of(field)
+    rules = field.metadata
+    if rules["choices"]:
+        return " | ".join(rules["choices"])
+    words = {
+        str: "text",
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        tuple: "a list",
+        dict: "a mapping, or a list of mappings",
+    }[kind]
+    bounds = [
+        f"{word} {rules[rule]}"
+        for rule, word in (("minimum", "≥"), ("above", ">"), ("maximum", "≤"), ("below", "<"))
+        if rules[rule] is not None
+    ]
+    return " ".join([words, " and ".join(bounds)]).strip()
+
+
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False}

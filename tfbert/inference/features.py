@@ -1,0 +1,132 @@
+"""Vectors of texts, for other uses than tfbert's own heads: from Python, or from a file of any size."""
+
+import functools
+import io
+import tempfile
+
+import numpy as np
+
+from tfbert.data.windows import LongText
+from tfbert.core.errors import InputError
+from tfbert.models.pooling import Pooling, WindowMerge
+from tfbert.tasks.masked_lm.model import PretrainingModel
+from tfbert.models.text_model import TextModel, VectorModel
+from tfbert.inference.predict import outputs_of, write_outputs
+
+_BLOCK = 2**24
+
+
+def extract_features(model, texts, pooling=None, batch_size=32, max_seq_length=128, long_text=LongText()):
+    """Returns a vector for each text, or pair of texts.
+
+    Args:
+        model: BertEncoder, from `load_encoder`; or TextModel, from `load_model`, whose own tokenizer, lengths and way
+            with long texts are used.
+        texts: list of str, or of (str, str).
+        pooling: str, as `Pooling` takes it. None: a TextModel's own, the mean over the tokens for a BertEncoder.
+        batch_size: int. Texts of a step; changes speed only.
+        max_seq_length: int. Pieces of a sequence, for a BertEncoder.
+        long_text: LongText. What becomes of a longer text, for a BertEncoder.
+
+    Returns:
+        np.float32 [texts, width].
+
+    Raises:
+        InputError: a pooling or a merge of windows that has learned weights, which the model does not have.
+    """
+    about = (pooling, max_seq_length, long_text)
+    made = vars(model).setdefault("_vector_models", {})
+    if about not in made:
+        made[about] = vector_model(model, *about)
+    return outputs_of(made[about], texts, batch_size)
+
+
+def vector_model(model, pooling=None, max_seq_length=128, long_text=LongText()):
+    """Returns what makes vectors from batches: VectorModel. Arguments and errors are those of `extract_features`."""
+    if isinstance(model, TextModel):
+        same = pooling in (None, model.pooling)
+        pool = model.pool if same else _new_pooling(pooling, model.encoder)
+        if not same and model.merge and model.merge.weights:
+            raise InputError(
+                f"--pooling={pooling} cannot be merged by this model's attention over windows, which was trained on "
+                f"--pooling={model.pooling}; leave --pooling out."
+            )
+        own = (model.max_seq_length, model.long_text, model.text_columns)
+        return VectorModel(model.encoder, model.tokenizer, pool, model.merge, *own)
+    model = model.encoder if isinstance(model, PretrainingModel) else model
+    if long_text.strategy == "attention":
+        raise InputError("--long_text=attention is learned in training; of a pre-trained BERT take mean or max.")
+    model.check_length(max_seq_length)
+    pool = _new_pooling(pooling or "mean", model)
+    merge = WindowMerge(long_text.strategy, pool.width) if long_text.windows > 1 else None
+    return VectorModel(model, model.tokenizer, pool, merge, max_seq_length, long_text)
+
+
+def _new_pooling(pooling, encoder):
+    if pooling == "scalar_mix":
+        raise InputError("--pooling=scalar_mix is learned in training; this model was not trained with it.")
+    return Pooling(pooling, encoder, dtype=encoder.dtype_policy)
+
+
+def write_features(model, examples, path, batch_size, strategy=None, xla=False):
+    """Writes a vector for each example, in order, to a .npy or a Parquet file.
+
+    Args:
+        model: VectorModel.
+        examples: iterable of dict, as `read_examples` yields them.
+        path: str. `.npy`: float32 [examples, width]; `.parquet`: `vector`, and `id` where the data has it. Written
+            whole or not at all. Of several workers, all of which compute together, only the chief writes.
+        batch_size: int. Examples of a step, over all devices; changes speed only.
+        strategy: tf.distribute.Strategy or None.
+        xla: bool. Compile the forward pass.
+
+    Returns:
+        int. How many examples there were.
+    """
+    format_blocks = _npy_blocks if path.endswith(".npy") else _parquet_blocks
+    blocks = functools.partial(format_blocks, width=model.width)
+    return write_outputs(model, examples, path, batch_size, blocks, strategy, xla)
+
+
+def _npy_blocks(chunks, width):
+    """Yields a .npy file; its header says how many rows there are, so that they wait in a temporary file."""
+    count = 0
+    with tempfile.TemporaryFile() as rows:
+        for _, vectors in chunks:
+            count += len(vectors)
+            rows.write(np.ascontiguousarray(vectors, np.float32).tobytes())
+        header = io.BytesIO()
+        about = {"descr": "<f4", "fortran_order": False, "shape": (count, width)}
+        np.lib.format.write_array_header_1_0(header, about)
+        yield header.getvalue()
+        yield from _blocks_of(rows)
+
+
+def _parquet_blocks(chunks, width):
+    """Yields a Parquet file, a row group a chunk."""
+    import pyarrow
+    import pyarrow.parquet
+
+    writer, with_ids = None, None
+    with tempfile.TemporaryFile() as file:
+        for examples, vectors in chunks:
+            columns = {
+                "vector": pyarrow.FixedSizeListArray.from_arrays(
+                    pyarrow.array(vectors.astype(np.float32).reshape(-1)), width
+                )
+            }
+            ids = [str(example["id"]) if "id" in example else None for example in examples]
+            with_ids = any(ids) if with_ids is None else with_ids  # all row groups have the columns of the first
+            if with_ids:
+                columns = {"id": pyarrow.array(ids, pyarrow.string())} | columns
+            table = pyarrow.table(columns)
+            writer = writer or pyarrow.parquet.ParquetWriter(file, table.schema)
+            writer.write_table(table)
+        writer.close()
+        yield from _blocks_of(file)
+
+
+def _blocks_of(file):
+    file.seek(0)
+    while block := file.read(_BLOCK):
+        yield block

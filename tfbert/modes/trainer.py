@@ -1,0 +1,228 @@
+"""From settings to a trained model: one run after another, what is traced shared by those of one shape."""
+
+import dataclasses
+import gc
+import json
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from tfbert.core.errors import InputError
+from tfbert.core.files import write_whole
+from tfbert.reports.model_card import write_model_card
+from tfbert.models.checkpoint_tensors import read_json
+from tfbert.optim.parameter_groups import describe_groups
+from tfbert.modes.build import copies_of, describe_data, seed_of, training_parts
+from tfbert.reports.run_report import write_run_report
+from tfbert.tasks.labelled.balance import label_counts
+from tfbert.training.checkpoints import check_disk
+from tfbert.training.signals import Interrupted
+from tfbert.training.devices import device_kind, imitates_bfloat16, is_chief, leave_together, worker_values
+from tfbert.modes.training_run import TracedGraphs, TrainingRun, changes_since
+
+# Settings by which two runs may differ and yet run the same graphs.
+VARY = {
+    "output_dir",
+    "overwrite",
+    "seed",
+    "init_seed",
+    "data_seed",
+    "fold",
+    "learning_rate",
+    "patience",
+    "eval_steps",
+    "evaluations",
+    "save_checkpoints_steps",
+    "save_summary_steps",
+    "stop_failed_runs",
+}
+
+
+class Trainer:
+    """Trains by settings, one run after another on the same devices.
+
+    Runs that differ in nothing but seeds, learning rate, the fold, or what is written when, share what TensorFlow has
+    traced: the new run's values are put into the variables of the old one. Data that the settings read alike are
+    tokenised once.
+    """
+
+    def __init__(self, strategy):
+        """Takes the devices.
+
+        Args:
+            strategy: tf.distribute.Strategy, which the attribute `strategy` keeps.
+        """
+        self.strategy, self._shape, self._parts, self._graphs = strategy, None, None, None
+        self._examples = {}
+        self._signal = None  # one that came too late to stop the last run
+
+    def train(self, config, announce=True):
+        """Trains, keeps the best model by dev score, scores it on test.
+
+        Args:
+            config: Config.
+            announce: bool. Whether to say what is trained, on what.
+
+        Returns:
+            dict. The content of `eval_results.json`.
+
+        Raises:
+            InputError: settings or data that cannot be used, or a loss that is not finite.
+            Interrupted: SIGTERM or Ctrl-C; what was trained is saved.
+        """
+        late, self._signal = self._signal, None
+        if late:
+            raise Interrupted(late)
+        output_dir, strategy = config.training.output_dir, self.strategy
+        chief = is_chief(strategy)
+        restarts = refuse_finished(output_dir, config.training.overwrite, chief)
+        parts = self._traced(config)
+        model, optimizer = parts.model, parts.optimizer
+        run = TrainingRun(config, parts, strategy, self._graphs)
+        check_disk(output_dir, model, optimizer, config.training.keep_checkpoints)
+        if chief:
+            tf.io.gfile.makedirs(os.path.join(output_dir, "checkpoints"))
+            write_whole(os.path.join(output_dir, "config.yaml"), config.to_yaml().encode())
+            write_whole(
+                os.path.join(output_dir, "labels.json"), json.dumps(model.task.labels, ensure_ascii=False).encode()
+            )
+            if announce:
+                _announce(config, parts, strategy)
+        _check_shared(output_dir, strategy)
+        results = run.train() | ({"restarts": restarts} if restarts else {})
+        self._signal = run.signal
+        shares = None if model.task.name == "masked_lm" else model.pool.shares()
+        if chief and shares is not None:
+            print("Shares of the layers in the scalar mix, from the bottom:", " ".join(f"{x:.3f}" for x in shares))
+        results["data"] = {split: dataset.examples.fingerprint for split, dataset in parts.datasets.items()}
+        if chief:
+            write_whole(os.path.join(output_dir, "eval_results.json"), json.dumps(results, indent=2).encode())
+            write_model_card(output_dir, config.as_dict(), model.task, results)
+            write_run_report(output_dir, config.as_dict(), parts.metric, results, model.task, run.outputs)
+        leave_together(strategy)
+        return results
+
+    def _traced(self, config):
+        """Returns the parts of a run, whose graphs are then in `_graphs`: new ones, or the last run's."""
+        if self._parts:  # models stand in reference cycles: what earlier runs have left would keep its memory for long
+            gc.collect()
+        parts = training_parts(config, self.strategy, kept=self._examples)
+        shape = {name: value for name, value in config.as_dict().items() if name not in VARY}
+        shape |= {"labels": parts.model.task.labels, "loss": _loss_options(parts.model.task), "steps": parts.steps}
+        if shape == self._shape:
+            for old, new in zip(_variables(self._parts), _variables(parts), strict=True):
+                old.assign(new)
+            self._parts.model.task.decision = parts.model.task.decision
+            self._parts = dataclasses.replace(parts, model=self._parts.model, optimizer=self._parts.optimizer)
+        else:
+            self._shape, self._parts = shape, parts
+            with self.strategy.scope():  # a variable, so that another peak needs no new trace
+                schedule_of(parts.optimizer).peak = tf.Variable(config.optimizer.learning_rate, trainable=False)
+            self._graphs = TracedGraphs(config, parts, self.strategy)
+        schedule_of(self._parts.optimizer).peak.assign(config.optimizer.learning_rate)
+        self._graphs.loop.data_seed.assign(seed_of(config.training, config.training.data_seed))
+        return self._parts
+
+
+def schedule_of(optimizer):
+    """Returns the learning-rate schedule of an optimizer: WarmupSchedule."""
+    return optimizer._learning_rate
+
+
+def _loss_options(task):
+    """Returns what the training loss has by name, some of it from the training rows: dict; None without labels."""
+    return {name: np.asarray(value).tolist() for name, value in vars(task.options).items()} if task.labels else None
+
+
+def _variables(parts):
+    return [*parts.model.variables, *parts.optimizer.variables]
+
+
+def _announce(config, parts, strategy):
+    train = parts.datasets["train"]
+    sizes = ", ".join(f"{dataset.examples.size} {split}" for split, dataset in parts.datasets.items())
+    if copies_of(config.data):
+        sizes += f" (of the training rows {copies_of(config.data)} changed copies each)"
+    print(f"Examples: {sizes}; {_cuts(train.examples, config.data.max_seq_length)}.")
+    if parts.model.task.labels:
+        print(f"Labels: {_label_counts(parts.model.task, train)}.")
+    print(
+        f"Devices: {strategy.num_replicas_in_sync} × {device_kind(strategy)}; {parts.steps} steps of "
+        f"{train.batch_size} examples."
+    )
+    if config.runtime.mixed_precision != "none" and device_kind(strategy) == "CPU" and imitates_bfloat16():
+        print("This CPU has no bfloat16 instructions: steps are usually faster without --mixed_precision=bfloat16.")
+    print(describe_groups(parts.optimizer.groups()))
+    if parts.model.task.name == "masked_lm":
+        return
+    for line in describe_data(config, parts.model.task, parts.model.tokenizer, parts.datasets, parts.steps):
+        print(line)
+
+
+def _cuts(examples, max_seq_length):
+    """Says what of the texts the model does not see: str."""
+    kept = f"{max_seq_length} pieces"
+    if examples.most_windows > 1:
+        most = int(examples.window_counts.max())
+        kept = f"{examples.most_windows} windows of {kept}, and have {examples.window_counts.mean():.1f} on average"
+        if most < examples.most_windows:
+            kept += f", at most {most}: --max_windows={most} would do"
+    lost = f"; {examples.lost_pieces:,} pieces are lost" if examples.cut_share else ""
+    return f"{examples.cut_share:.1%} of the training texts are cut to {kept}{lost}"
+
+
+def _label_counts(task, train):
+    """Returns how many training rows each label has, and how many of them an epoch takes, in words."""
+    labels = train.examples.labels
+    own = label_counts(labels, task.outputs)
+    if not train.draws:
+        return ", ".join(f"{label} ({count:.0f})" for label, count in zip(task.labels, own))
+    taken = label_counts(labels, task.outputs, train.draws.rates)
+    each = (f"{label} ({count:.0f}, in an epoch {now:.0f})" for label, count, now in zip(task.labels, own, taken))
+    return f"{', '.join(each)}; {train.draws.size} training rows an epoch"
+
+
+def _check_shared(output_dir, strategy):
+    """Raises InputError where the machines do not all see the output folder that the chief has just made."""
+    worker_values(strategy, 0)
+    seen = tf.io.gfile.exists(os.path.join(output_dir, "config.yaml"))
+    if not worker_values(strategy, int(seen)).all():
+        raise InputError(f"--output_dir={output_dir} must be one folder that all machines see, such as one on gs://.")
+
+
+def finished_results(config):
+    """Returns the results of a run that has finished with just these settings; None where it has yet to run.
+
+    Raises:
+        InputError: it has finished with other settings.
+    """
+    folder = config.training.output_dir
+    if config.training.overwrite or not tf.io.gfile.exists(os.path.join(folder, "eval_results.json")):
+        return None
+    if changed := changes_since(folder, config):
+        raise InputError(
+            f"{folder} holds a finished run of other settings: {'; '.join(changed)}. Give the old ones, or --overwrite."
+        )
+    return read_json(folder, "eval_results.json")
+
+
+def refuse_finished(output_dir, overwrite, chief):
+    """Raises InputError where a run has finished; with `overwrite` removes it.
+
+    Returns:
+        int. How many failed runs were replaced in this folder, one after another.
+    """
+    finished = os.path.join(output_dir, "eval_results.json")
+    restarts = 0
+    if tf.io.gfile.exists(finished):
+        if not overwrite:
+            raise InputError(f"{output_dir} holds a finished run already; choose another --output_dir, or --overwrite.")
+        before = read_json(output_dir, "eval_results.json")
+        restarts = before.get("restarts", 0) + bool(before.get("failed"))
+    if overwrite and chief and tf.io.gfile.exists(output_dir):
+        for name in ("checkpoints", "folds", "model", "metrics.jsonl", "eval_results.json", "report.html"):
+            path = os.path.join(output_dir, name)
+            if tf.io.gfile.exists(path):
+                (tf.io.gfile.rmtree if tf.io.gfile.isdir(path) else tf.io.gfile.remove)(path)
+    return restarts

@@ -1,0 +1,172 @@
+"""Groups of variables: ordered (regex, value) pairs, matched in full on variable paths, the first match winning."""
+
+import re
+
+from tfbert.core.errors import InputError
+
+# Biases and the scales and shifts of LayerNorm (gamma, beta) do not decay, as in google-research/bert; nor does a
+# scalar mix, which would forget its layers.
+NO_DECAY = (r".*/(\w+_)?bias", r".*/(gamma|beta)", r"pooling/.*")
+
+EMBEDDINGS = r"(token_embedding|position_embedding|segment_embedding|embeddings_layer_norm)/.*"
+LAYER = r"transformer_layer_\d+/.*"
+POOLER = r"pooled_dense/.*"
+HEAD = r"(head|pooling|window_merge)/.*"
+
+
+def value_of(pairs, path, default):
+    """Returns the value of the first pattern that matches the whole path, else the default."""
+    return next((value for pattern, value in pairs if re.fullmatch(pattern, path)), default)
+
+
+def match_all(pairs, paths, default):
+    """Returns the value of every path; InputError if a pattern matches none of them.
+
+    Args:
+        pairs: list of (regex, value).
+        paths: list of str.
+        default: value of a path that no pattern matches.
+    """
+    for pattern, _ in pairs:
+        if not any(re.fullmatch(pattern, path) for path in paths):
+            some = ", ".join(paths[:: max(1, len(paths) // 8)])
+            raise InputError(f"The pattern {pattern!r} matches no variable in full. The variables are like: {some}.")
+    return [value_of(pairs, path, default) for path in paths]
+
+
+def layer_decay(encoder, decay):
+    """Returns multipliers that fall from the top layer to the embeddings: list of (regex, value).
+
+    Layer l of L (from 0) has decay^(L - 1 - l), so the top layer has 1; the embeddings have decay^L. Pooler and head
+    are not matched: they keep 1 unless another pattern says otherwise.
+
+    Source: Howard and Ruder 2018 (1801.06146), section 3.2; Sun et al. 2019 (1905.05583), section 3.4.3, whose
+    η^(k-1) = ξ η^k this is.
+
+    Args:
+        encoder: BertEncoder.
+        decay: float, ξ.
+    """
+    top = encoder.num_layers - 1
+    layers = [(layer_pattern(layer), decay ** (top - layer)) for layer in _trained_layers(encoder)]
+    return layers + [(EMBEDDINGS, decay**encoder.num_layers)]
+
+
+def freeze(encoder, part="none", layers=0, reinit_layers=0):
+    """Returns multipliers of 0 for what is frozen: list of (regex, 0.0).
+
+    Args:
+        encoder: BertEncoder.
+        part: "none", "embeddings", or "encoder": the embeddings, every layer and the pooler.
+        layers: int. So many of the lowest layers, and the embeddings below them.
+        reinit_layers: int. So many of the top layers are new, and must be trained.
+
+    Raises:
+        InputError: more layers than the encoder has below its new ones.
+    """
+    most = encoder.num_layers - reinit_layers
+    if layers > most:
+        raise InputError(f"--freeze_layers must be at most {most}, the layers with old weights. Received: {layers}.")
+    if part == "encoder":
+        return [(f"{EMBEDDINGS}|{LAYER}|{POOLER}", 0.0)]
+    embeddings = [(EMBEDDINGS, 0.0)] if part == "embeddings" or layers else []
+    return embeddings + [(layer_pattern(layer), 0.0) for layer in _trained_layers(encoder) if layer < layers]
+
+
+def gradual_unfreezing(encoder, steps):
+    """Returns the steps after which each part joins the training, from the top down: list of (regex, step).
+
+    Head and pooler train from the first step, the top layer after `steps`, the one below after twice as many, and so
+    on; layer l of L (from 0) after steps · (L - l), the embeddings after steps · (L + 1).
+
+    Source: Howard and Ruder 2018 (1801.06146), section 3.3. Deviation: by steps, where the paper goes by epochs.
+
+    Args:
+        encoder: BertEncoder.
+        steps: int.
+    """
+    count = encoder.num_layers
+    layers = [(layer_pattern(layer), steps * (count - layer)) for layer in _trained_layers(encoder)]
+    return layers + [(EMBEDDINGS, steps * (count + 1))]
+
+
+def pretrained(encoder, reinit_layers=0, reinit_pooler=False):
+    """Returns patterns of the variables that have a pre-trained value, for prior weight decay: list of regex.
+
+    The head's weights and re-initialised ones have none: they decay toward 0.
+
+    Args:
+        encoder: BertEncoder, in its model.
+        reinit_layers: int. So many of the top layers are new.
+        reinit_pooler: bool. Whether the pooler is new.
+    """
+    old = encoder.num_layers - reinit_layers
+    layers = [layer_pattern(layer) for layer in _trained_layers(encoder) if layer < old]
+    pooler = [POOLER] if encoder.backbone.pooled_dense.trainable and not reinit_pooler else []
+    return [EMBEDDINGS, *layers, *pooler]
+
+
+def parts_of(paths):
+    """Returns variables' paths by the part of the model that they belong to, from the bottom up: name -> list of path.
+
+    The parts are "embeddings", "layer 0", "layer 1", …, "pooler" and "head".
+    """
+    parts = {}
+    for path in paths:
+        layer = re.match(r"transformer_layer_(\d+)/", path)
+        if layer:
+            name = f"layer {layer[1]}"
+        else:
+            patterns = (("embeddings", EMBEDDINGS), ("pooler", POOLER))
+            name = next((part for part, pattern in patterns if re.fullmatch(pattern, path)), "head")
+        parts.setdefault(name, []).append(path)
+    return parts
+
+
+def _trained_layers(encoder):
+    """Returns the numbers of the layers that have variables to train: those above a pooling's layer have none."""
+    return [number for number, layer in enumerate(encoder.backbone.transformer_layers) if layer.trainable]
+
+
+def layer_pattern(layer):
+    """Returns the pattern of a layer's variables."""
+    return rf"transformer_layer_{layer}/.*"
+
+
+def parse_multipliers(texts):
+    """Returns (regex, value) pairs from texts REGEX=VALUE; the last equals sign separates them."""
+    pairs = []
+    for text in texts:
+        pattern, separator, value = text.rpartition("=")
+        try:
+            re.compile(pattern)
+            pair = pattern, float(value)
+        except (re.error, ValueError):
+            separator = ""
+        if not separator or not pattern or pair[1] < 0:
+            raise InputError(
+                f"--lr_multipliers takes REGEX=VALUE with a value of 0 or more, as .*bias=2. Received: {text!r}."
+            )
+        pairs.append(pair)
+    return pairs
+
+
+def describe_groups(groups):
+    """Returns a table of the groups in which variables are trained: how many, what holds for them, one of them.
+
+    Args:
+        groups: list of (variable, dict of str to number or str), as `AdamWeightDecay.groups` returns it.
+    """
+    names = list(groups[0][1])
+    members = {}
+    for variable, values in groups:
+        cells = [f"{value:.4g}" if isinstance(value, (int, float)) else value for value in values.values()]
+        if values["lr multiplier"] == 0:
+            cells = ["frozen", *([""] * (len(cells) - 1))]
+        members.setdefault(tuple(cells), []).append(variable)
+    lines = [" ".join([f"{'variables':>9} {'weights':>12}", *(f"{name:>13}" for name in names), " such as"])]
+    for cells, variables in sorted(members.items(), reverse=True):
+        weights = sum(int(variable.value.shape.num_elements()) for variable in variables)
+        row = [f"{len(variables):9d} {weights:12,d}", *(f"{cell:>13}" for cell in cells), f" {variables[0].path}"]
+        lines.append(" ".join(row))
+    return "\n".join(lines)

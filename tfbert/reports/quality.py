@@ -1,0 +1,124 @@
+"""How good a model's answers are, in figures and tables: calibration, precision and recall, confusions, each class."""
+
+import html
+
+import numpy as np
+
+from tfbert.reports.page import COLORS, figure, name_axes, table
+from tfbert.tasks.scores.metrics import calibration_error, confidences, reliability, sigmoid, softmax
+
+# More labels than these make a table that nobody reads.
+_MOST_CONFUSED, _MOST_CURVES = 30, 6
+
+
+def quality_sections(task, labels, outputs, split):
+    """Returns the sections of a report on one data set: list of str, HTML; none for numbers.
+
+    Args:
+        task: one of TASKS.
+        labels: np.ndarray [N, ...].
+        outputs: np.float32 [N, outputs].
+        split: str. The data set's name.
+    """
+    if not task.labels:
+        return []
+    held = labels if labels.ndim == 2 else np.eye(task.outputs, dtype=int)[labels]
+    probabilities = sigmoid(outputs) if labels.ndim == 2 else softmax(outputs)
+
+    def draw(axes):
+        _reliability(axes[0], *confidences(task, labels, outputs))
+        _precision_recall(axes[1], task, held, probabilities)
+
+    sections = [figure(f"Calibration, precision and recall on {split}", draw, columns=2, height=4.0)]
+    if task.name == "classification" and task.outputs <= _MOST_CONFUSED:
+        sections.append(f"<h2>Confusions on {split}</h2>" + _confusions(task, labels, outputs))
+    sections.append(f"<h2>Each class on {split}</h2>" + _classes(task, labels, outputs, held, probabilities))
+    return sections
+
+
+def mislabelled_section(rows):
+    """Returns the section of a report on labels that are likely wrong: str, HTML.
+
+    Args:
+        rows: list of (row, text, label given, label predicted, probability of the label given), ranked; None where
+            cleanlab is not installed.
+    """
+    title = "<h2>Most likely mislabelled</h2>"
+    if rows is None:
+        return title + "<p class=quiet>Not looked for: pip install tfbert[mislabelled].</p>"
+    lines = [[row, given, predicted, f"{share:.4f}", text] for row, text, given, predicted, share in rows]
+    shown = table(["row", "label given", "predicted", "probability of the label given", "text"], lines)
+    note = (
+        "Rows whose label the models that have not seen them deny, the least believed first. Some are wrong, some only "
+        "hard: look before you change one."
+    )
+    return f'{title}<div class="texts">{shown}</div><p class=quiet>{note}</p>'
+
+
+def _reliability(axes, probabilities, hits):
+    counts, means, shares = reliability(probabilities, hits)
+    axes.plot([0, 1], [0, 1], color="#8c959f", lw=1, ls="--")
+    axes.plot(means, shares, color=COLORS[0], lw=1)
+    axes.scatter(means, shares, s=15 + 150 * counts / counts.max(), color=COLORS[0], alpha=0.75)
+    axes.set(xlim=(0, 1), ylim=(-0.02, 1.02))
+    axes.set_title(f"expected calibration error {calibration_error(probabilities, hits):.4f}", fontsize=10)
+    name_axes(axes, "probability given", "share that came true")
+
+
+def _precision_recall(axes, task, held, probabilities):
+    from sklearn import metrics
+
+    classes = [1] if task.name == "classification" and task.outputs == 2 else range(task.outputs)
+    shown = sorted((k for k in classes if held[:, k].any()), key=lambda k: held[:, k].sum())[:_MOST_CURVES]
+    for number, k in enumerate(shown):
+        precision, recall, thresholds = metrics.precision_recall_curve(held[:, k], probabilities[:, k])
+        axes.step(recall, precision, where="post", color=COLORS[number], label=str(task.labels[k]))
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.set_title("rarest first" if len(shown) < len(classes) else "", fontsize=10)
+    axes.legend(frameon=False, fontsize=8)
+    name_axes(axes, "recall", "precision")
+
+
+def _confusions(task, labels, outputs):
+    from sklearn import metrics
+
+    found = metrics.confusion_matrix(labels, task.guesses(outputs), labels=range(task.outputs))
+    rows = [[str(label), *row] for label, row in zip(task.labels, found.tolist())]
+    return table(["true label ↓, answer →", *map(str, task.labels)], rows)
+
+
+def _classes(task, labels, outputs, held, probabilities):
+    from sklearn import metrics
+
+    guesses = task.guesses(outputs)
+    guessed = guesses if labels.ndim == 2 else np.eye(task.outputs, dtype=int)[guesses]
+    precision, recall, f1, rows = metrics.precision_recall_fscore_support(held, guessed, average=None, zero_division=0)
+    thresholds = _thresholds(task)
+    lines = []
+    for k, label in enumerate(task.labels):
+        area = metrics.average_precision_score(held[:, k], probabilities[:, k]) if held[:, k].any() else np.nan
+        numbers = (precision[k], recall[k], f1[k], area)
+        lines.append([str(label), rows[k], guessed[:, k].sum(), *(f"{number:.4f}" for number in numbers)])
+        lines[-1] += thresholds[k : k + 1]
+    head = ["label", "rows", "answers", "precision", "recall", "F1", "average precision"]
+    return table(head + ["threshold"] * bool(thresholds), lines) + _decided(task)
+
+
+def _thresholds(task):
+    """Returns each label's threshold in words, none where none was tuned: list of str."""
+    thresholds = task.decision.thresholds
+    if thresholds is None:
+        return []
+    return ([""] if task.name == "classification" else []) + [f"{threshold:.4f}" for threshold in thresholds]
+
+
+def _decided(task):
+    notes = []
+    if task.decision.prior_shift is not None:
+        notes.append("probabilities are taken back to the prior of the training data")
+    if task.decision.temperature != 1:
+        notes.append(f"logits are divided by a temperature of {task.decision.temperature:.4f}, fitted on dev")
+    if task.decision.thresholds is not None:
+        notes.append("thresholds were tuned on dev, whose scores are therefore optimistic")
+    text = "; ".join(notes)
+    return f"<p class=quiet>{html.escape(text[:1].upper() + text[1:])}.</p>" if notes else ""

@@ -1,0 +1,96 @@
+"""Encoder and pre-training head as one Keras model."""
+
+import keras
+from keras import ops
+
+from tfbert.tasks.masked_lm.head import PretrainingHead
+
+
+class PretrainingModel(keras.Model):
+    """Predicts masked words and next sentences, and scores its predictions: features -> float32 [M, 5].
+
+    Logits over a vocabulary at every masked place are too much to bring back from a device: what comes back of each
+    example is the sum of its masked words' cross-entropy, their number, how many of them are right, the cross-entropy
+    of its next-sentence label, and whether that is right (`tfbert.tasks.masked_lm.task` makes loss and metrics of them).
+
+    Attributes:
+        encoder: BertEncoder.
+        task: MaskedLM.
+        tokenizer: BertTokenizer.
+        head: PretrainingHead.
+        max_seq_length: int. The longest sequence the model was made for.
+        text_columns: tuple of str. Where its training data had the text.
+        width: int. Numbers that come back of an example.
+        windows_per_step: None: all windows at once.
+    """
+
+    windows_per_step = None
+
+    def __init__(self, encoder, task, tokenizer, head, max_seq_length, text_columns, **kwargs):
+        super().__init__(**kwargs)
+        self.encoder, self.task, self.tokenizer, self.head = encoder, task, tokenizer, head
+        self.width = task.outputs
+        self.max_seq_length, self.text_columns = max_seq_length, tuple(text_columns)
+        encoder.backbone.pooled_dense.trainable = head.next_sentence  # else it has no gradient
+        self.built = True
+
+    def call(self, features, training=False, seed=None):
+        """Computes the scores; `seed` (int32 [2]) decides what is dropped out, None: the encoder's own generator."""
+        logits, next_logits = self.logits(features, training, seed)
+        ids, used = features["masked_ids"], features["masked_used"]
+        losses = ops.sparse_categorical_crossentropy(ids, logits, from_logits=True)
+        right = ops.cast(ops.equal(ops.argmax(logits, axis=-1), ids), "float32")
+        columns = [ops.sum(losses * used, axis=1), ops.sum(used, axis=1), ops.sum(right * used, axis=1)]
+        if next_logits is None:
+            columns += [ops.zeros_like(columns[0])] * 2
+        else:
+            labels = features["next_sentence"]
+            columns.append(ops.sparse_categorical_crossentropy(labels, next_logits, from_logits=True))
+            columns.append(ops.cast(ops.equal(ops.argmax(next_logits, axis=-1), labels), "float32"))
+        return ops.stack(columns, axis=1)
+
+    def calibrated(self, outputs):
+        """Returns the outputs as they are: np.float32 [N, 5] -> the same."""
+        return outputs
+
+    def logits(self, features, training=False, seed=None):
+        """Returns the logits at the masked places alone, and of the next sentence.
+
+        Returns:
+            (float32 [M, most, vocabulary], float32 [M, 2] or None).
+        """
+        seed = self.encoder.dropout_seed(training, seed)
+        places, starts = features["masked_at"], features["window_start"]
+        slots, most = ops.shape(places)
+        at = ops.concatenate([ops.reshape(places, (-1,)), starts])
+        *_, last = self.encoder(features, training=training, seed=seed, last_layer_at=at)
+        logits = ops.reshape(self.head(last[: slots * most], encoder=self.encoder), (slots, most, -1))
+        if not self.head.next_sentence:
+            return logits, None
+        pooled = self.encoder.pool(last[slots * most :], training=training, seed=seed)
+        return logits, self.head.next_sentence_logits(pooled)
+
+
+def build_pretraining_model(
+    encoder, task, tokenizer=None, max_seq_length=128, text_columns=("text",), init_seed=0, reader=None, folder=""
+):
+    """Returns a PretrainingModel: the encoder with its pre-training head, or a new one.
+
+    Args:
+        encoder: BertEncoder, from `load_encoder`.
+        task: MaskedLM.
+        tokenizer: BertTokenizer; None: the one that `load_encoder` read beside the weights.
+        max_seq_length: int. Pieces of a sequence, special ones included.
+        text_columns: (text,). Column of the training data.
+        init_seed: int. Seed of new weights.
+        reader: what reads the tensors of the checkpoint that may have a head (`Preset.reader`); None: a new head.
+        folder: str. The checkpoint's name, for messages.
+
+    Raises:
+        InputError: a length beyond the encoder's positions, or a head that is damaged.
+    """
+    encoder.check_length(max_seq_length)
+    head = PretrainingHead(encoder, task.next_sentence, init_seed, name="head", dtype=encoder.dtype_policy)
+    if reader:
+        head.load(reader, folder)
+    return PretrainingModel(encoder, task, tokenizer or encoder.tokenizer, head, max_seq_length, text_columns)
