@@ -13,6 +13,7 @@ from tests.conftest import ROOT
 # A room may import the rooms to its left. What stands before `data` may be imported by all.
 ORDER = [
     "errors",
+    "variants",
     "compiling",
     "files",
     "callable_module",

@@ -94,4 +94,4 @@ def test_command_line(tmp_path):
 
 
 def test_doctor_belongs_to_preflight():
-    assert "--doctor goes with --mode=preflight" in command("--doctor", check=1).stderr
+    assert "--doctor needs --mode=preflight" in command("--doctor", check=1).stderr

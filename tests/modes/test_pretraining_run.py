@@ -143,7 +143,7 @@ def test_a_column_of_any_source(flags, tmp_path):
         (("--task=classification",), "max_predictions_per_seq=4 does nothing with --task=classi"),
         (("--short_seq_length=16",), "--short_seq_length=16 needs --max_steps"),
         (("--short_seq_length=32", "--max_steps=9"), "must be less than --max_seq_length=32, which follows"),
-        (("--short_seq_share=0.5",), "--short_seq_share needs --short_seq_length"),
+        (("--short_seq_share=0.5",), "--short_seq_share=0.5 needs --short_seq_length"),
         (("--max_seq_length=6",), "max_seq_length of at least 8. Received: 6"),
         (("--max_seq_length=128",), "must be at most 64"),
         (("--best_metric=accuracy",), "best_metric must be one of loss, perplexity"),

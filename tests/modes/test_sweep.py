@@ -252,7 +252,7 @@ def test_names_of_trials():
         ("{learning_rate: {low: 1, high: 2}}", {}, "has a range .learning_rate., so that --sweep_trials must say"),
         ("[1]", {}, "--sweep must be a mapping, or a list of mappings"),
         ("[{seed: 2}, {mixout: [0.1]}]", {"sweep_trials": 2}, "--sweep_trials searches one space"),
-        ("{seed: 2}", {"mode": "train"}, "--sweep goes with --mode=sweep"),
+        ("{seed: 2}", {"mode": "train"}, "--sweep needs --mode=sweep"),
         ("{seed: 2}", {"dev_file": None}, "--mode=sweep needs --dev_file"),
         (None, {}, "--mode=sweep needs --sweep"),
         ("{seed: 2}", {}, "x.tsv"),

@@ -9,92 +9,111 @@ from tfbert.config.setting import read_amounts
 _SHORTEST = 8
 
 
-def check_together(config):
+def check_together(config, fields):
     """Raises InputError for settings that exclude or need each other.
+
+    What a setting needs and excludes is declared with it. Here stands what compares values, and what depends on the
+    task.
 
     Args:
         config: Config.
+        fields: dict of str to dataclasses.Field. The declarations of the settings, by name.
     """
-    data, training, runtime = config.data, config.training, config.runtime
-    if training.stages:
-        return _check_stages(training)  # each is checked by itself
-    _check_techniques(config.model, config.optimizer)
+    if config.training.stages:
+        return _check_stages(config)  # each is checked by itself
+    _check_declared(config.as_dict(), fields)
+    _check_values(config.data, config.training, config.balance)
+    _check_techniques(config.model)
     _check_balance(config.model, config.balance)
-    if runtime.virtual_devices > 1 and runtime.strategy in ("one_device", "multi_worker", "tpu"):
-        raise InputError(
-            f"--virtual_devices={runtime.virtual_devices} and --strategy={runtime.strategy} exclude each other; "
-            "leave one of them out."
-        )
-    if runtime.tpu and runtime.strategy not in ("auto", "tpu"):
-        raise InputError(
-            f"--tpu={runtime.tpu} and --strategy={runtime.strategy} exclude each other; leave one of them out."
-        )
-    if runtime.worker_index is not None and not runtime.worker_hosts:
-        raise InputError(f"--worker_index={runtime.worker_index} needs --worker_hosts, among which it is the place.")
-    if training.gradient_accumulation_steps > training.train_batch_size:
-        raise InputError(
-            f"--gradient_accumulation_steps={training.gradient_accumulation_steps} is more than "
-            f"--train_batch_size={training.train_batch_size}: a part would be empty."
-        )
-    _check_evaluation(data, training, config.balance)
-    if not data.augment and (data.augment_copies, data.augment_probability) != (1, 0.1):
-        raise InputError("--augment_copies and --augment_probability need --augment, which makes the copies.")
-    _check_folds(data, training, config.balance)
-    _check_long_text(data)
-    if training.mode in ("train", "sweep", "preflight"):
+    if config.training.mode in ("train", "sweep", "preflight"):
         _check_pretraining(config)
-    _check_sweep(config.sweep, training, runtime)
-    if training.features and training.mode != "predict":
-        raise InputError(f"--features={training.features} goes with --mode=predict. Received: --mode={training.mode}.")
-    if runtime.doctor and training.mode != "preflight":
-        raise InputError(f"--doctor goes with --mode=preflight. Received: --mode={training.mode}.")
+    _check_sweep(config.sweep, config.training, config.runtime)
 
 
-def _check_long_text(data):
-    """Refuses settings about cuts and windows that there are not."""
-    if data.head_pieces and data.long_text != "head_tail":
-        raise InputError(f"--head_pieces={data.head_pieces} needs --long_text=head_tail. Received: {data.long_text}.")
-    if data.head_pieces and data.head_pieces > data.max_seq_length - 2:
-        raise InputError(
+def _check_declared(values, fields):
+    """Refuses settings that are given without what they need, or beside what they exclude."""
+    for name, field in fields.items():
+        if values[name] == field.default:
+            continue
+        for condition, reason in field.metadata["excludes"].items():
+            if _holds(condition, values):
+                both = f"{_flag(name, values)} and {_flag(condition.partition('=')[0], values)} exclude each other"
+                raise InputError(f"{both}: {reason}." if reason else f"{both}; leave one of them out.")
+        for condition, reason in field.metadata["needs"].items():
+            if not _holds(condition, values):
+                raise InputError(_needs(name, condition, reason, values))
+
+
+def _holds(condition, values):
+    """Says whether a condition, as `setting` takes them, holds for some settings: dict of name -> value."""
+    for part in condition.split(" or "):
+        name, _, allowed = part.partition("=")
+        if values[name] in allowed.split("|") if allowed else values[name] not in _NOT_GIVEN:
+            return True
+    return False
+
+
+def _needs(name, condition, reason, values):
+    """Returns the sentence that says what a setting lacks."""
+    other, _, allowed = condition.partition("=")
+    lacking = f"--{other}={_any_of(allowed.split('|'))}" if allowed else _any_of(f"--{x}" for x in other.split(" or "))
+    received = f" Received: --{other}={values[other]}." if allowed else ""
+    return f"{_flag(name, values)} needs {lacking}{reason and f', {reason}'}.{received}"
+
+
+def _any_of(names):
+    """Returns names as words: "a, b or c"."""
+    *first, last = names
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def _flag(name, values):
+    """Returns a setting as a flag, in words for a message: --name=value."""
+    value = values[name]
+    if value is True:
+        return f"--{name}"
+    return f"--{name}={','.join(map(str, value)) if isinstance(value, tuple) else value}"
+
+
+# The values of a setting that asks for nothing.
+_NOT_GIVEN = (None, (), False, 0, "none")
+
+
+def _check_values(data, training, balance):
+    """Refuses values that do not go together."""
+    for wrong, message in (
+        (
+            training.gradient_accumulation_steps > training.train_batch_size,
+            f"--gradient_accumulation_steps={training.gradient_accumulation_steps} is more than "
+            f"--train_batch_size={training.train_batch_size}: a part would be empty.",
+        ),
+        (
+            (data.head_pieces or 0) > data.max_seq_length - 2,
             f"--head_pieces must be at most {data.max_seq_length - 2}, the pieces of a sequence but for [CLS] and "
-            f"[SEP]. Received: {data.head_pieces}."
-        )
-    if data.window_stride and data.long_text not in ("mean", "max", "attention"):
-        raise InputError(
-            f"--window_stride={data.window_stride} needs --long_text=mean, max or attention. Received: "
-            f"{data.long_text}."
-        )
-    if data.window_stride and data.window_stride > data.max_seq_length - 2:
-        raise InputError(
+            f"[SEP]. Received: {data.head_pieces}.",
+        ),
+        (
+            (data.window_stride or 0) > data.max_seq_length - 2,
             f"--window_stride must be at most {data.max_seq_length - 2}, the pieces of a window but for [CLS] and "
-            f"[SEP]: those between two windows would be lost. Received: {data.window_stride}."
-        )
+            f"[SEP]: those between two windows would be lost. Received: {data.window_stride}.",
+        ),
+        (
+            (training.fold or 0) > (training.folds or 0),
+            f"--fold must be at most {training.folds}, the number of --folds. Received: {training.fold}.",
+        ),
+        (
+            training.fold and not data.dev_file and (balance.tune_threshold or balance.calibrate),
+            "--tune_threshold and --calibrate need --dev_file with --fold; with --folds alone all folds serve.",
+        ),
+    ):
+        if wrong:
+            raise InputError(message)
 
 
-def _check_evaluation(data, training, balance):
-    """Refuses settings about evaluations that there are not."""
-    if training.eval_steps and training.evaluations:
-        raise InputError(
-            f"--eval_steps={training.eval_steps} and --evaluations={training.evaluations} exclude each other; leave "
-            "one of them out."
-        )
-    if data.halve_dev and data.test_file:
-        raise InputError("--halve_dev and --test_file exclude each other: the second half would be the test rows.")
-    if training.mode not in ("train", "sweep") or data.dev_file:
-        return
-    fitted = {} if training.folds else {name: getattr(balance, name) for name in ("tune_threshold", "calibrate")}
-    asked = {name: getattr(training, name) for name in ("best_metric", "eval_steps", "evaluations", "patience")}
-    asked |= {"stop_failed_runs": training.stop_failed_runs}
-    for name, value in (asked | fitted).items():
-        if value:
-            raise InputError(f"--{name}={value} needs --dev_file, on which to evaluate.")
-    if data.halve_dev:
-        raise InputError("--halve_dev needs --dev_file, the rows to be halved.")
-
-
-def _check_stages(training):
+def _check_stages(config):
+    training = config.training
     if training.mode != "train":
-        raise InputError(f"--stages goes with --mode=train. Received: --mode={training.mode}.")
+        raise InputError(f"--stages needs --mode=train. Received: --mode={training.mode}.")
     names = [name for stage in training.stages for name in stage]
     if len(set(names)) < len(names):
         raise InputError(f"--stages needs a name of its own for each stage. Received: {', '.join(names)}.")
@@ -116,56 +135,16 @@ def _check_pretraining(config):
             if value != getattr(type(group)(), name):
                 value = ",".join(value) if isinstance(value, tuple) else value
                 raise InputError(f"--{name}={value} does nothing with --task={task}; leave one of them out.")
-    _check_short_sequences(config.pretraining, data.max_seq_length, config.training.max_steps)
+    short = config.pretraining.short_seq_length
+    if short and short >= data.max_seq_length:
+        raise InputError(
+            f"--short_seq_length must be less than --max_seq_length={data.max_seq_length}, which follows. "
+            f"Received: {short}."
+        )
     if task == "masked_lm" and data.max_seq_length < _SHORTEST:
         raise InputError(
             f"--task=masked_lm needs --max_seq_length of at least {_SHORTEST}. Received: {data.max_seq_length}."
         )
-
-
-def _check_short_sequences(pretraining, max_seq_length, max_steps):
-    """Refuses short sequences that are none, or whose share of the steps is not known."""
-    short = pretraining.short_seq_length
-    if not short and pretraining.short_seq_share != 0.9:
-        raise InputError("--short_seq_share needs --short_seq_length, the pieces of a sequence in these steps.")
-    if short and short >= max_seq_length:
-        raise InputError(
-            f"--short_seq_length must be less than --max_seq_length={max_seq_length}, which follows. Received: {short}."
-        )
-    if short and not max_steps:
-        raise InputError(
-            f"--short_seq_length={short} needs --max_steps: an epoch has more steps of short sequences than of long."
-        )
-
-
-def _check_folds(data, training, balance):
-    """Refuses settings about folds that there are not, and those that they rule out."""
-    for wrong, message in (
-        (training.fold and not training.folds, f"--fold={training.fold} needs --folds, of which it is one."),
-        (
-            training.fold and training.folds and training.fold > training.folds,
-            f"--fold must be at most {training.folds}, the number of --folds. Received: {training.fold}.",
-        ),
-        (
-            data.group_column and not training.folds,
-            f"--group_column={data.group_column} needs --folds, in which it keeps rows together.",
-        ),
-        (
-            training.folds and training.mode not in ("train", "sweep", "preflight"),
-            f"--folds goes with --mode=train or sweep. Received: --mode={training.mode}.",
-        ),
-        (training.folds and data.halve_dev, "--folds and --halve_dev exclude each other; leave one of them out."),
-        (
-            training.fold and data.test_file,
-            f"--fold={training.fold} and --test_file exclude each other: the fold is the test rows.",
-        ),
-        (
-            training.fold and not data.dev_file and (balance.tune_threshold or balance.calibrate),
-            "--tune_threshold and --calibrate need --dev_file with --fold; with --folds alone all folds serve.",
-        ),
-    ):
-        if wrong:
-            raise InputError(message)
 
 
 def _check_sweep(sweep, training, runtime):
@@ -180,10 +159,8 @@ def _check_sweep(sweep, training, runtime):
             "--mode=sweep does not share a training among machines: start it on each of them with the same "
             "--sweep_store, and each takes trials of its own."
         )
-    if training.mode == "sweep" and training.overwrite:
-        raise InputError("--mode=sweep does not overwrite; choose another --output_dir, or delete the old one.")
     if sweep.sweep and training.mode == "train":
-        raise InputError("--sweep goes with --mode=sweep. Received: --mode=train.")
+        raise InputError("--sweep needs --mode=sweep. Received: --mode=train.")
 
 
 def _check_balance(model, balance):
@@ -219,36 +196,13 @@ def _check_balance(model, balance):
             f"--oversample and --undersample both name the label {min(over.keys() & under.keys(), default='')!r}; "
             "leave one of them out.",
         ),
-        (
-            balance.loss != "focal" and (balance.focal_gamma != 2.0 or balance.focal_alpha is not None),
-            "--focal_gamma and --focal_alpha need --loss=focal. Received: --loss=cross_entropy.",
-        ),
-        (
-            balance.focal_alpha is not None and balance.class_weights,
-            "--focal_alpha and --class_weights exclude each other: both weigh the classes.",
-        ),
-        (
-            balance.loss == "focal" and model.label_smoothing,
-            f"--loss=focal and --label_smoothing={model.label_smoothing} exclude each other; leave one of them out.",
-        ),
-        (
-            balance.correct_prior and balance.loss == "focal",
-            "--correct_prior and --loss=focal exclude each other: what the focal loss learns is no probability under "
-            "any prior.",
-        ),
-        (
-            balance.correct_prior and not resampling + loss,
-            "--correct_prior needs what changes the prior: --oversample, --undersample, --balance, --class_weights or "
-            "--logit_adjustment.",
-        ),
     ):
         if wrong:
             raise InputError(message)
 
 
-def _check_techniques(model, optimizer):
+def _check_techniques(model):
     """Refuses techniques that would undo each other or do nothing."""
-    new = [f"--{name}" for name in ("reinit_layers", "reinit_pooler") if getattr(model, name)]
     for wrong, message in (
         (
             model.reinit_pooler and model.pooling not in (None, "pooler"),
@@ -261,24 +215,6 @@ def _check_techniques(model, optimizer):
         (
             model.label_smoothing and model.task == "regression",
             f"--label_smoothing={model.label_smoothing} and --task=regression exclude each other: there are no labels.",
-        ),
-        (
-            optimizer.prior_weight_decay and not optimizer.weight_decay,
-            "--prior_weight_decay needs --weight_decay, its strength. Received: --weight_decay=0.0.",
-        ),
-        (
-            optimizer.freeze == "encoder" and new,
-            f"--freeze=encoder and {' and '.join(new)} exclude each other: new weights must be trained.",
-        ),
-        (
-            optimizer.freeze == "encoder" and optimizer.unfreeze_steps,
-            f"--freeze=encoder and --unfreeze_steps={optimizer.unfreeze_steps} exclude each other; leave one of them "
-            "out.",
-        ),
-        (
-            optimizer.polynomial_power != 2.0 and optimizer.schedule != "polynomial",
-            f"--polynomial_power={optimizer.polynomial_power} needs --schedule=polynomial. "
-            f"Received: --schedule={optimizer.schedule}.",
         ),
     ):
         if wrong:

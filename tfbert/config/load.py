@@ -5,6 +5,7 @@ Precedence, lowest first: default, YAML file, keyword of `load_config`, flag.
 
 import dataclasses
 import difflib
+import json
 import os
 import re
 import sys
@@ -24,7 +25,7 @@ from tfbert.config.groups import (
     SweepConfig,
     TrainingConfig,
 )
-from tfbert.config.setting import allowed, kind_of, read_value, read_yaml
+from tfbert.config.setting import Scope, allowed, kind_of, read_value, read_yaml
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +44,10 @@ class Config:
     def as_dict(self):
         """Returns the settings as a flat dict, name -> value, in the order of declaration."""
         return {name: getattr(getattr(self, group), name) for name, group in _GROUP_OF.items()}
+
+    def within(self, scope):
+        """Returns the settings whose values decide what a scope says: Scope -> dict of name -> value."""
+        return {name: value for name, value in self.as_dict().items() if scope in scope_of(name)}
 
     def stages(self):
         """Returns the stages of a recipe, in order: list of (name, Config); InputError for a mistake in any of them."""
@@ -86,7 +91,7 @@ def load_config(path=None, **settings):
     for name, value in values.items():
         groups[_GROUP_OF[_known(name)]][name] = parse(name, value)
     config = Config(**{group: _GROUPS[group](**chosen) for group, chosen in groups.items()})
-    check_together(config)
+    check_together(config, FIELDS)
     return config
 
 
@@ -122,6 +127,24 @@ def parse(name, value):
         return value
     mappings = value if isinstance(value, list) else [value]
     return [{key: _sweep_values(key, spec) for key, spec in mapping.items()} for mapping in mappings]
+
+
+def scope_of(name):
+    """Returns what the value of a setting decides: str -> Scope."""
+    return FIELDS[_known(name)].metadata["scope"]
+
+
+def changes(before, now):
+    """Returns which of the settings that decide a run's result have changed, in words: (dict, dict) -> list of str.
+
+    What is no setting, as the digest of some data, decides it, too.
+    """
+    before, now = (json.loads(json.dumps(settings)) for settings in (before, now))  # tuples come back as lists
+    return [
+        f"{name} was {before.get(name)}, is {now.get(name)}"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name) and (name not in FIELDS or Scope.RESULT in scope_of(name))
+    ]
 
 
 def define_flags():
@@ -176,7 +199,7 @@ def _stage(stage):
     if not re.fullmatch(r"\w[\w.-]*", str(name)):
         raise InputError(f"The name of a stage must be one of a folder. Received: {name!r}.")
     for setting in settings:
-        if _known(setting) in _OF_THE_WHOLE:
+        if Scope.WHOLE in scope_of(setting):
             raise InputError(f"The stage {name!r} cannot have its own {setting}; give it beside stages.")
     values = {setting: parse(setting, value) for setting, value in settings.items()}
     return {str(name): {setting: list(v) if isinstance(v, tuple) else v for setting, v in values.items()}}
@@ -184,8 +207,7 @@ def _stage(stage):
 
 def _sweep_values(name, spec):
     """Returns what a setting is to be in a sweep: a list of its values, or {"low", "high", "log"}."""
-    group = _GROUP_OF[_known(name)]
-    if group == "sweep" or name in ("mode", "output_dir", "overwrite", "resume_changed"):
+    if Scope.WHOLE in scope_of(name):
         raise InputError(f"--sweep cannot vary {name}.")
     if name.endswith("seed") and isinstance(spec, int) and spec > 0:
         return list(range(spec))
@@ -224,11 +246,6 @@ def _known(name):
     return name
 
 
-# Settings that all stages of a recipe share: the devices, and what is done with the whole.
-_OF_THE_WHOLE = (
-    *("mode", "stages", "output_dir", "overwrite", "resume_changed", "sweep", "sweep_trials", "sweep_store"),
-    *("strategy", "tpu", "worker_hosts", "worker_index", "virtual_devices", "topology", "doctor"),
-)
 _GROUPS = {field.name: type(field.default) for field in dataclasses.fields(Config)}
 FIELDS = {field.name: field for group in _GROUPS.values() for field in dataclasses.fields(group)}
 _GROUP_OF = {field.name: name for name, group in _GROUPS.items() for field in dataclasses.fields(group)}

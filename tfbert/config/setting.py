@@ -1,6 +1,8 @@
 """One setting: how it is declared, and how its value is read from text, YAML or Python."""
 
 import dataclasses
+import enum
+import importlib
 import math
 import types
 import typing
@@ -10,18 +12,62 @@ import yaml
 from tfbert.core.errors import InputError
 
 
-def setting(default, help, *, minimum=None, above=None, maximum=None, below=None, choices=None):
-    """Declares one setting: a dataclass field with its meaning and the values allowed.
+class Scope(enum.Flag):
+    """What the value of a setting decides.
+
+    RESULT: the weights or the log of a run, so that a run is only resumed with the same value.
+    GRAPH: what TensorFlow traces, so that runs of different values share no graph.
+    PLACE: where a file is. It may move: a resumed run compares its content.
+    WHOLE: the whole command. A stage of a recipe and a trial of a sweep have no value of their own.
+    """
+
+    NOTHING = 0
+    RESULT = enum.auto()
+    GRAPH = enum.auto()
+    PLACE = enum.auto()
+    WHOLE = enum.auto()
+
+
+def setting(
+    default,
+    help,
+    *,
+    minimum=None,
+    above=None,
+    maximum=None,
+    below=None,
+    choices=None,
+    scope=Scope.RESULT | Scope.GRAPH,
+    needs=None,
+    excludes=None,
+):
+    """Declares one setting: a dataclass field with its meaning, the values allowed, and what goes with it.
+
+    A condition, below, is the name of another setting, which must have another value than its default; or
+    "name=a|b", which must have one of these values; or several of them with " or " between.
 
     Args:
         default: the value when nobody gives one; a list setting has a tuple.
         help: str. What it means, with its unit; one sentence without a full stop.
         minimum, above, maximum, below: number. The range: at least, more than, at most, less than.
-        choices: sequence of str. The only values allowed.
+        choices: sequence of str, the only values allowed; or "module:NAME" of a table whose keys they are.
+        scope: Scope. What the value decides.
+        needs: dict of condition -> str. What must hold where the setting is given, and why: the end of a sentence, or
+            "" where it is plain.
+        excludes: dict of condition -> str. What must not hold, likewise.
     """
-    rules = {"help": help, "minimum": minimum, "above": above, "maximum": maximum, "below": below,
-             "choices": choices}  # fmt: skip
+    rules = {"help": help, "minimum": minimum, "above": above, "maximum": maximum, "below": below, "choices": choices,
+             "scope": scope, "needs": needs or {}, "excludes": excludes or {}}  # fmt: skip
     return dataclasses.field(default=default, metadata=rules)
+
+
+def choices_of(field):
+    """Returns the only values that a setting may have: tuple of str, None where there is no such list."""
+    choices = field.metadata["choices"]
+    if not isinstance(choices, str):
+        return choices
+    module, _, table = choices.partition(":")
+    return tuple(getattr(importlib.import_module(module), table))
 
 
 def read_value(field, value):
@@ -41,7 +87,7 @@ def read_value(field, value):
         and (rules["above"] is None or value > rules["above"])
         and (rules["maximum"] is None or value <= rules["maximum"])
         and (rules["below"] is None or value < rules["below"])
-        and (rules["choices"] is None or value in rules["choices"])
+        and (rules["choices"] is None or value in choices_of(field))
     )
     if not within:
         raise InputError(f"--{field.name} must be {allowed(field)}. Received: {value!r}.")
@@ -132,7 +178,7 @@ def allowed(field):
     kind, _ = kind_of(field)
     rules = field.metadata
     if rules["choices"]:
-        return " | ".join(rules["choices"])
+        return " | ".join(choices_of(field))
     words = {
         str: "text",
         int: "a whole number",

@@ -12,16 +12,16 @@ import warnings
 
 import tensorflow as tf
 
+from tfbert.config.load import changes, scope_of
 from tfbert.modes.folds import train_model
 from tfbert.core.errors import Diverged, InputError
 from tfbert.core.files import write_whole
 from tfbert.models.checkpoint_tensors import read_json
 from tfbert.reports.run_report import write_sweep_report
+from tfbert.config.setting import Scope
 from tfbert.tasks import TASKS
-from tfbert.modes.trainer import VARY
 from tfbert.training.evaluation import lower_is_better
 from tfbert.training.signals import Interrupted
-from tfbert.modes.training_run import changes
 
 _STUDY = "tfbert"
 # A worker on another machine that has not been heard of for so many seconds is given up.
@@ -364,7 +364,7 @@ def grid(spaces):
     """
     points = []
     for space in spaces:
-        names = sorted(space, key=lambda name: name in VARY)
+        names = sorted(space, key=lambda name: Scope.GRAPH not in scope_of(name))
         for values in itertools.product(*(space[name] for name in names)):
             point = dict(zip(names, values))
             points.append({name: point[name] for name in space})

@@ -15,28 +15,12 @@ from tfbert.models.checkpoint_tensors import read_json
 from tfbert.optim.parameter_groups import describe_groups
 from tfbert.modes.build import copies_of, describe_data, seed_of, training_parts
 from tfbert.reports.run_report import write_run_report
+from tfbert.config.setting import Scope
 from tfbert.tasks.labelled.balance import label_counts
 from tfbert.training.checkpoints import check_disk
 from tfbert.training.signals import Interrupted
 from tfbert.training.devices import device_kind, imitates_bfloat16, is_chief, leave_together, worker_values
 from tfbert.modes.training_run import TracedGraphs, TrainingRun, changes_since
-
-# Settings by which two runs may differ and yet run the same graphs.
-VARY = {
-    "output_dir",
-    "overwrite",
-    "seed",
-    "init_seed",
-    "data_seed",
-    "fold",
-    "learning_rate",
-    "patience",
-    "eval_steps",
-    "evaluations",
-    "save_checkpoints_steps",
-    "save_summary_steps",
-    "stop_failed_runs",
-}
 
 
 class Trainer:
@@ -108,8 +92,9 @@ class Trainer:
         if self._parts:  # models stand in reference cycles: what earlier runs have left would keep its memory for long
             gc.collect()
         parts = training_parts(config, self.strategy, kept=self._examples)
-        shape = {name: value for name, value in config.as_dict().items() if name not in VARY}
-        shape |= {"labels": parts.model.task.labels, "loss": _loss_options(parts.model.task), "steps": parts.steps}
+        task = parts.model.task
+        shape = config.within(Scope.GRAPH)
+        shape |= {"labels": task.labels, "loss": _loss_options(task), "steps": parts.steps}
         if shape == self._shape:
             for old, new in zip(_variables(self._parts), _variables(parts), strict=True):
                 old.assign(new)

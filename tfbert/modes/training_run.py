@@ -9,10 +9,12 @@ import numpy as np
 import tensorflow as tf
 import yaml
 
+from tfbert.config.load import changes
 from tfbert.core.errors import InputError
 from tfbert.tasks.masked_lm.fill_mask import sample_predictions
 from tfbert.inference.saved_model import load_weights, save_decision, save_model
 from tfbert.modes.build import seed_of, steps_per_loop_of, uses_xla
+from tfbert.config.setting import Scope
 from tfbert.tasks.labelled.calibration import fit_decision
 from tfbert.training.checkpoints import Checkpoints
 from tfbert.training.evaluation import Evaluator, is_better, scores
@@ -21,44 +23,6 @@ from tfbert.training.signals import Interrupted, Interruption
 from tfbert.training.loop import TrainingLoop
 from tfbert.training.run_log import RunLog
 from tfbert.training.devices import is_chief, leave_together
-
-# Settings that may differ when a run is resumed: they change no weight and no line of metrics.jsonl; the devices are
-# compared by their number.
-_FREE = {
-    "mode",
-    "output_dir",
-    "overwrite",
-    "resume_changed",
-    "id_column",
-    "cache_dir",
-    "eval_batch_size",
-    "predict_batch_size",
-    "save_checkpoints_steps",
-    "keep_checkpoints",
-    "strategy",
-    "virtual_devices",
-    "tpu",
-    "worker_hosts",
-    "worker_index",
-    "steps_per_loop",
-    "topology",
-    "doctor",
-    "sweep",
-    "sweep_trials",
-    "sweep_store",
-}
-# A run that is resumed compares what it reads from them: they may have moved.
-_DATA_FILES = {"train_file", "dev_file", "test_file"}
-
-
-def changes(before, now):
-    """Returns which of the settings that decide a run's result have changed, in words: (dict, dict) -> list of str."""
-    before, now = (json.loads(json.dumps(settings)) for settings in (before, now))  # tuples come back as lists
-    return [
-        f"{name} was {before.get(name)}, is {now.get(name)}"
-        for name in sorted((before.keys() | now.keys()) - _FREE)
-        if before.get(name) != now.get(name)
-    ]
 
 
 def changes_since(output_dir, config):
@@ -124,7 +88,8 @@ class TrainingRun:
         self._checkpoints = Checkpoints(
             os.path.join(self._output_dir, "checkpoints"), parts.model, parts.optimizer, self._training.keep_checkpoints
         )
-        self._decides = {name: value for name, value in config.as_dict().items() if name not in _FREE | _DATA_FILES} | {
+        moving = config.within(Scope.PLACE)
+        self._decides = {name: value for name, value in config.within(Scope.RESULT).items() if name not in moving} | {
             f"{split} data": dataset.examples.fingerprint
             for split, dataset in parts.datasets.items()
             if split != "test"

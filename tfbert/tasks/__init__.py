@@ -1,8 +1,10 @@
 """What is predicted: one class a kind of task, all in TASKS."""
 
-from tfbert.tasks.classification import Classification
-from tfbert.tasks.masked_lm.task import MaskedLM
-from tfbert.tasks.multilabel import Multilabel
-from tfbert.tasks.regression import Regression
+from tfbert.core.variants import Variants
 
-TASKS = {task.name: task for task in (Classification, Multilabel, Regression, MaskedLM)}
+TASKS = Variants(
+    classification="tfbert.tasks.classification:Classification",
+    multilabel="tfbert.tasks.multilabel:Multilabel",
+    regression="tfbert.tasks.regression:Regression",
+    masked_lm="tfbert.tasks.masked_lm.task:MaskedLM",
+)
