@@ -10,40 +10,17 @@ import pytest
 
 from tests.conftest import ROOT
 
-# A room may import the rooms to its left. What stands before `data` may be imported by all.
+# A package imports those above it in this list, and itself. `config` is for the modes and the entry alone.
 ORDER = [
-    "errors",
-    "variants",
-    "compiling",
-    "files",
-    "callable_module",
-    "settings",
-    "setting_groups",
-    "combinations",
+    "core",
+    "config",
     "data",
-    "tasks",
     "models",
     "optim",
     "training",
-    "tpu",
-    "process",
-    "model_card",
-    "statistics",
-    "report_page",
-    "report_quality",
-    "report",
-    "predict",
-    "features",
-    "fill_mask",
-    "masked_words",
-    "corpora",
-    "parts",
-    "training_run",
-    "trainer",
-    "cross_validation",
-    "sweep",
-    "doctor",
-    "preflight",
+    "tasks",
+    "inference",
+    "reports",
     "modes",
     "run",
 ]
@@ -52,23 +29,33 @@ INHERITED = {"call", "build", "element_spec", "parse", "flag_type"}
 FILES = sorted((ROOT / "tfbert").rglob("*.py"))
 
 
-def room(module):
+def package(module):
     return module.split(".")[1]
+
+
+def imported_by(path):
+    """Returns the modules of tfbert that a file imports, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tfbert"):
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("tfbert"))
+
+
+def test_the_root_holds_packages():
+    names = {path.name for path in (ROOT / "tfbert").iterdir() if path.name != "__pycache__"}
+    assert names == {"__init__.py", "__init__.pyi", "run.py", *ORDER[:-1]}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_point_one_way(path):
-    here = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        imported = [node.module] if isinstance(node, ast.ImportFrom) else []
-        imported += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        for module in imported:
-            if not module or not module.startswith("tfbert"):
-                continue
-            if room(module) == "config":
-                assert here in ("tfbert.run", "tfbert.__init__"), f"{here} imports the settings"
-            elif room(here) != "__init__" and room(here) != "config":
-                assert ORDER.index(room(module)) <= ORDER.index(room(here)), f"{here} imports {module}"
+    here = path.relative_to(ROOT).with_suffix("").parts[1]
+    if here == "__init__":
+        return
+    for module in imported_by(path):
+        there = package(module)
+        assert ORDER.index(there) <= ORDER.index(here), f"{here} imports {module}"
+        assert there != "config" or here in ("config", "modes", "run"), f"{here} imports {module}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -107,11 +94,21 @@ def test_every_public_name_can_be_had():
         tfbert.predicts  # noqa: B018
 
 
-def test_names_that_are_module_and_function():
-    """Importing tfbert.predict or tfbert.run as modules leaves the functions of these names callable."""
+def test_editors_see_every_public_name():
+    import tfbert
+
+    stub = (ROOT / "tfbert" / "__init__.pyi").read_text(encoding="utf-8")
+    imported = [node for node in ast.parse(stub).body if isinstance(node, ast.ImportFrom)]
+    assert {node.names[0].asname: node.module for node in imported} == {
+        name: f"tfbert.{module}" for name, module in tfbert._HOME.items()
+    }
+
+
+def test_run_is_module_and_function():
+    """Importing tfbert.run as a module leaves the function of this name callable, with its own signature."""
     script = (
-        "import tfbert, tfbert.predict, tfbert.run\n"
-        "assert callable(tfbert.predict) and callable(tfbert.run)\n"
+        "import inspect, tfbert, tfbert.run\n"
+        "assert list(inspect.signature(tfbert.run).parameters) == ['config']\n"
         "try: tfbert.run(tfbert.load_config())\n"
         "except tfbert.InputError as error: print(error)"
     )

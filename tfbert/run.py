@@ -6,11 +6,11 @@ import sys
 
 from absl import app, logging
 
-from tfbert.core.callable_module import make_callable
 from tfbert.config.load import check_complete, config_from_flags, define_flags
-from tfbert.modes.doctor import check_environment
 from tfbert.core.errors import InputError
-from tfbert.core.process import tune_process, without_optional_packages
+from tfbert.core.process import make_callable, tune_process, without_optional_packages
+from tfbert.modes import MODES
+from tfbert.modes.doctor import check_environment
 from tfbert.training.signals import Interrupted
 from tfbert.training.tpu_variables import tpu_variables
 
@@ -43,8 +43,8 @@ def _run(config, loading):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with loading:
-        from tfbert.modes.evaluate import MODES  # here, so that a wrong flag answers before TensorFlow is loaded
-    return MODES[config.training.mode](config)
+        mode = MODES[config.training.mode]  # here, so that a wrong flag answers before TensorFlow is loaded
+    return mode(config)
 
 
 def main(arguments):

@@ -34,7 +34,7 @@ def test_written_settings_repeat_the_run(tmp_path):
 def test_flags_win_over_yaml_and_print_what_they_got(tmp_path):
     (tmp_path / "run.yaml").write_text("seed: 4\nmax_seq_length: 64\n")
     script = (
-        "import sys; from absl import app, flags; from tfbert import config; config.define_flags();"
+        "import sys; from absl import app, flags; from tfbert.config import load as config; config.define_flags();"
         "app.run(lambda _: print(config.config_from_flags().to_yaml()))"
     )
     result = subprocess.run(
@@ -171,7 +171,7 @@ def test_readme_lists_every_flag():
 
 def test_help_and_wrong_flags_answer_before_tensorflow_is_loaded():
     script = (
-        "import sys, tfbert.run\nfrom tfbert import config\n"
+        "import sys, tfbert.run\nfrom tfbert.config import load as config\n"
         "config.define_flags(); assert not {'tensorflow', 'keras', 'numpy'} & set(sys.modules), 'slow imports'"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)

@@ -48,7 +48,8 @@ def page_faults(tuned):
 LOADED = """
 import sys
 from absl import app
-from tfbert import config, run
+from tfbert import run
+from tfbert.config import load as config
 config.define_flags()
 def main(arguments):
     run.main(arguments)

@@ -3,8 +3,10 @@
 import contextlib
 import ctypes
 import gc
+import inspect
 import os
 import sys
+import types
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # glibc's malloc.h
 
@@ -42,3 +44,19 @@ def tune_process():
             mallopt(_M_ARENA_MAX, 1)
             mallopt(_M_MMAP_THRESHOLD, 2**30)
             mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+class _CallableModule(types.ModuleType):
+    def __call__(self, *args, **kwargs):
+        return getattr(self, self.__name__.rpartition(".")[2])(*args, **kwargs)
+
+
+def make_callable(name):
+    """Makes the module of that name call its function of the same name.
+
+    Once `tfbert.run` has been imported as a module, Python lets the attribute `run` of the package stand for the
+    module; calling it must still run.
+    """
+    module = sys.modules[name]
+    module.__class__ = _CallableModule
+    module.__signature__ = inspect.signature(getattr(module, name.rpartition(".")[2]))

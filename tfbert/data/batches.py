@@ -2,14 +2,12 @@
 
 import tensorflow as tf
 
-from tfbert.data.rows import ROW_LENGTHS, batch_features, pack_rows
-from tfbert.tasks.masked_lm.masking import prediction_features
+from tfbert.data.examples import tokenize_examples
 from tfbert.data.parallel_map import parallel_map
+from tfbert.data.rows import ROW_LENGTHS, batch_features, pack_rows
 from tfbert.data.sampling import epoch_order
 from tfbert.data.sources import read_examples
-from tfbert.data.examples import tokenize_examples
 from tfbert.data.windows import LongText
-
 
 # Fuller than this, rows of one window each leave packing too little to win.
 _FULL = 0.8
@@ -196,9 +194,8 @@ class ExampleBatches:
         weights = tf.ensure_shape(tf.pad(tf.ones([tf.size(indices)]), [[0, spare]]), [slots])
         labels = self.examples.labels_of(indices)
         if self._masker:
-            features |= prediction_features(features["window_start"], labels, *predictions)
             batch = self._chosen(epoch, step, tf.range(self.batch_size, dtype=tf.int64))
-            labels = tf.fill(tf.shape(indices), self._masker.prediction_weight(self.examples.lengths_of(batch)))
+            features, labels = self._masker.add(features, labels, predictions, self.examples.lengths_of(batch))
         labels = tf.pad(labels, [[0, spare]] + [[0, 0]] * (labels.shape.rank - 1))
         return features, tf.ensure_shape(labels, [slots, *labels.shape[1:]]), weights
 

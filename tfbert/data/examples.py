@@ -7,10 +7,10 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
+from tfbert.core.errors import InputError
 from tfbert.data.number_column import NumberColumn
 from tfbert.data.parallel_map import parallel_map
 from tfbert.data.windows import LongText, make_windows
-from tfbert.core.errors import InputError
 
 _CHUNK, _CHUNK_CHARACTERS = 1024, 2**20
 
@@ -178,6 +178,12 @@ def _window_function(tokenizer, sides, max_seq_length, long_text):
         return made.pieces.flat_values, lengths, made.first_lengths, made.counts, made.lost, made.text_lengths
 
     return tf.function(to_windows, input_signature=(tf.TensorSpec([None], tf.string),) * sides, autograph=False)
+
+
+def refuse_one_text(texts):
+    """Raises TypeError where one text is given in place of a list of them."""
+    if isinstance(texts, str):
+        raise TypeError(f"texts must be a list of texts. Received: one str, {texts[:40]!r}.")
 
 
 def next_chunk(texts, characters_of):

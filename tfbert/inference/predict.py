@@ -8,13 +8,12 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from tfbert.core.callable_module import make_callable
-from tfbert.data.rows import batch_features
-from tfbert.data.batches import ExampleBatches
-from tfbert.data.examples import tokenize_examples, windows_of
 from tfbert.core.files import write_whole
-from tfbert.training.evaluation import Evaluator
+from tfbert.data.batches import ExampleBatches
+from tfbert.data.examples import refuse_one_text, tokenize_examples, windows_of
+from tfbert.data.rows import batch_features
 from tfbert.training.devices import is_chief
+from tfbert.training.evaluation import Evaluator
 
 _CHUNK = 8192
 
@@ -145,12 +144,6 @@ def _lines(examples, predictions):
     return "".join(lines).encode()
 
 
-def refuse_one_text(texts):
-    """Raises TypeError where one text is given in place of a list of them."""
-    if isinstance(texts, str):
-        raise TypeError(f"texts must be a list of texts. Received: one str, {texts[:40]!r}.")
-
-
 def outputs_in_chunks(evaluator, examples, batch_size, progress=False):
     """Yields (some examples, the model's outputs for them, np.float32 [n, width]), so that memory stays bounded.
 
@@ -177,6 +170,3 @@ def batches_of(model, examples, batch_size, encode_label=None):
     """
     tokenized = tokenize_examples(examples, model.tokenizer, model.max_seq_length, encode_label, model.long_text)
     return ExampleBatches(tokenized, batch_size, model.max_seq_length, shuffle=False, seed=0)
-
-
-make_callable(__name__)

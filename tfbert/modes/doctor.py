@@ -10,7 +10,6 @@ import os
 import re
 import uuid
 
-from tfbert.core.callable_module import make_callable
 from tfbert.core.errors import InputError
 from tfbert.modes.preflight.pins import TPU_PINS
 
@@ -211,6 +210,3 @@ def _minor(version):
 
 def _numbers(version):
     return tuple(int(part) for part in re.findall(r"\d+", version))
-
-
-make_callable(__name__)

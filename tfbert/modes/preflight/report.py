@@ -4,7 +4,6 @@ import time
 
 import tensorflow as tf
 
-from tfbert.core.callable_module import make_callable
 from tfbert.modes.preflight.pins import TPU_PINS, pins_of
 from tfbert.modes.preflight.search import bounds, line, search
 from tfbert.modes.preflight.step import StepCompiler, rows_of_epoch
@@ -156,6 +155,3 @@ def _asked(found):
 
 def _gib(count):
     return f"{count / GIB:.2f} GiB"
-
-
-make_callable(__name__)

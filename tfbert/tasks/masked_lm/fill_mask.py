@@ -3,11 +3,10 @@
 import numpy as np
 import tensorflow as tf
 
-from tfbert.core.callable_module import make_callable
-from tfbert.data.rows import fill_rows, pad_rows
 from tfbert.core.errors import InputError
+from tfbert.data.examples import refuse_one_text
+from tfbert.data.rows import fill_rows, pad_rows
 from tfbert.tasks.masked_lm.model import PretrainingModel
-from tfbert.inference.predict import refuse_one_text
 
 _MASK = "[MASK]"
 _BATCH = 32
@@ -129,6 +128,3 @@ def _fill(model, windows, top):
         ]
         for row, places in enumerate(masks)
     ]
-
-
-make_callable(__name__)

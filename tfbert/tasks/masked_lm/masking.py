@@ -6,9 +6,9 @@ import logging
 import numpy as np
 import tensorflow as tf
 
+from tfbert.core.errors import InputError
 from tfbert.data.augmentation import HAN
 from tfbert.models.tokenizers.wordpiece import SPECIAL_PIECES
-from tfbert.core.errors import InputError
 
 # Of the chosen pieces: hidden behind [MASK], left as they are; the rest becomes a random piece.
 _HIDDEN, _KEPT = 0.8, 0.1
@@ -108,6 +108,18 @@ class WordMasker:
         new = tf.where(kind < _HIDDEN, self._mask_id, tf.where(kind < _HIDDEN + _KEPT, pieces, random))
         masked = windows.with_flat_values(tf.boolean_mask(tf.where(chosen, new, pieces), inside))
         return masked, positions, ids, used
+
+    def add(self, features, labels, predictions, lengths):
+        """Returns a batch with its predictions: (features, what each of its windows' predictions counts in the loss).
+
+        Args:
+            features: dict, the batch's.
+            labels: int32 [n]. Whether the second segment of each window follows the first.
+            predictions: (positions, ids, used), as masking the windows has returned them.
+            lengths: int [m]. Of all windows of the batch, over all devices.
+        """
+        features = features | prediction_features(features["window_start"], labels, *predictions)
+        return features, tf.fill(tf.shape(labels), self.prediction_weight(lengths))
 
     def prediction_weight(self, lengths):
         """Returns what a prediction counts in its example's loss, so that a batch's mean is that over all predictions.
