@@ -14,29 +14,36 @@ from tfbert.core.errors import InputError
 
 def named_variables(encoder):
     """Returns the encoder's variables by the names of Google's checkpoints, without their `bert/`: dict."""
-    backbone = encoder.backbone
+    parts = encoder.parts
     variables = {
-        "embeddings/word_embeddings": backbone.token_embedding.embeddings,
-        "embeddings/position_embeddings": backbone.position_embedding.position_embeddings,
-        "embeddings/token_type_embeddings": backbone.segment_embedding.embeddings,
-        **_norm_variables("embeddings", backbone.embeddings_layer_norm),
+        "embeddings/word_embeddings": parts.tokens.embeddings,
+        "embeddings/position_embeddings": parts.positions.position_embeddings,
     }
-    for number, block in enumerate(backbone.transformer_layers):
-        layer, attention = f"encoder/layer_{number}", block._self_attention_layer
-        dense = {
-            "attention/self/query": attention.query_dense,
-            "attention/self/key": attention.key_dense,
-            "attention/self/value": attention.value_dense,
-            "attention/output/dense": attention.output_dense,
-            "intermediate/dense": block._feedforward_intermediate_dense,
-            "output/dense": block._feedforward_output_dense,
-        }
-        for name, part in dense.items():
-            variables |= {f"{layer}/{name}/kernel": part.kernel, f"{layer}/{name}/bias": part.bias}
-        variables |= _norm_variables(f"{layer}/attention/output", block._self_attention_layer_norm)
-        variables |= _norm_variables(f"{layer}/output", block._feedforward_layer_norm)
-    pooler = backbone.pooled_dense
-    return variables | {"pooler/dense/kernel": pooler.kernel, "pooler/dense/bias": pooler.bias}
+    if parts.segments:
+        variables["embeddings/token_type_embeddings"] = parts.segments.embeddings
+    variables |= _norm_variables("embeddings", parts.embeddings_norm)
+    for number, block in enumerate(parts.blocks):
+        layer = f"encoder/layer_{number}"
+        for name, dense in zip(_DENSE, block.dense):
+            variables |= _dense_variables(f"{layer}/{name}", dense)
+        variables |= _norm_variables(f"{layer}/attention/output", block.attention_norm)
+        variables |= _norm_variables(f"{layer}/output", block.ffn_norm)
+    return variables | _dense_variables("pooler/dense", parts.pooler)
+
+
+# Google's names of a Block's dense layers, in the order of `Block.dense`.
+_DENSE = (
+    "attention/self/query",
+    "attention/self/key",
+    "attention/self/value",
+    "attention/output/dense",
+    "intermediate/dense",
+    "output/dense",
+)
+
+
+def _dense_variables(name, layer):
+    return {f"{name}/kernel": layer.kernel, f"{name}/bias": layer.bias}
 
 
 def _norm_variables(name, layer):

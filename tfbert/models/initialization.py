@@ -33,17 +33,15 @@ def reinitialize(encoder, layers=0, pooler=False, init_seed=0):
     if layers > count:
         raise InputError(f"--reinit_layers must be at most {count}, the layers of this encoder. Received: {layers}.")
     for number in range(count - layers, count):
-        _renew(encoder.backbone.transformer_layers[number], (init_seed, number))
+        _renew(encoder.parts.blocks[number].layer, (init_seed, number))
     if pooler:
-        _renew(encoder.backbone.pooled_dense, (init_seed, _POOLER_STREAM))
+        _renew(encoder.pooler, (init_seed, _POOLER_STREAM))
 
 
 def initialize(encoder, init_seed=0):
     """Gives the whole encoder the weights of an untrained BERT; arguments as for `reinitialize`."""
     reinitialize(encoder, encoder.num_layers, True, init_seed)
-    backbone = encoder.backbone
-    parts = (backbone.token_embedding, backbone.position_embedding, backbone.segment_embedding)
-    for number, part in enumerate((*parts, backbone.embeddings_layer_norm)):
+    for number, part in enumerate(encoder.parts.embeddings):
         _renew(part, (init_seed, _EMBEDDINGS_STREAM + number))
 
 

@@ -33,9 +33,8 @@ class Mixout(keras.layers.Layer):
     def __init__(self, encoder, probability, layers, pooler):
         super().__init__(name="mixout")
         self.probability, self.layers = probability, frozenset(layers)
-        blocks = [encoder.backbone.transformer_layers[layer] for layer in sorted(self.layers)]
-        mixed = [dense for block in blocks for dense in _dense_of(block)]
-        mixed += [encoder.backbone.pooled_dense] if pooler else []
+        mixed = [dense for layer in sorted(self.layers) for dense in encoder.parts.blocks[layer].dense]
+        mixed += [encoder.pooler] if pooler else []
         self._sites = {dense.path: _SITE + number for number, dense in enumerate(mixed)}
         self._references = {}
         for dense in mixed:
@@ -75,15 +74,3 @@ def add_mixout(encoder, probability, reinit_layers=0, reinit_pooler=False):
         reinit_pooler: bool. Whether the pooler is new.
     """
     encoder.mixout = Mixout(encoder, probability, range(encoder.num_layers - reinit_layers), not reinit_pooler)
-
-
-def _dense_of(block):
-    attention = block._self_attention_layer
-    return (
-        attention.query_dense,
-        attention.key_dense,
-        attention.value_dense,
-        attention.output_dense,
-        block._feedforward_intermediate_dense,
-        block._feedforward_output_dense,
-    )

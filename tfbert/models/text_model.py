@@ -71,10 +71,7 @@ class TextModel(VectorModel):
     ):
         super().__init__(encoder, tokenizer, pooling, merge, max_seq_length, long_text, text_columns, **kwargs)
         self.task, self.head = task, head
-        # What nothing passes through has no gradient.
-        encoder.backbone.pooled_dense.trainable = pooling.pooling == "pooler"
-        for layer in encoder.backbone.transformer_layers[pooling.depth :]:
-            layer.trainable = False
+        encoder.train_only(pooling.depth, pooler=pooling.pooling == "pooler")
 
     @property
     def width(self):

@@ -189,7 +189,7 @@ class TrainingRun:
 
     def _log_step(self, step):
         learning_rate = float(tf.convert_to_tensor(self._optimizer.learning_rate))
-        norms = part_norms(self._optimizer.gradient_norms())
+        norms = part_norms(self._optimizer.gradient_norms(), self._model.encoder)
         self._log.log(step, learning_rate, norms, self._predicted + self._loop.take_predicted())
         self._predicted[:] = 0
         self._warn(step, norms)
@@ -204,7 +204,7 @@ class TrainingRun:
         if is_better(self._metric, found.get(self._metric), self._best.get("dev", {}).get(self._metric)):
             self._waited, self._dev_outputs = 0, outputs
             self._keep(step, found)
-        self._warn(step, part_norms(self._optimizer.gradient_norms()), outputs, found)
+        self._warn(step, part_norms(self._optimizer.gradient_norms(), self._model.encoder), outputs, found)
 
     def _warn(self, step, norms, *what):
         for warning in self._health.look(step, norms, self._best.get("dev"), *what) if self._health else ():

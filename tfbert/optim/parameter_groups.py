@@ -8,9 +8,6 @@ from tfbert.core.errors import InputError
 # scalar mix, which would forget its layers.
 NO_DECAY = (r".*/(\w+_)?bias", r".*/(gamma|beta)", r"pooling/.*")
 
-EMBEDDINGS = r"(token_embedding|position_embedding|segment_embedding|embeddings_layer_norm)/.*"
-LAYER = r"transformer_layer_\d+/.*"
-POOLER = r"pooled_dense/.*"
 HEAD = r"(head|pooling|window_merge)/.*"
 
 
@@ -34,6 +31,25 @@ def match_all(pairs, paths, default):
     return [value_of(pairs, path, default) for path in paths]
 
 
+def encoder_patterns(encoder):
+    """Returns the patterns of an encoder's parts: dict of "embeddings", "layer 0", "layer 1", …, "pooler" to regex.
+
+    Args:
+        encoder: BertEncoder.
+
+    Raises:
+        ValueError: a variable of the encoder is in none of its family's parts.
+    """
+    patterns = {}
+    for name, layers in encoder.parts.groups().items():
+        paths = "|".join(re.escape(layer.path) for layer in layers)
+        patterns[name] = rf"({paths})/.*" if len(layers) > 1 else rf"{paths}/.*"
+    for variable in encoder.trainable_variables:
+        if value_of([(pattern, True) for pattern in patterns.values()], variable.path, default=False) is False:
+            raise ValueError(f"{encoder.family.__name__}.parts lacks the layer of the variable {variable.path}.")
+    return patterns
+
+
 def layer_decay(encoder, decay):
     """Returns multipliers that fall from the top layer to the embeddings: list of (regex, value).
 
@@ -48,8 +64,8 @@ def layer_decay(encoder, decay):
         decay: float, ξ.
     """
     top = encoder.num_layers - 1
-    layers = [(layer_pattern(layer), decay ** (top - layer)) for layer in _trained_layers(encoder)]
-    return layers + [(EMBEDDINGS, decay**encoder.num_layers)]
+    layers = [(pattern, decay ** (top - layer)) for layer, pattern in _trained_layers(encoder)]
+    return layers + [(_embeddings(encoder), decay**encoder.num_layers)]
 
 
 def freeze(encoder, part="none", layers=0, reinit_layers=0):
@@ -68,9 +84,9 @@ def freeze(encoder, part="none", layers=0, reinit_layers=0):
     if layers > most:
         raise InputError(f"--freeze_layers must be at most {most}, the layers with old weights. Received: {layers}.")
     if part == "encoder":
-        return [(f"{EMBEDDINGS}|{LAYER}|{POOLER}", 0.0)]
-    embeddings = [(EMBEDDINGS, 0.0)] if part == "embeddings" or layers else []
-    return embeddings + [(layer_pattern(layer), 0.0) for layer in _trained_layers(encoder) if layer < layers]
+        return [("|".join(encoder_patterns(encoder).values()), 0.0)]
+    embeddings = [(_embeddings(encoder), 0.0)] if part == "embeddings" or layers else []
+    return embeddings + [(pattern, 0.0) for layer, pattern in _trained_layers(encoder) if layer < layers]
 
 
 def gradual_unfreezing(encoder, steps):
@@ -86,8 +102,8 @@ def gradual_unfreezing(encoder, steps):
         steps: int.
     """
     count = encoder.num_layers
-    layers = [(layer_pattern(layer), steps * (count - layer)) for layer in _trained_layers(encoder)]
-    return layers + [(EMBEDDINGS, steps * (count + 1))]
+    layers = [(pattern, steps * (count - layer)) for layer, pattern in _trained_layers(encoder)]
+    return layers + [(_embeddings(encoder), steps * (count + 1))]
 
 
 def pretrained(encoder, reinit_layers=0, reinit_pooler=False):
@@ -101,36 +117,32 @@ def pretrained(encoder, reinit_layers=0, reinit_pooler=False):
         reinit_pooler: bool. Whether the pooler is new.
     """
     old = encoder.num_layers - reinit_layers
-    layers = [layer_pattern(layer) for layer in _trained_layers(encoder) if layer < old]
-    pooler = [POOLER] if encoder.backbone.pooled_dense.trainable and not reinit_pooler else []
-    return [EMBEDDINGS, *layers, *pooler]
+    layers = [pattern for layer, pattern in _trained_layers(encoder) if layer < old]
+    pooler = [encoder_patterns(encoder)["pooler"]] if encoder.pooler.trainable and not reinit_pooler else []
+    return [_embeddings(encoder), *layers, *pooler]
 
 
-def parts_of(paths):
+def parts_of(paths, encoder):
     """Returns variables' paths by the part of the model that they belong to, from the bottom up: name -> list of path.
 
     The parts are "embeddings", "layer 0", "layer 1", …, "pooler" and "head".
     """
+    patterns = [(pattern, name) for name, pattern in encoder_patterns(encoder).items()]
     parts = {}
     for path in paths:
-        layer = re.match(r"transformer_layer_(\d+)/", path)
-        if layer:
-            name = f"layer {layer[1]}"
-        else:
-            patterns = (("embeddings", EMBEDDINGS), ("pooler", POOLER))
-            name = next((part for part, pattern in patterns if re.fullmatch(pattern, path)), "head")
-        parts.setdefault(name, []).append(path)
+        parts.setdefault(value_of(patterns, path, default="head"), []).append(path)
     return parts
 
 
+def _embeddings(encoder):
+    return encoder_patterns(encoder)["embeddings"]
+
+
 def _trained_layers(encoder):
-    """Returns the numbers of the layers that have variables to train: those above a pooling's layer have none."""
-    return [number for number, layer in enumerate(encoder.backbone.transformer_layers) if layer.trainable]
-
-
-def layer_pattern(layer):
-    """Returns the pattern of a layer's variables."""
-    return rf"transformer_layer_{layer}/.*"
+    """Returns the layers that have variables to train, those below a pooling's layer: list of (number, regex)."""
+    patterns = encoder_patterns(encoder)
+    blocks = enumerate(encoder.parts.blocks)
+    return [(number, patterns[f"layer {number}"]) for number, block in blocks if block.layer.trainable]
 
 
 def parse_multipliers(texts):

@@ -98,11 +98,15 @@ class RunHealth:
         return " and ".join(causes) or "an unlucky seed, or too few steps (--num_train_epochs)"
 
 
-def part_norms(norms):
-    """Returns the gradient norm of each part of the model from those of its variables: part -> float."""
-    return {
-        part: float(np.sqrt(sum(norms[path] ** 2 for path in paths))) for part, paths in parts_of(list(norms)).items()
-    }
+def part_norms(norms, encoder):
+    """Returns the gradient norm of each part of the model from those of its variables: part -> float.
+
+    Args:
+        norms: dict of path -> float, as `AdamWeightDecay.gradient_norms` returns it.
+        encoder: BertEncoder.
+    """
+    parts = parts_of(list(norms), encoder)
+    return {part: float(np.sqrt(sum(norms[path] ** 2 for path in paths))) for part, paths in parts.items()}
 
 
 def vanished(norms):

@@ -30,7 +30,7 @@ class PretrainingHead(keras.layers.Layer):
         """
         super().__init__(**kwargs)
         self.next_sentence = next_sentence
-        hidden, vocabulary = encoder.hidden_dim, encoder.backbone.vocabulary_size
+        hidden, vocabulary = encoder.hidden_dim, encoder.parts.tokens.input_dim
 
         def drawn(name, shape, seed):
             initializer = keras.initializers.TruncatedNormal(stddev=0.02, seed=seed)
@@ -52,7 +52,7 @@ class PretrainingHead(keras.layers.Layer):
         dtype = vectors.dtype
         x = ops.matmul(vectors, ops.cast(self.kernel, dtype)) + ops.cast(self.transform_bias, dtype)
         x = encoder.norm(ACTIVATIONS[encoder.activation](x), self)
-        table = ops.cast(encoder.backbone.token_embedding.embeddings, dtype)
+        table = ops.cast(encoder.parts.tokens.embeddings, dtype)
         return ops.cast(ops.matmul(x, ops.transpose(table)), "float32") + self.bias
 
     def next_sentence_logits(self, pooled):

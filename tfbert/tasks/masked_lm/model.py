@@ -31,7 +31,7 @@ class PretrainingModel(keras.Model):
         self.encoder, self.task, self.tokenizer, self.head = encoder, task, tokenizer, head
         self.width = task.outputs
         self.max_seq_length, self.text_columns = max_seq_length, tuple(text_columns)
-        encoder.backbone.pooled_dense.trainable = head.next_sentence  # else it has no gradient
+        encoder.train_only(encoder.num_layers, pooler=head.next_sentence)
         self.built = True
 
     def call(self, features, training=False, seed=None):
