@@ -9,13 +9,12 @@ class Bert(Family):
     model_type, architecture = "bert", "Bert"
     dimensions = {
         "vocabulary_size": "vocab_size",
+        "hidden_dim": "hidden_size",
         "num_layers": "num_hidden_layers",
         "num_heads": "num_attention_heads",
-        "hidden_dim": "hidden_size",
         "intermediate_dim": "intermediate_size",
         "max_sequence_length": "max_position_embeddings",
         "num_segments": "type_vocab_size",
-        "dropout": "hidden_dropout_prob",
     }
 
     @classmethod

@@ -15,14 +15,14 @@ class DistilBert(Family):
     model_type, architecture = "distilbert", "DistilBert"
     dimensions = {
         "vocabulary_size": "vocab_size",
+        "hidden_dim": "dim",
         "num_layers": "n_layers",
         "num_heads": "n_heads",
-        "hidden_dim": "dim",
         "intermediate_dim": "hidden_dim",
         "max_sequence_length": "max_position_embeddings",
-        "dropout": "dropout",
     }
-    activation_name = "activation"
+    activation_name, epsilon_name = "activation", None
+    dropout_names = ("dropout", "attention_dropout", "seq_classif_dropout")
     pooler_activation = "relu"
     renamed = (
         (r"^encoder\.layer\.(\d+)\.attention\.self\.(query|key|value)", r"transformer.layer.\1.attention.\2_lin"),

@@ -4,7 +4,6 @@ import dataclasses
 import re
 
 import keras
-import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +72,9 @@ class Family:
         model_type: str. Hugging Face's name of it.
         architecture: str. What the names of transformers' classes begin with: "Bert" in "BertForMaskedLM".
         dimensions: dict. A backbone's argument -> its name in Hugging Face's configuration.
+        activation_name: str. The name of the activation there.
+        epsilon_name: str. That of LayerNorm's epsilon; None: it is always 1e-12.
+        dropout_names: tuple of str. Those of the rates of dropout, of which an encoder has one.
         pooler_activation: str. What follows the pooler, a key of `keras.activations`.
         renamed: sequence of (regex, replacement). From BERT's names of tensors to this family's, in order.
     """
@@ -80,6 +82,9 @@ class Family:
     model_type: str
     architecture: str
     dimensions: dict
+    activation_name = "hidden_act"
+    epsilon_name = "layer_norm_eps"
+    dropout_names = ("hidden_dropout_prob", "attention_probs_dropout_prob")
     pooler_activation = "tanh"
     renamed = ()
 
@@ -94,9 +99,22 @@ class Family:
         raise NotImplementedError
 
     @classmethod
-    def config(cls, backbone):
-        """Returns what Hugging Face's config.json says of a backbone's size: dict."""
-        return {theirs: getattr(backbone, ours) for ours, theirs in cls.dimensions.items() if ours != "dropout"}
+    def config(cls, encoder):
+        """Returns what Hugging Face's config.json says of an encoder: dict."""
+        config = {theirs: getattr(encoder.backbone, ours) for ours, theirs in cls.dimensions.items()}
+        config |= {cls.activation_name: encoder.activation}
+        if cls.epsilon_name:
+            config |= {cls.epsilon_name: encoder.layer_norm_epsilon}
+        return config | dict.fromkeys(cls.dropout_names, encoder.dropout_rate)
+
+    @classmethod
+    def options(cls, config):
+        """Returns the arguments of an encoder that a configuration decides, beside its backbone: dict."""
+        return {
+            "activation": config.get(cls.activation_name, "gelu"),
+            "layer_norm_epsilon": config.get(cls.epsilon_name, 1e-12) if cls.epsilon_name else 1e-12,
+            "dropout_rate": config.get(cls.dropout_names[0], 0.1),
+        }
 
     @classmethod
     def tensor_name(cls, name):
