@@ -166,7 +166,7 @@ def test_settings_are_frozen():
 
 def test_readme_lists_every_flag():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert flags_table() in readme, "README's flags are stale: run tools/update_readme.py"
+    assert flags_table() in readme, "README's flags are stale: run tools/write_docs.py"
 
 
 def test_help_and_wrong_flags_answer_before_tensorflow_is_loaded():
