@@ -6,10 +6,10 @@ import sys
 
 from absl import app, logging
 
-from tfbert.config.load import check_complete, config_from_flags, define_flags
+from tfbert.config.load import config_from_flags, define_flags
 from tfbert.core.errors import InputError
 from tfbert.core.process import make_callable, tune_process, without_optional_packages
-from tfbert.modes import MODES
+from tfbert.modes import MODES, check_complete
 from tfbert.modes.doctor import check_environment
 from tfbert.training.signals import Interrupted
 from tfbert.training.tpu_variables import tpu_variables

@@ -8,7 +8,8 @@ import pytest
 
 from tests.conftest import ROOT, command
 from tfbert import InputError, load_config
-from tfbert.config.load import FIELDS, Config, check_complete, flags_table, parse
+from tfbert.config.load import FIELDS, Config, flags_table, parse
+from tfbert.modes import MODES, check_complete
 
 
 def test_precedence(tmp_path):
@@ -106,7 +107,7 @@ def test_flags_win_over_yaml_and_print_what_they_got(tmp_path):
         ({"fold": 6, "folds": 5}, "--fold must be at most 5, the number of --folds. Received: 6"),
         ({"folds": 1}, "--folds must be a whole number ≥ 2. Received: 1"),
         ({"group_column": "author"}, "--group_column=author needs --folds"),
-        ({"folds": 5, "mode": "predict"}, "needs --mode=train, sweep or preflight. Received: --mode=predict"),
+        ({"folds": 5, "mode": "predict"}, "needs --mode=train, sweep, inspect or preflight. Received: --mode=predict"),
         ({"folds": 5, "halve_dev": True, "dev_file": "d"}, "--folds=5 and --halve_dev exclude each other"),
         (
             {"folds": 5, "fold": 1, "test_file": "t"},
@@ -121,6 +122,7 @@ def test_flags_win_over_yaml_and_print_what_they_got(tmp_path):
             {"correct_prior": True},
             "--correct_prior needs --oversample, --undersample, --balance, --class_weights or --logit_adjustment",
         ),
+        ({"vocab_size": 80}, "--vocab_size=80 needs --mode=vocabulary. Received: --mode=train"),
         ({"polynomial_power": 3}, "--polynomial_power=3.0 needs --schedule=polynomial. Received: --schedule=linear"),
     ],
 )
@@ -148,6 +150,15 @@ def test_a_mode_says_what_it_needs():
         check_complete(load_config())
     with pytest.raises(InputError, match="--mode=predict needs --test_file"):
         check_complete(load_config(mode="predict", output_dir="x"))
+    with pytest.raises(InputError, match="--mode=probe needs --dev_file"):
+        check_complete(load_config(mode="probe", preset="p", train_file="t", output_dir="x"))
+    check_complete(load_config(mode="inspect", train_file="t"))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode_can_be_chosen_and_asks_for_its_data(mode):
+    with pytest.raises(InputError, match=f"--mode={mode} needs --"):
+        check_complete(load_config(mode=mode))
 
 
 @pytest.mark.parametrize("name", FIELDS)

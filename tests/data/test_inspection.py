@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.conftest import ROOT, random_texts, rows_of, tiny_vocabulary
+from tests.conftest import ROOT, command, random_texts, rows_of, tiny_vocabulary
 from tfbert import TASKS
 from tfbert.data.inspection import advice, doubles, findings, inspect_examples, shared
 from tfbert.data.examples import tokenize_examples
@@ -99,14 +99,11 @@ def test_advice_has_its_reason():
     assert "or --long_text=head_tail, as " in "\n".join(advice(TASK, cut, 1000, 16, 16))
 
 
-def test_the_tool_on_real_text(shared, minilm):
+def test_real_text(shared, minilm):
     """The sets' manifest counts the exact duplicates."""
     folder = shared / "data" / "chnsenticorp"
-    found = subprocess.run(
-        [sys.executable, "tools/inspect_data.py", f"--preset={minilm}", f"--train_file={folder}/dev.jsonl",
-         f"--dev_file={folder}/test.jsonl", "--label_column=label_name"],
-        capture_output=True, text=True, cwd=ROOT, check=True,
-    ).stdout  # fmt: skip
+    found = command("--mode=inspect", f"--preset={minilm}", f"--train_file={folder}/dev.jsonl",
+                    f"--dev_file={folder}/test.jsonl", "--label_column=label_name", check=0).stdout  # fmt: skip
     assert "Labels: negative (607, 50.6%), positive (593, 49.4%)." in found and "train: 1,200 rows" in found
     assert "unknown to the vocabulary" in found  # an English one
 

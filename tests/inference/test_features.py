@@ -1,4 +1,4 @@
-"""Vectors of texts: from Python, from the command line, and the layer probe."""
+"""Vectors of texts: from Python, and from the command line."""
 
 import json
 
@@ -101,28 +101,3 @@ def test_the_command_line_writes_them(tiny, tmp_path, kind, saved):
     assert sorted(each.name for each in (tmp_path / "out").iterdir()) == [f"features.{kind}"]
     again = command(*flags, f"--output_dir={tmp_path}/out", check=1)
     assert "exists already" in again.stderr
-
-
-def test_layer_probe(tiny, tmp_path):
-    """From the command line to the curve; a second time, nothing is computed again."""
-    import subprocess
-    import sys
-
-    from tests.conftest import ROOT
-
-    flags = []
-    for split, count in (("train", 400), ("dev", 100)):
-        texts = [text for text in random_texts(count, seed=count) if text]
-        rows = "".join(json.dumps({"text": text, "label": int("printer" in text)}) + "\n" for text in texts)
-        (tmp_path / f"{split}.jsonl").write_text(rows)
-        flags.append(f"--{split}={tmp_path}/{split}.jsonl")
-    tool = [sys.executable, str(ROOT / "tools" / "layer_probe.py"), *flags, f"--preset={tiny}", "--max_seq_length=32"]
-    tool.append(f"--output={tmp_path}/probe")
-    first, second = (subprocess.run(tool, capture_output=True, text=True, timeout=300) for _ in range(2))
-    assert first.returncode == second.returncode == 0, first.stderr[-2000:]
-    assert "more rows" in first.stdout and "more rows" not in second.stdout
-    found = json.loads((tmp_path / "probe" / "layer_probe.json").read_text())
-    assert len(found["accuracy"]) == 3 * 3 + 7 and all(0 <= score <= 1 for score in found["accuracy"].values())
-    # Whether "printer" is among the words is what the maximum over the words' own vectors shows.
-    assert found["accuracy"]["max, layer 0"] > found["most_frequent_label"] + 0.1
-    assert "<svg" in (tmp_path / "probe" / "layer_probe.svg").read_text()

@@ -4,8 +4,6 @@ import html
 import json
 import random
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -157,10 +155,9 @@ def test_mistakes(flags, tmp_path, options, message):
 
 
 def test_from_scratch(corpus, tmp_path):
-    """New weights by init_seed; a vocabulary learned from the text by tensorflow-text's tool."""
-    tool = [sys.executable, "tools/learn_vocabulary.py", f"--text={corpus}/train.txt", "--vocab_size=80"]
-    result = subprocess.run([*tool, f"--output={tmp_path}/vocab.txt"], cwd=ROOT, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr[-2000:]
+    """New weights by init_seed; a vocabulary learned from the text."""
+    command("--mode=vocabulary", f"--train_file={corpus}/train.txt", "--vocab_size=80", f"--output_dir={tmp_path}",
+            check=0)  # fmt: skip
     pieces = (tmp_path / "vocab.txt").read_text("utf-8").splitlines()
     assert pieces[:5] == ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] and "printer" in pieces
     flags = [f"--preset=config:{ROOT}/configs/bert_tiny.json", f"--vocab_file={tmp_path}/vocab.txt",

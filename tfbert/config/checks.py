@@ -25,7 +25,7 @@ def check_together(config, fields):
     _check_values(config.data, config.training, config.balance)
     _check_techniques(config.model)
     _check_balance(config.model, config.balance)
-    if config.training.mode in ("train", "sweep", "preflight"):
+    if config.training.mode in ("train", "sweep", "inspect", "probe", "preflight"):
         _check_pretraining(config)
     _check_sweep(config.sweep, config.training, config.runtime)
 

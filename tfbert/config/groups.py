@@ -114,7 +114,14 @@ class ModelConfig:
         "OUTPUT_DIR/model",
     )
     vocab_file: str | None = setting(
-        None, "Vocabulary of new weights (--preset=config:FILE.json), a piece a line; tools/learn_vocabulary.py"
+        None, "Vocabulary of new weights (--preset=config:FILE.json), a piece a line; --mode=vocabulary learns one"
+    )
+    vocab_size: int = setting(
+        30000,
+        "In vocabulary: the most pieces to learn from train_file",
+        above=5,
+        scope=Scope.WHOLE,
+        needs={"mode=vocabulary": ""},
     )
     pooling: str | None = setting(
         None,
@@ -322,7 +329,10 @@ class TrainingConfig:
     """The run: how long, how often, how large."""
 
     mode: str = setting(
-        "train", "What to do", choices=("train", "sweep", "evaluate", "predict", "preflight"), scope=Scope.WHOLE
+        "train",
+        "What to do; inspect: say what the data is like; probe: which layer knows most; vocabulary: learn one",
+        choices="tfbert.modes:MODES",
+        scope=Scope.WHOLE,
     )
     features: str | None = setting(
         None,
@@ -361,7 +371,7 @@ class TrainingConfig:
         "Cross-validate: train so many models, each without one part of the training rows, alike in labels; score each "
         "on its part, and keep them as one ensemble",
         minimum=2,
-        needs={"mode=train|sweep|preflight": ""},
+        needs={"mode=train|sweep|inspect|preflight": ""},
         excludes={"halve_dev": ""},
     )
     fold: int | None = setting(

@@ -95,26 +95,6 @@ def load_config(path=None, **settings):
     return config
 
 
-def check_complete(config):
-    """Raises InputError where the mode needs a setting that nobody gave."""
-    needed = {
-        "train": ("preset", "train_file", "output_dir"),
-        "sweep": ("preset", "train_file", "dev_file", "output_dir", "sweep"),
-        "evaluate": ("test_file", "output_dir"),
-        "predict": ("test_file", "output_dir"),
-        "preflight": () if config.runtime.doctor else ("preset", "train_file", "output_dir", "topology"),
-    }[config.training.mode]
-    if config.training.stages and config.training.mode == "train":
-        needed = ("output_dir",)
-        for _, stage in config.stages():
-            check_complete(stage)
-    values = config.as_dict()
-    means = {name: FIELDS[name].metadata["help"].split(":")[0].lower() for name in needed}
-    missing = ", ".join(f"--{name} ({means[name]})" for name in needed if not values[name])
-    if missing:
-        raise InputError(f"--mode={config.training.mode} needs {missing}.")
-
-
 def parse(name, value):
     """Returns a setting's value in the type it was declared with, or raises InputError.
 

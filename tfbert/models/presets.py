@@ -110,7 +110,7 @@ def _from_config(name, vocab_file):
     path = name.removeprefix("config:")
     if not vocab_file:
         raise InputError(
-            f"--preset={name} needs --vocab_file, a piece a line; tools/learn_vocabulary.py learns one from text."
+            f"--preset={name} needs --vocab_file, a piece a line; --mode=vocabulary learns one from text."
         )
     if not tf.io.gfile.exists(vocab_file):
         raise InputError(f"--vocab_file={vocab_file}: no such file.")

@@ -1,11 +1,34 @@
 """What `tfbert.run` can do: one function a mode, from settings to parts to results, all in MODES."""
 
+from tfbert.config.load import FIELDS
+from tfbert.core.errors import InputError
 from tfbert.core.variants import Variants
 
-MODES = Variants(
-    train="tfbert.modes.train:train_mode",
-    sweep="tfbert.modes.sweep:sweep_mode",
-    evaluate="tfbert.modes.evaluate:evaluate_mode",
-    predict="tfbert.modes.predict:predict_mode",
-    preflight="tfbert.modes.preflight.mode:preflight_mode",
-)
+# Mode -> its function, and the settings that it cannot do without.
+_TABLE = {
+    "train": ("tfbert.modes.train:train_mode", ("preset", "train_file", "output_dir")),
+    "sweep": ("tfbert.modes.sweep:sweep_mode", ("preset", "train_file", "dev_file", "output_dir", "sweep")),
+    "evaluate": ("tfbert.modes.evaluate:evaluate_mode", ("test_file", "output_dir")),
+    "predict": ("tfbert.modes.predict:predict_mode", ("test_file", "output_dir")),
+    "inspect": ("tfbert.modes.inspect:inspect_mode", ("train_file",)),
+    "probe": ("tfbert.modes.probe:probe_mode", ("preset", "train_file", "dev_file", "output_dir")),
+    "vocabulary": ("tfbert.modes.vocabulary:vocabulary_mode", ("train_file", "output_dir")),
+    "preflight": ("tfbert.modes.preflight.mode:preflight_mode", ("preset", "train_file", "output_dir", "topology")),
+}
+MODES = Variants(**{mode: place for mode, (place, _) in _TABLE.items()})
+
+
+def check_complete(config):
+    """Raises InputError where the mode needs a setting that nobody gave."""
+    mode, values = config.training.mode, config.as_dict()
+    _, needed = _TABLE[mode]
+    if config.runtime.doctor:
+        needed = ()
+    if config.training.stages:
+        needed = ("output_dir",)
+        for _, stage in config.stages():
+            check_complete(stage)
+    means = {name: FIELDS[name].metadata["help"].split(":")[0].lower() for name in needed}
+    missing = ", ".join(f"--{name} ({means[name]})" for name in needed if not values[name])
+    if missing:
+        raise InputError(f"--mode={mode} needs {missing}.")

@@ -40,18 +40,23 @@ def page(title, body):
 
 def figure(title, draw, columns=1, height=3.4):
     """Returns a figure as inline SVG under its title."""
+    svg = drawn(draw, columns, height)
+    return f"<h2>{html.escape(title)}</h2>\n{svg[svg.index('<svg') :]}"
+
+
+def drawn(draw, columns=1, height=3.4):
+    """Returns what a function draws on so many panels beside each other, as a file of SVG: str."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure  # not pyplot, whose backend is the caller's
 
     with rc_context(_STYLE):
-        drawn = Figure(figsize=(9, height), layout="constrained")
-        draw(drawn.subplots(1, columns, squeeze=False)[0])
+        picture = Figure(figsize=(9, height), layout="constrained")
+        draw(picture.subplots(1, columns, squeeze=False)[0])
         image = io.StringIO()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph")  # text stays text: the browser has the font
-            drawn.savefig(image, format="svg", metadata={"Date": None})
-    svg = image.getvalue()
-    return f"<h2>{html.escape(title)}</h2>\n{svg[svg.index('<svg') :]}"
+            picture.savefig(image, format="svg", metadata={"Date": None})
+    return image.getvalue()
 
 
 def name_axes(axes, x, y):
