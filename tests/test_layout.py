@@ -13,9 +13,15 @@ from tests.conftest import ROOT
 # A room may import the rooms to its left. What stands before `data` may be imported by all.
 ORDER = [
     "errors",
+    "extras",
+    "keras_setup",
+    "paths",
+    "strict_yaml",
+    "folder_lock",
     "compiling",
     "files",
     "callable_module",
+    "keras_names",
     "settings",
     "setting_groups",
     "combinations",
@@ -26,6 +32,7 @@ ORDER = [
     "training",
     "tpu",
     "process",
+    "ending",
     "model_card",
     "statistics",
     "report_page",

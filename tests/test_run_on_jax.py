@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT, random_texts
+from tfbert.core.extras import install_command
 
 pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("jax") is None, reason="needs jax: pip install tfbert[preflight]"
+    importlib.util.find_spec("jax") is None, reason=f"needs jax: {install_command('preflight')}"
 )
 
 

@@ -48,7 +48,7 @@ def page_faults(tuned):
 LOADED = """
 import sys
 from absl import app
-from tfbert import config, run
+from tfbert.config import load as config, run
 config.define_flags()
 def main(arguments):
     run.main(arguments)

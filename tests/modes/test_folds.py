@@ -215,4 +215,4 @@ def test_the_report_shows_doubted_rows():
     rows = [(8, "<b>门</b>", "否", "是", 0.01)]
     section = mislabelled_section(rows)
     assert "&lt;b&gt;门" in section and "<td>8</td><td>否</td><td>是</td><td>0.0100</td>" in section
-    assert "pip install tfbert[mislabelled]" in mislabelled_section(None)
+    assert "pip install &#x27;cleanlab&gt;=2.6&#x27;" in mislabelled_section(None)

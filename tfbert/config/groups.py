@@ -11,17 +11,22 @@ class DataConfig:
 
     train_file: str | None = setting(
         None,
-        "Training rows: a path or glob (.tsv, .csv, .jsonl, .parquet, .tfrecord, .txt; .gz too; local or gs://), "
-        "a raw GLUE folder such as glue_data/MRPC, or tfds:NAME[/CONFIG]:SPLIT",
+        "Training rows: a path or glob (.tsv, .csv, .jsonl, .json, .parquet, .tfrecord, .txt; .gz too; local or "
+        "gs://), a raw GLUE folder such as glue_data/MRPC, or tfds:NAME[/CONFIG]:SPLIT",
+        path=True,
     )
-    dev_file: str | None = setting(None, "Rows that choose the best checkpoint; written as train_file is")
-    test_file: str | None = setting(None, "Rows to score with the best checkpoint, to evaluate, or to predict")
+    dev_file: str | None = setting(None, "Rows that choose the best checkpoint; written as train_file is", path=True)
+    test_file: str | None = setting(
+        None, "Rows to score with the best checkpoint, to evaluate, or to predict", path=True
+    )
     halve_dev: bool = setting(
         False,
         "Let one half of dev_file, of the same labels, choose the best checkpoint, and the other be the test rows",
     )
     halve_dev_seed: int = setting(0, "Seed of that split, the same for all runs that are to be compared", minimum=0)
-    text_column: str = setting("text", "Column of the text")
+    text_column: str | None = setting(
+        None, "Column of the text; default: text, for a saved model that of its training data"
+    )
     text_pair_column: str | None = setting(None, "Column of the second text, for tasks on pairs")
     label_column: str = setting("label", "Column of the label (multilabel: a list, or labels separated by commas)")
     id_column: str = setting("id", "Column copied to the predictions, where the data has it")
@@ -46,7 +51,10 @@ class DataConfig:
         choices=("longest_first", "only_first", "only_second"),
     )
     max_windows: int = setting(
-        4, "The most windows of one text with --long_text=mean|max|attention; what lies beyond is lost", minimum=2
+        4,
+        "The most windows of one text with --long_text=mean|max|attention; what lies beyond is lost",
+        minimum=2,
+        maximum=2**16,
     )
     window_stride: int | None = setting(
         None,
@@ -64,13 +72,20 @@ class DataConfig:
         "Train on changed copies, too, new ones every epoch, each made by one of these: delete_words, swap_words, "
         "insert_words, drop_punctuation, drop_stop_words (English and Chinese), masked_words:FOLDER (by a model of "
         "--task=masked_lm), nlpaug:char.KeyboardAug, or MODULE:FUNCTION, your own (text, rng) -> text; repeatable",
+        path=True,
     )
-    augment_copies: int = setting(1, "Changed copies of each training row in an epoch", minimum=1)
+    augment_copies: int = setting(1, "Changed copies of each training row in an epoch", minimum=1, maximum=1000)
     augment_probability: float = setting(0.1, "Of a word or mark: that it is changed in a copy", above=0.0, maximum=1.0)
     group_column: str | None = setting(
         None, "Column whose equal entries stay in one fold, such as an author or a thread; with folds"
     )
     limit_train_rows: int | None = setting(None, "Train on the first rows only", minimum=1)
+
+    @property
+    def text_columns(self):
+        """The names of the text columns: (text,) or (text, second text)."""
+        text = self.text_column or "text"
+        return (text, self.text_pair_column) if self.text_pair_column else (text,)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,9 +102,12 @@ class ModelConfig:
         "Pre-trained BERT: a Keras preset name or handle, hf://ORG/NAME, a folder (Keras, Hugging Face, Google TF1, "
         "or a model saved by tfbert), minilm, or config:FILE.json for new weights; default for evaluate and predict: "
         "OUTPUT_DIR/model",
+        path=True,
     )
     vocab_file: str | None = setting(
-        None, "Vocabulary of new weights (--preset=config:FILE.json), a piece a line; tools/learn_vocabulary.py"
+        None,
+        "Vocabulary of new weights (--preset=config:FILE.json), a piece a line; tools/learn_vocabulary.py",
+        path=True,
     )
     pooling: str | None = setting(
         None,
@@ -120,6 +138,7 @@ class ModelConfig:
         None,
         "Where fetched weights and tokenised raw text are kept, on gs:// the text only; default: weights in "
         "$TFBERT_CACHE or ~/.cache/tfbert, text nowhere",
+        path=True,
     )
 
 
@@ -152,6 +171,7 @@ class PretrainingConfig:
         (),
         "Data whose texts must not stand in the training text; repeatable; in a recipe of stages: dev_file and "
         "test_file of the later ones",
+        path=True,
     )
     held_out_columns: tuple[str, ...] = setting((), "Columns of those texts; repeatable; default: text_column")
     leaks: str = setting(
@@ -273,17 +293,17 @@ class TrainingConfig:
         "Trainings one after another, each from the model of the one before, in YAML: [{pretrain: {task: masked_lm}}, "
         "{finetune: {…}}]; each has its settings over those beside stages, in output_dir/NAME",
     )
-    output_dir: str | None = setting(None, "Folder for everything that is written; local or gs://")
+    output_dir: str | None = setting(None, "Folder for everything that is written; local or gs://", path=True)
     overwrite: bool = setting(False, "Replace what an earlier run left in output_dir")
     resume_changed: bool = setting(False, "Go on from a checkpoint although settings or data have changed since")
-    train_batch_size: int = setting(32, "Examples of one optimiser step, over all devices", minimum=1)
+    train_batch_size: int = setting(32, "Examples of one optimiser step, over all devices", minimum=1, maximum=2**20)
     eval_batch_size: int = setting(
-        8, "Examples of one evaluation step, over all devices; changes speed only", minimum=1
+        8, "Examples of one evaluation step, over all devices; changes speed only", minimum=1, maximum=2**20
     )
     predict_batch_size: int = setting(
-        8, "Examples of one prediction step, over all devices; changes speed only", minimum=1
+        8, "Examples of one prediction step, over all devices; changes speed only", minimum=1, maximum=2**20
     )
-    num_train_epochs: float = setting(3.0, "Passes over the training rows", above=0.0)
+    num_train_epochs: float = setting(3.0, "Passes over the training rows", above=0.0, maximum=1e6)
     max_steps: int | None = setting(None, "Optimiser steps; overrides num_train_epochs", minimum=1)
     folds: int | None = setting(
         None,
@@ -340,6 +360,7 @@ class SweepConfig:
         None,
         "Database of the trials, which several workers may share, as SQLAlchemy names it (postgresql://…); "
         "default: OUTPUT_DIR/sweep.db",
+        path=True,
     )
 
 
@@ -358,7 +379,7 @@ class RuntimeConfig:
     )
     worker_index: int | None = setting(None, "This machine's place in worker_hosts, from 0", minimum=0)
     virtual_devices: int = setting(
-        1, "Split the CPU into so many devices, to try a multi-device run anywhere", minimum=1
+        1, "Split the CPU into so many devices, to try a multi-device run anywhere", minimum=1, maximum=256
     )
     mixed_precision: str = setting(
         "none", "Arithmetic of the encoder; weights stay float32", choices=("none", "bfloat16")

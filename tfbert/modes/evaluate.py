@@ -1,7 +1,6 @@
 """What `tfbert.run` can do: one function a mode, from settings to parts to results."""
 
 import dataclasses
-import json
 import os
 
 import tensorflow as tf
@@ -11,15 +10,15 @@ from tfbert.tasks.masked_lm.corpus import corpus_of
 from tfbert.data.sources import read_examples
 from tfbert.core.errors import InputError
 from tfbert.inference.features import vector_model, write_features
-from tfbert.core.files import write_whole
+from tfbert.core.files import json_of, write_whole
 from tfbert.inference.ensemble import EnsembleModel
+from tfbert.models.model_files import read_json
 from tfbert.inference.saved_model import load_model
-from tfbert.models.checkpoint_tensors import read_json
-from tfbert.modes.build import dtype_of, long_text_of, preset_of, strategy_of, text_columns_of, training_parts, uses_xla
+from tfbert.modes.build import dtype_of, long_text_of, preset_of, strategy_of, training_parts, uses_xla
 from tfbert.inference.predict import batches_of, predict_file
 from tfbert.modes.preflight.report import describe, preflight, refusal
 from tfbert.modes.sweep_study import Sweep
-from tfbert.modes.trainer import Trainer, finished_results
+from tfbert.modes.trainer import Trainer, finished_results, output_lock
 from tfbert.training.evaluation import Evaluator
 from tfbert.training.devices import is_chief, leave_together
 
@@ -41,7 +40,7 @@ def train_mode(config):
     if not stages:
         results = train_model(config, trainer)
     if is_chief(strategy):
-        print(json.dumps(results))
+        print(json_of(results))
         print(f"The model is in {os.path.join(folder, 'model')}.")
     return results
 
@@ -53,15 +52,16 @@ def sweep_mode(config):
         dict with `trials` (how many have ended), `failed` (how many of them failed) and `best` (its settings, folder
         and results; None where none has a score).
     """
-    found = Sweep(config, Trainer(strategy_of(config)))
-    trials, best = found.run(), found.best()
-    output_dir = config.training.output_dir
+    output_dir, strategy = config.training.output_dir, strategy_of(config)
+    with output_lock(output_dir, strategy, shared=True):  # with the sweep's other workers
+        found = Sweep(config, Trainer(strategy))
+        trials, best = found.run(), found.best()
     results = {
         "trials": len(trials),
         "failed": sum(bool(trial.failed) for trial in trials),
         "best": best and dataclasses.asdict(best),
     }
-    print(json.dumps(results))
+    print(json_of(results))
     print(f"The report is {os.path.join(output_dir, 'report.html')}.")
     if best:
         print(f"The best model is in {os.path.join(output_dir, 'model')}.")
@@ -74,8 +74,16 @@ def evaluate_mode(config):
     Returns:
         dict. The content of `eval_results.json`: a dict of scores for "dev", "test".
     """
+    strategy = strategy_of(config)
+    with output_lock(config.training.output_dir, strategy):
+        results = _evaluate(config, strategy)
+    leave_together(strategy)
+    return results
+
+
+def _evaluate(config, strategy):
     data, training = config.data, config.training
-    model, strategy = _saved_model(config)
+    model = _saved_model(config, strategy)
     results, evaluator = {}, Evaluator(model, strategy, uses_xla(config, strategy))
     for split, location in (("dev", data.dev_file), ("test", data.test_file)):
         if location:
@@ -85,9 +93,8 @@ def evaluate_mode(config):
         results = read_json(training.output_dir, "eval_results.json") | results
     if is_chief(strategy):
         tf.io.gfile.makedirs(training.output_dir)
-        write_whole(path, json.dumps(results, indent=2).encode())
-        print(json.dumps(results))
-    leave_together(strategy)
+        write_whole(path, json_of(results, indent=2).encode())
+        print(json_of(results))
     return results
 
 
@@ -97,12 +104,20 @@ def predict_mode(config):
     Returns:
         dict with `predictions` or `features` (the path) and `examples` (how many).
     """
+    strategy = strategy_of(config)
+    with output_lock(config.training.output_dir, strategy, shared=True):
+        results = _predict(config, strategy)
+    leave_together(strategy)
+    return results
+
+
+def _predict(config, strategy):
     data, training = config.data, config.training
     kind, write = ("features", write_features) if training.features else ("predictions", predict_file)
     path = os.path.join(training.output_dir, f"{kind}.{training.features or 'jsonl'}")
     if tf.io.gfile.exists(path) and not training.overwrite:
         raise InputError(f"{path} exists already; choose another --output_dir, or --overwrite.")
-    model, strategy = _vector_model(config) if training.features else _saved_model(config)
+    model = _vector_model(config, strategy) if training.features else _saved_model(config, strategy)
     if not training.features and model.task.name == "masked_lm":
         raise InputError("This model predicts masked words, not labels: ask it from Python, tfbert.fill_mask.")
     examples = read_examples(data.test_file, *_columns(data, model), None, data.id_column, data.quoting, "test")
@@ -111,7 +126,6 @@ def predict_mode(config):
     count = write(model, examples, path, training.predict_batch_size, strategy, uses_xla(config, strategy))
     if is_chief(strategy):
         print(f"{count} {kind} are in {path}.")
-    leave_together(strategy)
     return {kind: path, "examples": count}
 
 
@@ -124,6 +138,11 @@ def preflight_mode(config):
     Raises:
         InputError: it would not run.
     """
+    with output_lock(config.training.output_dir, tf.distribute.get_strategy(), shared=True):
+        return _preflight(config)
+
+
+def _preflight(config):
     training = config.training
     parts = training_parts(config, tf.distribute.get_strategy(), splits=("train",))
     found = preflight(
@@ -134,7 +153,7 @@ def preflight_mode(config):
         training.gradient_accumulation_steps,
     )
     tf.io.gfile.makedirs(training.output_dir)
-    write_whole(os.path.join(training.output_dir, "preflight.json"), json.dumps(found, indent=2).encode())
+    write_whole(os.path.join(training.output_dir, "preflight.json"), json_of(found, indent=2).encode())
     print(describe(found))
     if not found["would_run"]:
         raise InputError(refusal(found))
@@ -155,8 +174,7 @@ def _model_folder(config):
     return config.model.preset or os.path.join(config.training.output_dir, "model")
 
 
-def _saved_model(config):
-    strategy = strategy_of(config)
+def _saved_model(config, strategy):
     with strategy.scope():
         model = load_model(_model_folder(config), dtype=dtype_of(config))
     if model.task.name == "masked_lm" and config.training.windows_per_step:
@@ -165,25 +183,24 @@ def _saved_model(config):
             "lower --eval_batch_size to save memory."
         )
     model.windows_per_step = config.training.windows_per_step
-    return model, strategy
+    return model
 
 
-def _vector_model(config):
-    """Returns (VectorModel, strategy): of a model saved by tfbert, or of any pre-trained BERT."""
+def _vector_model(config, strategy):
+    """Returns the VectorModel of a model saved by tfbert, or of any pre-trained BERT."""
     folder = _model_folder(config)
     if tf.io.gfile.exists(os.path.join(folder, "tfbert.json")) or not config.model.preset:
-        model, strategy = _saved_model(config)
+        model = _saved_model(config, strategy)
         if isinstance(model, EnsembleModel):
             raise InputError(f"{folder} is an ensemble, which has no vectors; name one of {folder}/members/*.")
     else:
-        strategy = strategy_of(config)
         with strategy.scope():
             data = config.data
             model = preset_of(config).encoder(None, dtype_of(config), data.do_lower_case, data.clean_text)
     with strategy.scope():
         vectors = vector_model(model, config.model.pooling, config.data.max_seq_length, long_text_of(config.data))
     vectors.windows_per_step = config.training.windows_per_step
-    return vectors, strategy
+    return vectors
 
 
 def _labelled(config, model, split, location):
@@ -196,7 +213,6 @@ def _labelled(config, model, split, location):
 
 
 def _columns(data, model):
-    """Returns the text columns: those given, else those of the model's training data."""
-    given = text_columns_of(data)
-    columns = given if given != ("text",) else tuple(model.text_columns)
-    return columns if len(columns) == 2 else (*columns, None)
+    """Returns the text columns, each as it was given, else that of the model's training data: (str, str or None)."""
+    own = (*model.text_columns, None)[:2]
+    return data.text_column or own[0], data.text_pair_column or own[1]

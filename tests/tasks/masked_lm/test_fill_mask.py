@@ -68,6 +68,17 @@ def test_mistakes(model, tiny_model):
         fill_mask(model, "the [MASK]")
 
 
+@pytest.mark.parametrize("top", [0, -1, 10**6, 2.5, "5"])
+def test_as_many_pieces_as_there_are(model, top):
+    with pytest.raises(InputError, match=f"from 1 to {len(model.tokenizer.vocabulary)}, .* Received: {top!r}"):
+        fill_mask(model, ["the [MASK]"], top=top)
+
+
+def test_all_pieces(model):
+    (((*guesses,),),) = fill_mask(model, ["the [MASK]"], top=len(model.tokenizer.vocabulary))
+    assert sorted(guess["piece"] for guess in guesses) == sorted(model.tokenizer.vocabulary)
+
+
 def test_texts_are_cleaned_as_training_cleaned_them(tiny):
     encoder = load_encoder(tiny)
     encoder.tokenizer = BertTokenizer(encoder.tokenizer.vocabulary, True, clean=True)

@@ -8,7 +8,8 @@ from tfbert.tasks.masked_lm.documents import Sentences, read_documents, tokenize
 from tfbert.tasks.masked_lm.leaks import HeldOutTexts
 from tfbert.tasks.masked_lm.masking import Masking, WordMasker
 from tfbert.tasks.masked_lm.segments import SegmentExamples
-from tfbert.data.sources import read_examples, scored_splits
+from tfbert.data.glue import scored_splits
+from tfbert.data.sources import read_examples
 from tfbert.core.errors import InputError
 
 
@@ -52,12 +53,12 @@ def held_out_texts(locations, columns, quoting):
 def sentences_of(config, tokenizer, location, split, limit):
     """Returns the sentences of raw text, from the cache where there is one: Sentences."""
     data, settings = config.data, config.pretraining
-    columns = settings.held_out_columns or (data.text_column,)
+    columns = settings.held_out_columns or data.text_columns[:1]
     texts = held_out_texts(settings.held_out, columns, data.quoting) if split == "train" else []
     notes = []
 
     def documents():
-        rows = read_examples(location, data.text_column, None, None, None, data.quoting, split, limit)
+        rows = read_examples(location, data.text_columns[0], None, None, None, data.quoting, split, limit)
         return read_documents(rows)
 
     def chunks():

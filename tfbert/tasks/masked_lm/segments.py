@@ -64,6 +64,11 @@ class SegmentExamples:
         self.fingerprint = digest.hexdigest()
 
     @property
+    def needs_here(self):
+        """What taking windows needs of this process: list of str, of `tfbert.data.hosts`."""
+        return self._pieces.needs_here or self._windows.needs_here
+
+    @property
     def spans(self):
         """Of both segments their first piece among those of all documents and their length, np.int64 [size, 2, 2]."""
         return self._windows.view().reshape(-1, _FIELDS)[:, :_LABEL].reshape(-1, 2, 2)
