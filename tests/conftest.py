@@ -13,14 +13,13 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 # Half the time to compile, and XLA merges other operations than it does usually: results must not rest on either.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
-import tfbert  # noqa: F401 - before TensorFlow, whose kernels it chooses
-
 import numpy as np
 import pytest
 import tensorflow as tf
-from tfbert.core.process import tune_process
 
+import tfbert  # noqa: F401 - before TensorFlow, whose kernels it chooses
 from tests.processes import Run, command  # noqa: F401
+from tfbert.core.process import tune_process
 
 ROOT = pathlib.Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
@@ -75,7 +74,9 @@ def tiny(tmp_path_factory):
     return str(write_tiny(tmp_path_factory.mktemp("tiny")))
 
 
-def write_tiny(folder, hidden=32, layers=2, heads=4, activation="gelu", prefix="bert.", early_names=False, pooler=True):
+def write_tiny(
+    folder, hidden=32, layers=2, heads=4, activation="gelu", prefix="bert.", early_names=False, pooler=True, segments=2
+):
     """Writes a random BERT in Hugging Face's layout; returns the folder."""
     from safetensors.numpy import save_file
 
@@ -83,12 +84,12 @@ def write_tiny(folder, hidden=32, layers=2, heads=4, activation="gelu", prefix="
     config = {
         "model_type": "bert", "vocab_size": len(vocabulary), "hidden_size": hidden, "num_hidden_layers": layers,
         "num_attention_heads": heads, "intermediate_size": 2 * hidden, "max_position_embeddings": 64,
-        "type_vocab_size": 2, "hidden_act": activation, "layer_norm_eps": 1e-12, "hidden_dropout_prob": 0.1,
+        "type_vocab_size": segments, "hidden_act": activation, "layer_norm_eps": 1e-12, "hidden_dropout_prob": 0.1,
         "attention_probs_dropout_prob": 0.1,
     }  # fmt: skip
     shapes = {
         f"embeddings.{kind}_embeddings.weight": (rows, hidden)
-        for kind, rows in (("word", len(vocabulary)), ("position", 64), ("token_type", 2))
+        for kind, rows in (("word", len(vocabulary)), ("position", 64), ("token_type", segments))
     }
     shapes |= {"embeddings.LayerNorm.weight": (hidden,), "embeddings.LayerNorm.bias": (hidden,)}
     for layer in range(layers):

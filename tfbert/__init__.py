@@ -3,11 +3,16 @@
 import importlib
 import os
 
+from tfbert.core.keras_names import register as _register
+from tfbert.core.keras_setup import check_keras
+
 __version__ = "0.1.0"
 
 # On CPUs without AVX-512 TensorFlow leaves oneDNN's kernels off, with which a step takes half the time. It reads this
 # when it is loaded, which importing tfbert does not do.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+_register()
 
 _HOME = {
     "AdamWeightDecay": "optim.adam_weight_decay",
@@ -39,12 +44,16 @@ _HOME = {
     "save_model": "inference.saved_model",
     "train": "training.loop",
 }
+# What can be had whatever Keras is set to; `run` looks at it by itself.
+_WITHOUT_KERAS = ("InputError", "modes.doctor", "load_config", "run")
 __all__ = sorted(_HOME)
 
 
 def __getattr__(name):
     if name not in _HOME:
         raise AttributeError(f"module 'tfbert' has no attribute {name!r}; it has {', '.join(__all__)}")
+    if name not in _WITHOUT_KERAS:
+        check_keras()
     return getattr(importlib.import_module(f"tfbert.{_HOME[name]}"), name)
 
 

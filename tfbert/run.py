@@ -2,16 +2,16 @@
 
 import contextlib
 import os
-import sys
 
 from absl import app, logging
 
-from tfbert.config.load import config_from_flags, define_flags
+from tfbert.config.load import config_from_flags, define_flags, parse_flags
 from tfbert.core.errors import InputError
+from tfbert.core.keras_setup import check_keras
 from tfbert.core.process import make_callable, tune_process, without_optional_packages
+from tfbert.ending import ready_streams, run_to_the_end
 from tfbert.modes import MODES, check_complete
 from tfbert.modes.doctor import check_environment
-from tfbert.training.signals import Interrupted
 from tfbert.training.tpu_variables import tpu_variables
 
 
@@ -36,6 +36,7 @@ def _run(config, loading):
     check_complete(config)
     if config.runtime.doctor:  # looks from outside: a broken TensorFlow aborts the process that imports it
         return check_environment(config.training.output_dir)
+    check_keras()
     if config.runtime.tpu or config.runtime.strategy == "tpu":
         variables = tpu_variables(config.runtime.tpu or "local")
         os.environ.update(variables)
@@ -51,24 +52,18 @@ def main(arguments):
     """Runs the command line; returns the exit status."""
     logging.set_verbosity(logging.WARNING)
     tune_process()
-    try:
-        if arguments[1:]:
-            raise InputError(f"Every setting is a flag, --name=value. Received: {' '.join(arguments[1:])}.")
-        _run(config_from_flags(), without_optional_packages())
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
-    except Interrupted as stop:
-        print(f"{stop} The same command goes on from there.", file=sys.stderr)
-        return 128 + stop.signal
-    except KeyboardInterrupt:
-        print("Interrupted; the same command goes on from the last checkpoint.", file=sys.stderr)
-        return 130
-    return 0
+    return run_to_the_end(lambda: _run(_config(arguments[1:]), without_optional_packages()))
+
+
+def _config(words):
+    if words:
+        raise InputError(f"Every setting is a flag, --name=value. Received: {' '.join(words)}.")
+    return config_from_flags()
 
 
 if __name__ == "__main__":
+    ready_streams()
     define_flags()
-    app.run(main)
+    app.run(main, flags_parser=parse_flags)
 else:
     make_callable(__name__)

@@ -4,11 +4,14 @@
 In an environment of its own (torch==2.13.0 transformers==5.23.0 safetensors), from the root of the checkout:
 
     python tools/make_golden.py tokens
+    python tools/make_golden.py tokenizer_options
+    python tools/make_golden.py tokenizer_folders
     python tools/make_golden.py layers --model MINILM     # the folder that tfbert keeps in ~/.cache/tfbert/minilm-*
     python tools/make_golden.py curve --model MINILM
     python tools/make_golden.py adamw
     python tools/make_golden.py pretraining
     python tools/make_golden.py families
+    python tools/make_golden.py classifier
 """
 
 import argparse
@@ -23,9 +26,10 @@ ROOT = pathlib.Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden"
 sys.path.insert(0, str(ROOT))
 
-from tests.reference.families import DISTILBERT, distilbert_tensors, write_folder  # noqa: E402
+from tests.reference.families import DISTILBERT, distilbert_tensors, write_checkpoint  # noqa: E402
 from tests.reference.families import TEXTS as FAMILY_TEXTS  # noqa: E402
 from tests.reference.shared_texts import SHARED, text_files, texts_of  # noqa: E402
+from tests.reference.tokenizer_folders import HONOURED, ROWS, TEXTS, write_folder  # noqa: E402
 
 VOCABULARIES = ("uncased", "cased", "chinese")
 # Texts that break tokenisers: blank, over-long words of one to four bytes a character, zero bytes, odd spaces.
@@ -38,6 +42,43 @@ HARD = [
     "@user #tag $5.00 50% a^b~c`d|e", "\u0130\u0131\u017f", "\u1e9e\u03a3\u03c2", "tab\tsep\rret",
     "unaffable unwanted,running", "x\u0300" * 120, "a\u0085b", "\u00b2\u00b3\u00b9",
 ]  # fmt: skip
+
+
+# Of each, the texts from the beginning that are tokenised with every option.
+OPTION_FILES = ("chnsenticorp/dev.jsonl", "goemotions/dev.jsonl", "hate_stormfront/dev.jsonl", "wnut17/dev.jsonl")
+OPTIONS = [
+    {"do_lower_case": lowercase, "strip_accents": strip, "tokenize_chinese_chars": chinese}
+    for lowercase in (True, False)
+    for strip in (None, True, False)
+    for chinese in (True, False)
+]
+# (text, whether it is looked for in normalised text).
+ADDED = [("<URL>", True), ("的时候", True), ("很好", False), ("New York", True), ("é", True), ("ing", False), ("<u", False)]
+
+
+def option_texts():
+    """Returns real texts, and those that break tokenisers, in which added tokens stand here and there."""
+    texts = HARD + [text for file in OPTION_FILES for text in texts_of(file)[:150]]
+    return [text + [" <URL>", "很好<u ", "x<url>y", "", "new\tYork"][number % 5] for number, text in enumerate(texts)]
+
+
+def tokenizer_options(arguments):
+    """Digests of the ids that transformers makes of real texts, for every option, with and without added tokens."""
+    from tokenizers import AddedToken
+    from transformers import BertTokenizer
+
+    golden = {}
+    for vocabulary in VOCABULARIES:
+        path = SHARED / "data" / "vocab" / f"bert-base-{vocabulary}-vocab.txt"
+        for number, options in enumerate(OPTIONS):
+            for added in (False, True):
+                tokenizer = BertTokenizer(vocab=str(path), **options)
+                if added:
+                    tokenizer.add_tokens([AddedToken(text, normalized=normalized) for text, normalized in ADDED])
+                ids = tokenizer(option_texts(), add_special_tokens=False)["input_ids"]
+                golden[f"{vocabulary} {number} {added}"] = digest(ids)
+    write_json("tokenizer_options.json", golden)
+    print(len(golden), len(set(golden.values())))
 
 
 def tokens(arguments):
@@ -63,6 +104,23 @@ def tokens(arguments):
 def digest(ids):
     """Returns a short digest of a list of lists of ids; the test has the same function."""
     return hashlib.sha256(json.dumps(ids, separators=(",", ":")).encode()).hexdigest()[:16]
+
+
+def tokenizer_folders(arguments):
+    """Ids, without special pieces, that transformers makes of texts with the tokenizers of many folders."""
+    import tempfile
+
+    from transformers import AutoTokenizer
+
+    golden = {}
+    for name, files in HONOURED.items():
+        with tempfile.TemporaryDirectory() as folder:
+            write_folder(folder, files, {"model_type": "bert", "vocab_size": ROWS})
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+            golden[name] = tokenizer(TEXTS, add_special_tokens=False)["input_ids"]
+            assert max(map(max, golden[name])) < ROWS
+    write_json("tokenizer_folders.json", golden)
+    print(len(golden), "folders")
 
 
 def layers(arguments):
@@ -229,7 +287,7 @@ def families(arguments):
 
     outputs = {}
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
-        write_folder(pathlib.Path(folder), DISTILBERT, distilbert_tensors())
+        write_checkpoint(pathlib.Path(folder), DISTILBERT, distilbert_tensors())
         tokenizer = AutoTokenizer.from_pretrained(folder)
         model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
         for number, text in enumerate(FAMILY_TEXTS):
@@ -240,12 +298,42 @@ def families(arguments):
     print({name: value.shape for name, value in outputs.items()})
 
 
+def classifier(arguments):
+    """The logits of a small random BertForSequenceClassification for eight rows, and its weights as it saves them."""
+    import tempfile
+
+    import torch
+    from safetensors.numpy import load_file
+    from transformers import BertConfig, BertForSequenceClassification
+
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=90, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=24,
+        max_position_embeddings=32, initializer_range=0.2, num_labels=3,
+    )  # fmt: skip
+    model = BertForSequenceClassification(config).eval()
+    with torch.no_grad():  # what starts as zeros and ones would hide where it belongs
+        for name, parameter in model.named_parameters():
+            if name.endswith("bias") or "LayerNorm" in name:
+                parameter.add_(torch.randn_like(parameter) * 0.2)
+    ids = np.random.default_rng(0).integers(5, 90, (8, 20))
+    with torch.no_grad():
+        logits = model(torch.tensor(ids)).logits.numpy()
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        tensors = load_file(pathlib.Path(folder) / "model.safetensors")
+        config = (pathlib.Path(folder) / "config.json").read_text()
+    tensors = {f"tensor:{name}": value for name, value in tensors.items()}
+    np.savez_compressed(GOLDEN / "classifier.npz", ids=ids, logits=logits, config=np.array(config), **tensors)
+    print(logits)
+
+
 def write_json(name, content):
     """Writes a golden file."""
     (GOLDEN / name).write_text(json.dumps(content, ensure_ascii=True, indent=0) + "\n", encoding="utf-8")
 
 
-COMMANDS = {make.__name__: make for make in (tokens, layers, curve, adamw, pretraining, families)}
+COMMANDS = {make.__name__: make for make in (tokens, tokenizer_options, tokenizer_folders, layers, curve, adamw, pretraining, classifier, families)}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

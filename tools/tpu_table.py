@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes BUILD.md's table of what BERT needs on TPUs, by compiling its train step; needs tfbert[preflight], and hours.
+"""Makes BUILD.md's table of what BERT needs on TPUs, by compiling its train step; wants the extra preflight, and hours.
 
     tools/tpu_table.py                       every row; what configs/tpu_compiled.json holds is not compiled again
     tools/tpu_table.py base-128-v5e-1 ...    some rows

@@ -55,7 +55,7 @@ def test_flags_win_over_yaml_and_print_what_they_got(tmp_path):
         ({"learning_rat": 1}, "Unknown setting 'learning_rat'; did you mean learning_rate"),
         ({"learning_rate": "fast"}, "--learning_rate must be a number > 0.0. Received: 'fast'"),
         ({"learning_rate": 0}, "--learning_rate must be a number > 0.0. Received: 0.0"),
-        ({"train_batch_size": 2.5}, "--train_batch_size must be a whole number ≥ 1. Received: 2.5"),
+        ({"train_batch_size": 2.5}, "--train_batch_size must be a whole number ≥ 1 and ≤ 1048576. Received: 2.5"),
         ({"train_batch_size": True}, "must be a whole number"),
         ({"warmup_proportion": 1.5}, "must be a number ≥ 0.0 and ≤ 1.0"),
         ({"bias_correction": "maybe"}, "--bias_correction must be true or false"),
@@ -63,6 +63,21 @@ def test_flags_win_over_yaml_and_print_what_they_got(tmp_path):
             {"strategy": "cluster"},
             "--strategy must be auto | one_device | mirrored | multi_worker | tpu. Received: 'cluster'",
         ),
+        ({"learning_rate": "inf"}, "--learning_rate must be a number > 0.0. Received: 'inf'"),
+        ({"num_train_epochs": float("nan")}, "must be a number > 0.0 and ≤ 1000000.0. Received: nan"),
+        ({"seed": 2**63}, "--seed must be a whole number ≥ 0. Received: 9223372036854775808"),
+        ({"max_steps": "9" * 5000}, "(5,002 characters)"),
+        ({"max_steps": 2**31}, "--max_steps must be at most 2147483647. Received: 2147483648."),
+        ({"train_batch_size": 10**7}, "must be a whole number ≥ 1 and ≤ 1048576. Received: 10000000"),
+        ({"head_layers": "10000000"}, "--head_layers must be whole numbers of at least 1, at most 65536. Received"),
+        ({"dev_file": ""}, "--dev_file must be left out, or given a value; it is empty"),
+        ({"lr_multipliers": [""]}, "--lr_multipliers must be left out, or given a value; it is empty"),
+        ({"train_file": "caf\udce9.tsv"}, "must be text without U+0000, in UTF-8. Received: 'caf\\udce9.tsv'"),
+        ({"output_dir": "a\0b"}, "--output_dir must be text without U+0000"),
+        ({1: 2}, "Unknown setting 1"),
+        ({"sweep": {"seed": 10**9}, "mode": "sweep"}, "Received for seed: 1000000000"),
+        ({"sweep": {"seed": 1000, "data_seed": 1000}, "mode": "sweep"}, "--sweep has 1,000,000 points"),
+        ({"sweep": "{seed: {low: 1, high: 3, log: maybe}}", "mode": "sweep"}, "Received for seed: {'low': 1"),
         ({"seed": None}, "--seed needs a whole number ≥ 0. Received: nothing"),
         ({"head_layers": "wide"}, "--head_layers must be a list. Received: 'wide'"),
         ({"virtual_devices": 2, "strategy": "one_device"}, "exclude each other"),
@@ -128,21 +143,27 @@ def test_flags_win_over_yaml_and_print_what_they_got(tmp_path):
 )
 def test_what_cannot_be_is_refused(settings, message):
     with pytest.raises(InputError) as caught:
-        load_config(**settings)
+        load_config(**settings) if all(isinstance(name, str) for name in settings) else parse(*settings.popitem())
     assert message in str(caught.value)
 
 
 def test_bad_yaml(tmp_path):
     for content, message in (
         ("a: [", "is not YAML"),
+        ("a: 2020-99-99", "is not YAML"),
+        ("[" * 10_000, "is not YAML"),
         ("- a\n", "must hold `name: value` lines"),
         ("x: 1\n", "Unknown setting 'x'"),
     ):
         (tmp_path / "a.yaml").write_text(content)
         with pytest.raises(InputError, match=message):
             load_config(str(tmp_path / "a.yaml"))
-    with pytest.raises(InputError, match="cannot be read"):
-        load_config(str(tmp_path / "none.yaml"))
+    for path in (tmp_path / "none.yaml", tmp_path, "", "/dev/zero"):
+        with pytest.raises(InputError, match="^--config=.*(cannot be read|is not YAML)"):
+            load_config(path)
+    (tmp_path / "a.yaml").write_bytes(b"\x93NUMPY\x01\x00v\xe9")
+    with pytest.raises(InputError, match="is not YAML that can be used: 'utf-8' codec can't decode"):
+        load_config(tmp_path / "a.yaml")
 
 
 def test_a_mode_says_what_it_needs():

@@ -8,10 +8,10 @@ import pytest
 
 from tests.conftest import ROOT, command, random_texts, rows_of, tiny_vocabulary
 from tfbert import TASKS
-from tfbert.data.inspection import advice, doubles, findings, inspect_examples, shared
 from tfbert.data.examples import tokenize_examples
-from tfbert.models.tokenizers.wordpiece import BertTokenizer
+from tfbert.data.inspection import advice, doubles, findings, inspect_examples, shared
 from tfbert.data.windows import LongText
+from tfbert.models.tokenizers.wordpiece import BertTokenizer
 
 TOKENIZER = BertTokenizer(tiny_vocabulary(), lowercase=True)
 TASK = TASKS["classification"](["其他", "紧急"])

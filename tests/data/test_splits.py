@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from tests.conftest import random_texts, rows_of
 from tfbert.data.batches import ExampleDataset
-from tfbert.data.splits import halves
 from tfbert.data.examples import tokenize_examples
+from tfbert.data.splits import halves
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfbert import InputError, LongText, load_config, load_model, make_dataset, predict, save_model
 from tests.conftest import rows_of, tiny_vocabulary
+from tfbert import InputError, LongText, load_config, load_model, make_dataset, predict, save_model
 from tfbert.data.examples import tokenize_examples
-from tfbert.models.tokenizers.wordpiece import BertTokenizer
 from tfbert.data.windows import make_windows
+from tfbert.models.tokenizers.wordpiece import BertTokenizer
 
 CLS, SEP = 101, 102
 

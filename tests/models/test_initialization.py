@@ -66,6 +66,18 @@ def test_the_head_has_a_stream_of_its_own(tiny):
     assert abs(np.corrcoef(heads[1].ravel(), encoder.backbone.pooled_dense.kernel.numpy().ravel())[0, 1]) < 0.15
 
 
-def test_more_layers_than_there_are(tiny):
-    with pytest.raises(InputError, match="--reinit_layers must be at most 2, .* Received: 3"):
-        reinitialize(load_encoder(tiny), layers=3)
+@pytest.mark.parametrize("layers", [3, -1])
+def test_layers_that_there_are_not(tiny, layers):
+    with pytest.raises(InputError, match=f"--reinit_layers must be at most 2, .* Received: {layers}"):
+        reinitialize(load_encoder(tiny), layers=layers)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float64"])
+def test_the_dtype_does_not_decide_the_weights(tiny, dtype):
+    found = []
+    for each in ("float32", dtype):
+        encoder = load_encoder(tiny, dtype=each)
+        reinitialize(encoder, layers=1, pooler=True, init_seed=3)
+        found.append([v.numpy() for v in encoder.backbone.pooled_dense.weights])
+    for a, b in zip(*found):
+        np.testing.assert_array_equal(a.astype(b.dtype), b)

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.models.test_text_model import batch_of
-from tfbert import TASKS, add_mixout, build_model, load_encoder
+from tfbert import TASKS, InputError, add_mixout, build_model, load_encoder
 
 SEED = tf.constant([5, 6], tf.int32)
 DENSE = 6  # kernels of a layer
@@ -119,13 +119,65 @@ def test_the_gradient_is_that_of_the_equation(tiny):
     np.testing.assert_allclose(gradient, np.tile(m[:, None] / 0.7, (1, 32)), atol=1e-4)
 
 
-def test_bfloat16_mixes_in_float32(tiny):
-    """W - U is soon below bfloat16's resolution of W: the difference is taken before the cast."""
-    found = []
-    for dtype in ("float32", "mixed_bfloat16"):
-        encoder = load_encoder(tiny, dtype=dtype)
-        add_mixout(encoder, 0.9)
-        dense = encoder.backbone.transformer_layers[0]._feedforward_output_dense
-        dense.kernel.assign_add(np.full(dense.kernel.shape, 1e-4))
-        found.append(encoder._kernel(dense, SEED))
-    np.testing.assert_array_equal(tf.cast(found[0], tf.bfloat16), found[1])
+@pytest.mark.parametrize(
+    "policy,caller",
+    [("mixed_bfloat16", "model"), ("mixed_bfloat16", "encoder"), ("bfloat16", "model"), ("float64", "encoder")],
+)
+def test_the_difference_is_taken_before_the_cast(tiny, policy, caller, monkeypatch):
+    """W - U is soon below bfloat16's resolution of W; by the paper's equation, in the pooler as in the layers."""
+    p, used = 0.9, {}
+    plain, encoder = (load_encoder(tiny, dtype=dtype) for dtype in ("float32", policy))
+    moved = 2.0**-7 if policy == "bfloat16" else 1e-4  # what its own weights can hold
+    for each in (plain, encoder):
+        add_mixout(each, p)
+        for variable in each.backbone.trainable_variables:
+            variable.assign_add(np.full(variable.shape, moved))
+    p = round(p * 2**16) / 2**16
+
+    def record(dense, seed, kernel=encoder._kernel):
+        used[dense.path] = kernel(dense, seed)
+        return used[dense.path]
+
+    monkeypatch.setattr(encoder, "_kernel", record)
+    features = batch_of(encoder.tokenizer, static_shapes=False)
+    if caller == "model":
+        model = build_model(encoder, TASKS["regression"](), max_seq_length=16)
+        model(features, training=True, seed=SEED)
+    else:
+        last = encoder(features, training=True, seed=SEED)[-1]
+        encoder.pool(last[:, 0], training=True, seed=SEED)
+    for name in ("transformer_layer_1/feedforward_output_dense", "pooled_dense"):
+        dense, same = (denses[name] for denses in (named_denses(encoder), named_denses(plain)))
+        _, w, mixed = of_dense(plain, same, SEED)
+        m = (mixed > w).all(axis=1, keepdims=True)  # a kept unit's weights are further from U than W is
+        u, w = (x.numpy().astype(np.float64) for x in (encoder.mixout._references[dense.path], dense.kernel))
+        found = used[dense.path].numpy()
+        expected = ((1 - m) * u + m * w - p * u) / (1 - p)
+        assert found.dtype.name == policy.removeprefix("mixed_")
+        # Half a unit in the last place of bfloat16, beside float32's.
+        near = {"rtol": 1e-12} if policy == "float64" else {"rtol": 2**-8, "atol": 1e-6}
+        np.testing.assert_allclose(found.astype(np.float64), expected, **near)
+
+
+def named_denses(encoder):
+    dense = encoder.backbone.transformer_layers[1]._feedforward_output_dense
+    return {"transformer_layer_1/feedforward_output_dense": dense, "pooled_dense": encoder.backbone.pooled_dense}
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.0, float("nan")])
+def test_a_probability_that_is_none_is_refused(tiny, p):
+    with pytest.raises(InputError, match="The probability of mixout must be at least 0 and below 1. Received"):
+        add_mixout(load_encoder(tiny), p)
+
+
+def test_a_probability_just_below_one_keeps_something(tiny):
+    """Masks are drawn from 16 bits: 1 would divide by 0."""
+    encoder = mixed_encoder(tiny, 1 - 1e-7)
+    kernel = encoder._kernel(encoder.backbone.pooled_dense, SEED)
+    assert np.isfinite(kernel.numpy()).all()
+
+
+def test_more_new_layers_than_there_are(tiny):
+    for layers in (3, -1):
+        with pytest.raises(InputError, match=f"--reinit_layers must be at most 2, .* Received: {layers}"):
+            add_mixout(load_encoder(tiny), 0.5, reinit_layers=layers)

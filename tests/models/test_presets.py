@@ -13,8 +13,8 @@ from safetensors.numpy import load_file, save_file
 
 from tests.conftest import tiny_vocabulary, write_tiny
 from tfbert import InputError, load_encoder, load_tokenizer
-from tfbert.models.presets import find_preset
 from tfbert.models.checkpoint_tensors import encoder_tensors, named_variables
+from tfbert.models.presets import find_preset
 
 
 def test_every_hugging_face_spelling_gives_the_same_weights(tmp_path, tiny):

@@ -26,7 +26,7 @@ from tfbert.models.pooling import POOLINGS, Pooling
 
 def batch_of(tokenizer, static_shapes, count=7, batch_size=9):
     examples = tokenize_examples(rows_of(random_texts(count)), tokenizer, 24)
-    return next(iter(ExampleDataset(examples, batch_size, 24, False, 0, static_shapes)))[0]
+    return next(iter(ExampleBatches(examples, batch_size, 24, False, 0, static_shapes).shares(0, 1)))[0]
 
 
 @pytest.mark.parametrize("static_shapes", [False, True])
@@ -173,7 +173,7 @@ def test_a_saved_folder_is_enough(tiny, tmp_path, task):
 
 
 def test_a_saved_folder_is_hugging_faces_layout(tiny_model, tmp_path):
-    """keras-hub reads it with its own converter; the names and labels are those transformers expects."""
+    """keras-hub reads the encoder with its own converter; the names and labels are those transformers expects."""
     import keras_hub
 
     save_model(tiny_model, str(tmp_path / "model"))

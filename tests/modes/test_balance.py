@@ -7,8 +7,8 @@ import pytest
 
 import tfbert
 from tests.conftest import command, file_flags, finish, random_texts, workers
-from tests.processes import wait_until
 from tests.modes.test_resume import newest_step
+from tests.processes import wait_until
 from tfbert.data.sources import read_examples
 from tfbert.inference.saved_model import load_model
 

@@ -30,7 +30,7 @@ def test_known_good_sets_are_good(name):
 
 def test_a_machine_without_tpu_software_is_good():
     assert found(CPU, {}) == []
-    assert found({**CPU, "libtpu": "0.0.51"}, {}) == []  # the compiler of tfbert[preflight], beside plain TensorFlow
+    assert found({**CPU, "libtpu": "0.0.51"}, {}) == []  # the compiler of preflight, beside plain TensorFlow
 
 
 @pytest.mark.parametrize(

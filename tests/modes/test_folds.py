@@ -15,9 +15,9 @@ from tfbert.data.sources import read_examples
 from tfbert.inference.ensemble import EnsembleModel, average
 from tfbert.inference.saved_model import load_model
 from tfbert.modes.build import strategy_of
+from tfbert.modes.trainer import Trainer
 from tfbert.reports.quality import mislabelled_section
 from tfbert.tasks.labelled.mislabelled import likely_mislabelled
-from tfbert.modes.trainer import Trainer
 from tfbert.training.evaluation import scores
 
 FAST = ("--max_seq_length=32", "--train_batch_size=8", "--learning_rate=3e-3", "--max_steps=12", "--folds=3")
@@ -215,4 +215,4 @@ def test_the_report_shows_doubted_rows():
     rows = [(8, "<b>门</b>", "否", "是", 0.01)]
     section = mislabelled_section(rows)
     assert "&lt;b&gt;门" in section and "<td>8</td><td>否</td><td>是</td><td>0.0100</td>" in section
-    assert "pip install tfbert[mislabelled]" in mislabelled_section(None)
+    assert "pip install &#x27;cleanlab&gt;=2.6&#x27;" in mislabelled_section(None)

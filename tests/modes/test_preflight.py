@@ -1,4 +1,4 @@
-"""Preflight: the search, the report, and, where tfbert[preflight] is installed, the real TPU compiler."""
+"""Preflight: the search, the report, and, where the extra `preflight` is installed, the real TPU compiler."""
 
 import functools
 import importlib.util
@@ -9,16 +9,17 @@ import tensorflow as tf
 
 from tests.conftest import random_texts, rows_of
 from tfbert import TASKS, AdamWeightDecay, InputError, build_model, load_config, load_encoder, make_dataset, run
+from tfbert.core.extras import install_command
 from tfbert.models.encoder import BertEncoder
-from tfbert.modes.preflight.report import describe, padding_share, pipeline_speed, refusal
 from tfbert.modes.preflight import search as search_module
+from tfbert.modes.preflight.report import describe, padding_share, pipeline_speed, refusal
 from tfbert.modes.preflight.search import bounds, line, next_size, search
 from tfbert.modes.preflight.step import Compiled, StepCompiler, _needed, _operation, rows_of_epoch
 from tfbert.modes.preflight.topologies import GIB, find_topology
 
 compiles = pytest.mark.skipif(
     not all(importlib.util.find_spec(name) for name in ("jax", "libtpu")),
-    reason="needs the TPU compiler: pip install tfbert[preflight]",
+    reason=f"needs the TPU compiler: {install_command('preflight')}",
 )
 pytestmark = pytest.mark.timeout(1200)  # compiling is work for all cores of the machine
 
@@ -219,5 +220,5 @@ def test_further_pretraining_compiles(tiny, tmp_path, monkeypatch):
 
 def test_without_the_extra(tiny, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"jax is not installed: pip install tfbert\[preflight\]"):
+    with pytest.raises(InputError, match=r"jax is not installed: pip install jax==0.10.2 libtpu==0.0.51"):
         compiler_of(tiny)

@@ -8,8 +8,8 @@ import tensorflow as tf
 from tests.reference.optimizers import cosine, slanted_triangular
 from tfbert import linear_warmup, make_schedule
 from tfbert.config.load import FIELDS
-from tfbert.optim import SCHEDULES
 from tfbert.config.setting import choices_of
+from tfbert.optim import SCHEDULES
 
 PEAK, TOTAL, WARMUP = 3e-4, 200, 20
 END = {"linear": 0.0, "cosine": 0.0, "polynomial": 0.0, "constant": PEAK, "slanted_triangular": PEAK / 32}

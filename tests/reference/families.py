@@ -44,7 +44,7 @@ def distilbert_tensors():
     return _drawn(shapes | _dense("pre_classifier", dim, dim) | _dense("classifier", 2, dim))
 
 
-def write_folder(folder, config, tensors):
+def write_checkpoint(folder, config, tensors):
     """Writes a checkpoint in Hugging Face's layout to a folder that is there (pathlib.Path)."""
     from safetensors.numpy import save_file
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from tfbert import TASKS
-from tfbert.reports.run_report import group_trials, write_run_report, write_sweep_report
-from tfbert.reports.statistics import best_of, paired_effect
 from tfbert.modes.sweep_study import SweepTrial
+from tfbert.reports.run_report import group_trials, write_run_report, write_sweep_report
+from tfbert.reports.statistics import best_of, mean_and_spread, paired_effect
 from tfbert.tasks.labelled.decision import Decision
 
 SETTINGS = {
@@ -84,6 +84,29 @@ def test_sweep_report(tmp_path):
     assert page.count("<svg") == 3
     write_sweep_report(str(tmp_path), SETTINGS, "accuracy", trials_of()[-1:])
     assert "100%" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_a_setting_whose_runs_all_failed_is_not_the_best(tmp_path):
+    """NaN is in no order, so that it could come out first."""
+    bad = [trial(None, failed="The loss is nan", learning_rate=1.0, seed=seed) for seed in (0, 1)]
+    good = [trial(score, learning_rate=rate, seed=0) for rate, score in ((2e-5, 0.7), (3e-5, 0.9))]
+    settings = SETTINGS | {"sweep": {"learning_rate": [1.0, 2e-5, 3e-5]}}
+    for trials in ([*bad, *good], [*good, *bad], [good[0], *bad, good[1]]):
+        write_sweep_report(str(tmp_path), settings, "accuracy", trials)
+        page = (tmp_path / "report.html").read_text("utf-8")
+        assert "Best median accuracy: <b>learning_rate=3e-05</b>, 0.9000 (mean 0.9000 over 1 runs" in page
+        assert "is 0.2000: one run each does not tell whether another seed would turn it round." in page
+        assert "<td>nan" not in page and "± nan" not in page
+    write_sweep_report(str(tmp_path), settings, "accuracy", bad)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "No run has a score (accuracy on dev): nothing can be compared." in page
+
+
+def test_scores_that_some_folds_lack():
+    """Those that the first lacks, too; the deviation is over those that have one."""
+    means, deviations = mean_and_spread([{"accuracy": 0.5}, {"accuracy": 0.7, "roc_auc": 0.9}])
+    assert means == pytest.approx({"accuracy": 0.6, "roc_auc": 0.9})
+    assert deviations == pytest.approx({"accuracy": np.std([0.5, 0.7], ddof=1)})
 
 
 RESULTS = {

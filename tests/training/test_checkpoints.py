@@ -4,6 +4,8 @@ import signal
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 from tests.conftest import random_texts, rows_of, terminated_at_step
 from tfbert import TASKS, AdamWeightDecay, InputError, build_model, load_encoder, train
@@ -144,3 +146,78 @@ def shared_file_system():
     folder = "ram://runs/one"
     yield folder
     tf.io.gfile.rmtree(folder)
+
+
+def damage(path):
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+def test_a_damaged_newest_takes_no_place(tiny, tmp_path, capsys, keep):
+    """It has the highest step, but is none of this run's: what is written afterwards stays."""
+    model, optimizer = parts(tiny)
+    checkpoints = Checkpoints(str(tmp_path), model, optimizer, keep)
+    for step in (8, 10):
+        checkpoints.save(step, {"step": step})
+    damage(tmp_path / "step-00000010.safetensors")
+    restored = checkpoints.restore()
+    first = capsys.readouterr().out
+    assert restored == ({"step": 8} if keep == 2 else None)
+    assert ("the checkpoint before it is used" in first) == (keep == 2)
+    assert ("there is none before it: training begins anew" in first) == (keep == 1)
+    for step in (3, 6, 9) if keep == 1 else (9,):
+        checkpoints.save(step, {"step": step})
+        assert checkpoints.restore() == {"step": step}
+    assert [path.name[5:13] for path in sorted(tmp_path.iterdir())] == ["00000008", "00000009"][2 - keep :]
+
+
+def test_the_newest_has_the_highest_step(tiny, tmp_path):
+    """Of eight digits and of nine, whose names stand in another order."""
+    checkpoints = Checkpoints(str(tmp_path), *parts(tiny), keep=2)
+    for step in (99_999_999, 100_000_000):
+        checkpoints.save(step, {"step": step})
+    assert checkpoints.restore() == {"step": 100_000_000}
+
+
+@pytest.mark.parametrize("change", [
+    lambda about: about | {"state": about["state"][:-3]},
+    lambda about: about | {"state": about["state"].replace("0.25", "0.75")},
+    lambda about: {"format": "pt"},
+], ids=["cut", "another number", "none"])  # fmt: skip
+def test_a_damaged_state_is_reported(tiny, tmp_path, capsys, change):
+    """The tensors are whole; what the run remembers beside them is not."""
+    checkpoints = Checkpoints(str(tmp_path), *parts(tiny))
+    for step in (1, 2):
+        checkpoints.save(step, {"step": step, "losses": [0.25]})
+    path = str(tmp_path / "step-00000002.safetensors")
+    with safe_open(path, "numpy") as file:
+        about = file.metadata()
+    save_file(load_file(path), path, change(about))
+    assert checkpoints.restore()["step"] == 1
+    assert "step-00000002.safetensors is damaged" in capsys.readouterr().out
+
+
+def test_shapes_are_compared_before_anything_is_restored(tiny, tmp_path):
+    """A new label makes the head wider; so does --resume_changed, which lets other settings pass."""
+    model, optimizer = parts(tiny)
+    Checkpoints(str(tmp_path), model, optimizer).save(1, {})
+    wider = build_model(load_encoder(tiny), TASKS["classification"](["a", "b", "c"]), max_seq_length=32, init_seed=7)
+    other = AdamWeightDecay(1e-3)
+    other.build(wider.trainable_variables)
+    before = all_values(wider, other)
+    with pytest.raises(InputError, match=r"has the shape \[32, 2\], where \[32, 3\] is needed.* --overwrite"):
+        Checkpoints(str(tmp_path), wider, other).restore()
+    for a, b in zip(before, all_values(wider, other)):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_checkpoint_of_before_is_read(tiny, tmp_path):
+    """Those written so far have a checksum of their tensors alone."""
+    checkpoints = Checkpoints(str(tmp_path), *parts(tiny))
+    checkpoints.save(1, {"step": 1})
+    path = str(tmp_path / "step-00000001.safetensors")
+    with safe_open(path, "numpy") as file:
+        about = file.metadata()
+    save_file(load_file(path), path, {name: about[name] for name in ("step", "state", "sha256")})
+    assert checkpoints.restore() == {"step": 1}

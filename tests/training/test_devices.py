@@ -3,9 +3,11 @@
 import json
 import subprocess
 import sys
+import urllib.error
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from safetensors.numpy import load_file
 
 from tests.conftest import ROOT, command, file_flags, finish, free_ports, workers
@@ -97,6 +99,7 @@ def test_a_worker_that_has_left_first_does_not_matter():
         ({"name": "multi_worker"}, None, "needs to know the machines: give --worker_hosts and --worker_index"),
         ({"worker_hosts": ("a:1", "b:1")}, None, "its place|this machine's place among the 2 --worker_hosts"),
         ({"worker_hosts": ("a:1", "b:1"), "worker_index": 2}, None, "from 0. Received: 2"),
+        ({"worker_hosts": ("a", "b:1"), "worker_index": 0}, None, "must be HOST:PORT. Received: 'a'"),
         ({}, "not json", "TF_CONFIG must be JSON such as"),
         ({}, '{"cluster": {"worker": ["a:1", "b:1"]}}', "TF_CONFIG must be JSON such as"),
         (
@@ -112,6 +115,15 @@ def test_refusals(monkeypatch, options, environment, message):
         monkeypatch.setenv("TF_CONFIG", environment)
     with pytest.raises(InputError, match=message):
         make_strategy(**options)
+
+
+def test_a_tpu_of_a_name_that_nobody_knows(monkeypatch):
+    def unknown(**_):
+        raise urllib.error.URLError("Name or service not known")
+
+    monkeypatch.setattr(tf.distribute.cluster_resolver, "TPUClusterResolver", unknown)
+    with pytest.raises(InputError, match="There is no TPU to be had as --tpu=nowhere .*not known.*--doctor"):
+        make_strategy(tpu="nowhere")
 
 
 def test_a_tpu_that_is_not_there(flags, tmp_path):

@@ -22,8 +22,8 @@ from tfbert import (
     train,
 )
 from tfbert.data.batches import ExampleBatches
-from tfbert.data.sources import read_examples
 from tfbert.data.examples import tokenize_examples
+from tfbert.data.sources import read_examples
 from tfbert.optim.parameter_groups import freeze, gradual_unfreezing, pretrained
 from tfbert.training.evaluation import Evaluator
 from tfbert.training.loop import TrainingLoop, total_steps

@@ -1,12 +1,17 @@
 """Which settings exclude or need each other."""
 
 import dataclasses
+import math
 
-from tfbert.core.errors import InputError
 from tfbert.config.setting import read_amounts
+from tfbert.core.errors import InputError
 
 # The least pieces of a sequence in which a pair of segments has words to mask.
 _SHORTEST = 8
+# Units of a dense layer: as many take 200 MB above a hidden size of 768.
+_WIDEST = 2**16
+# Trials that the store of a sweep can hold in its queue.
+_MOST_POINTS = 10_000
 
 
 def check_together(config, fields):
@@ -149,6 +154,11 @@ def _check_pretraining(config):
 
 def _check_sweep(sweep, training, runtime):
     spaces = sweep.sweep or []
+    points = sum(math.prod(len(spec) for spec in space.values()) for space in spaces)
+    if points > _MOST_POINTS and not sweep.sweep_trials:
+        raise InputError(
+            f"--sweep has {points:,} points, more than {_MOST_POINTS:,}; --sweep_trials=N tries only some of them."
+        )
     ranges = [name for space in spaces for name, spec in space.items() if isinstance(spec, dict)]
     if sweep.sweep_trials and len(spaces) > 1:
         raise InputError("--sweep_trials searches one space. Received: a --sweep of several mappings.")
@@ -209,8 +219,9 @@ def _check_techniques(model):
             f"--reinit_pooler and --pooling={model.pooling} exclude each other: nothing passes through the pooler.",
         ),
         (
-            any(units < 1 for units in model.head_layers),
-            f"--head_layers must be whole numbers of at least 1. Received: {', '.join(map(str, model.head_layers))}.",
+            not all(1 <= units <= _WIDEST for units in model.head_layers),
+            f"--head_layers must be whole numbers of at least 1, at most {_WIDEST}. "
+            f"Received: {', '.join(map(str, model.head_layers))}.",
         ),
         (
             model.label_smoothing and model.task == "regression",

@@ -11,19 +11,22 @@ class DataConfig:
 
     train_file: str | None = setting(
         None,
-        "Training rows: a path or glob (.tsv, .csv, .jsonl, .parquet, .tfrecord, .txt; .gz too; local or gs://), "
-        "a raw GLUE folder such as glue_data/MRPC, or tfds:NAME[/CONFIG]:SPLIT",
+        "Training rows: a path or glob (.tsv, .csv, .jsonl, .json, .parquet, .tfrecord, .txt; .gz too; local or "
+        "gs://), a raw GLUE folder such as glue_data/MRPC, or tfds:NAME[/CONFIG]:SPLIT",
         scope=Scope.RESULT | Scope.GRAPH | Scope.PLACE,
+        path=True,
     )
     dev_file: str | None = setting(
         None,
         "Rows that choose the best checkpoint; written as train_file is",
         scope=Scope.RESULT | Scope.GRAPH | Scope.PLACE,
+        path=True,
     )
     test_file: str | None = setting(
         None,
         "Rows to score with the best checkpoint, to evaluate, or to predict",
         scope=Scope.RESULT | Scope.GRAPH | Scope.PLACE,
+        path=True,
     )
     halve_dev: bool = setting(
         False,
@@ -32,7 +35,9 @@ class DataConfig:
         excludes={"test_file": "the second half would be the test rows"},
     )
     halve_dev_seed: int = setting(0, "Seed of that split, the same for all runs that are to be compared", minimum=0)
-    text_column: str = setting("text", "Column of the text")
+    text_column: str | None = setting(
+        None, "Column of the text; default: text, for a saved model that of its training data"
+    )
     text_pair_column: str | None = setting(None, "Column of the second text, for tasks on pairs")
     label_column: str = setting("label", "Column of the label (multilabel: a list, or labels separated by commas)")
     id_column: str = setting("id", "Column copied to the predictions, where the data has it", scope=Scope.NOTHING)
@@ -60,7 +65,10 @@ class DataConfig:
         choices=("longest_first", "only_first", "only_second"),
     )
     max_windows: int = setting(
-        4, "The most windows of one text with --long_text=mean|max|attention; what lies beyond is lost", minimum=2
+        4,
+        "The most windows of one text with --long_text=mean|max|attention; what lies beyond is lost",
+        minimum=2,
+        maximum=2**16,
     )
     window_stride: int | None = setting(
         None,
@@ -79,9 +87,14 @@ class DataConfig:
         "Train on changed copies, too, new ones every epoch, each made by one of these: delete_words, swap_words, "
         "insert_words, drop_punctuation, drop_stop_words (English and Chinese), masked_words:FOLDER (by a model of "
         "--task=masked_lm), nlpaug:char.KeyboardAug, or MODULE:FUNCTION, your own (text, rng) -> text; repeatable",
+        path=True,
     )
     augment_copies: int = setting(
-        1, "Changed copies of each training row in an epoch", minimum=1, needs={"augment": "which makes the copies"}
+        1,
+        "Changed copies of each training row in an epoch",
+        minimum=1,
+        maximum=1000,
+        needs={"augment": "which makes the copies"},
     )
     augment_probability: float = setting(
         0.1,
@@ -96,6 +109,12 @@ class DataConfig:
         needs={"folds": "in which it keeps rows together"},
     )
     limit_train_rows: int | None = setting(None, "Train on the first rows only", minimum=1)
+
+    @property
+    def text_columns(self):
+        """The names of the text columns: (text,) or (text, second text)."""
+        text = self.text_column or "text"
+        return (text, self.text_pair_column) if self.text_pair_column else (text,)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,9 +131,12 @@ class ModelConfig:
         "Pre-trained BERT: a Keras preset name or handle, hf://ORG/NAME, a folder (Keras, Hugging Face, Google TF1, "
         "or a model saved by tfbert), minilm, or config:FILE.json for new weights; default for evaluate and predict: "
         "OUTPUT_DIR/model",
+        path=True,
     )
     vocab_file: str | None = setting(
-        None, "Vocabulary of new weights (--preset=config:FILE.json), a piece a line; --mode=vocabulary learns one"
+        None,
+        "Vocabulary of new weights (--preset=config:FILE.json), a piece a line; --mode=vocabulary learns one",
+        path=True,
     )
     vocab_size: int = setting(
         30000,
@@ -164,6 +186,7 @@ class ModelConfig:
         "Where fetched weights and tokenised raw text are kept, on gs:// the text only; default: weights in "
         "$TFBERT_CACHE or ~/.cache/tfbert, text nowhere",
         scope=Scope.NOTHING,
+        path=True,
     )
 
 
@@ -203,6 +226,7 @@ class PretrainingConfig:
         (),
         "Data whose texts must not stand in the training text; repeatable; in a recipe of stages: dev_file and "
         "test_file of the later ones",
+        path=True,
     )
     held_out_columns: tuple[str, ...] = setting((), "Columns of those texts; repeatable; default: text_column")
     leaks: str = setting(
@@ -347,7 +371,9 @@ class TrainingConfig:
         scope=Scope.WHOLE | Scope.RESULT,
         needs={"mode=train": ""},
     )
-    output_dir: str | None = setting(None, "Folder for everything that is written; local or gs://", scope=Scope.WHOLE)
+    output_dir: str | None = setting(
+        None, "Folder for everything that is written; local or gs://", path=True, scope=Scope.WHOLE
+    )
     overwrite: bool = setting(
         False,
         "Replace what an earlier run left in output_dir",
@@ -357,14 +383,22 @@ class TrainingConfig:
     resume_changed: bool = setting(
         False, "Go on from a checkpoint although settings or data have changed since", scope=Scope.WHOLE
     )
-    train_batch_size: int = setting(32, "Examples of one optimiser step, over all devices", minimum=1)
+    train_batch_size: int = setting(32, "Examples of one optimiser step, over all devices", minimum=1, maximum=2**20)
     eval_batch_size: int = setting(
-        8, "Examples of one evaluation step, over all devices; changes speed only", minimum=1, scope=Scope.GRAPH
+        8,
+        "Examples of one evaluation step, over all devices; changes speed only",
+        minimum=1,
+        maximum=2**20,
+        scope=Scope.GRAPH,
     )
     predict_batch_size: int = setting(
-        8, "Examples of one prediction step, over all devices; changes speed only", minimum=1, scope=Scope.GRAPH
+        8,
+        "Examples of one prediction step, over all devices; changes speed only",
+        minimum=1,
+        maximum=2**20,
+        scope=Scope.GRAPH,
     )
-    num_train_epochs: float = setting(3.0, "Passes over the training rows", above=0.0)
+    num_train_epochs: float = setting(3.0, "Passes over the training rows", above=0.0, maximum=1e6)
     max_steps: int | None = setting(None, "Optimiser steps; overrides num_train_epochs", minimum=1)
     folds: int | None = setting(
         None,
@@ -458,6 +492,7 @@ class SweepConfig:
         "Database of the trials, which several workers may share, as SQLAlchemy names it (postgresql://…); "
         "default: OUTPUT_DIR/sweep.db",
         scope=Scope.WHOLE,
+        path=True,
     )
 
 
@@ -493,6 +528,7 @@ class RuntimeConfig:
         1,
         "Split the CPU into so many devices, to try a multi-device run anywhere",
         minimum=1,
+        maximum=256,
         scope=Scope.WHOLE,
         excludes={"strategy=one_device|multi_worker|tpu": ""},
     )

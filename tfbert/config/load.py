@@ -3,6 +3,7 @@
 Precedence, lowest first: default, YAML file, keyword of `load_config`, flag.
 """
 
+import contextlib
 import dataclasses
 import difflib
 import json
@@ -11,10 +12,9 @@ import re
 import sys
 
 import yaml
-from absl import flags
+from absl import app, flags
 
 from tfbert.config.checks import check_together
-from tfbert.core.errors import InputError
 from tfbert.config.groups import (
     BalanceConfig,
     DataConfig,
@@ -25,7 +25,8 @@ from tfbert.config.groups import (
     SweepConfig,
     TrainingConfig,
 )
-from tfbert.config.setting import Scope, allowed, kind_of, read_value, read_yaml
+from tfbert.config.setting import Scope, allowed, kind_of, read_truth, read_value, read_yaml, shown
+from tfbert.core.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +86,7 @@ def load_config(path=None, **settings):
     Raises:
         InputError: an unknown name, a value of the wrong type or out of range, or settings that exclude each other.
     """
-    values = read_yaml(path) if path else {}
+    values = {} if path is None else read_yaml(path)
     values.update(settings)
     groups = {group: {} for group in _GROUPS}
     for name, value in values.items():
@@ -142,6 +143,14 @@ def define_flags():
             flags.DEFINE(_FlagParser(name), name, field.default, text, module_name=module, serializer=serializer)
 
 
+def parse_flags(arguments):
+    """Returns what of a command line is no flag: list of str; ends the process for a wrong flag, as absl does."""
+    try:
+        return app.parse_flags_with_usage(arguments)
+    except (UnicodeDecodeError, RecursionError) as error:
+        sys.exit(f"Error: the --flagfile is no text that can be read: {error}.")
+
+
 def config_from_flags():
     """Returns the `Config` of the parsed command line: --config's file, under the flags that were given."""
     given = {name: flags.FLAGS[name].value for name in FIELDS if flags.FLAGS[name].present}
@@ -166,7 +175,7 @@ def _with_held_out(stage, later):
     scored = [config for _, config in later if config.model.task != "masked_lm"]
     if stage.model.task != "masked_lm" or stage.pretraining.held_out or not scored:
         return stage
-    columns = [name for config in scored for name in (config.data.text_column, config.data.text_pair_column) if name]
+    columns = [name for config in scored for name in config.data.text_columns]
     files = [name for config in scored for name in (config.data.dev_file, config.data.test_file) if name]
     return stage.replace(held_out=list(dict.fromkeys(files)), held_out_columns=list(dict.fromkeys(columns)))
 
@@ -174,10 +183,12 @@ def _with_held_out(stage, later):
 def _stage(stage):
     """Returns a stage, {name: {setting: value}}, its values read."""
     if len(stage) != 1 or not all(isinstance(settings, dict) for settings in stage.values()):
-        raise InputError(f"--stages takes a list of stages, [{{NAME: {{setting: value, …}}}}, …]. Received: {stage!r}.")
+        raise InputError(
+            f"--stages takes a list of stages, [{{NAME: {{setting: value, …}}}}, …]. Received: {shown(stage)}."
+        )
     ((name, settings),) = stage.items()
     if not re.fullmatch(r"\w[\w.-]*", str(name)):
-        raise InputError(f"The name of a stage must be one of a folder. Received: {name!r}.")
+        raise InputError(f"The name of a stage must be one of a folder. Received: {shown(name)}.")
     for setting in settings:
         if Scope.WHOLE in scope_of(setting):
             raise InputError(f"The stage {name!r} cannot have its own {setting}; give it beside stages.")
@@ -189,18 +200,19 @@ def _sweep_values(name, spec):
     """Returns what a setting is to be in a sweep: a list of its values, or {"low", "high", "log"}."""
     if Scope.WHOLE in scope_of(name):
         raise InputError(f"--sweep cannot vary {name}.")
-    if name.endswith("seed") and isinstance(spec, int) and spec > 0:
+    if name.endswith("seed") and type(spec) is int and 0 < spec <= _MOST_SEEDS:
         return list(range(spec))
     if isinstance(spec, list) and spec:
         return [parse(name, value) for value in spec]
     kind, _ = kind_of(FIELDS[name])
     if isinstance(spec, dict) and {"low", "high"} <= spec.keys() <= {"low", "high", "log"} and kind in (int, float):
         low, high = parse(name, spec["low"]), parse(name, spec["high"])
-        if low < high:
-            return {"low": low, "high": high, "log": bool(spec.get("log", False))}
+        with contextlib.suppress(AttributeError, KeyError, TypeError):
+            if low < high:
+                return {"low": low, "high": high, "log": read_truth(spec.get("log", False))}
     raise InputError(
         f"--sweep takes for each setting a list of values, a number of seeds, or a range of a number, "
-        f"{{low: …, high: …, log: true}}. Received for {name}: {spec!r}."
+        f"{{low: …, high: …, log: true}}. Received for {name}: {shown(spec)}."
     )
 
 
@@ -219,13 +231,15 @@ class _FlagParser(flags.ArgumentParser):
 
 
 def _known(name):
-    if name not in _GROUP_OF:
-        close = difflib.get_close_matches(name, _GROUP_OF, n=1)
+    if not isinstance(name, str) or name not in _GROUP_OF:
+        close = difflib.get_close_matches(str(name), _GROUP_OF, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
-        raise InputError(f"Unknown setting {name!r}; {hint}The known ones: {', '.join(_GROUP_OF)}.")
+        raise InputError(f"Unknown setting {shown(name)}; {hint}The known ones: {', '.join(_GROUP_OF)}.")
     return name
 
 
+# More seeds than anybody runs: a list of them would fill the memory.
+_MOST_SEEDS = 10_000
 _GROUPS = {field.name: type(field.default) for field in dataclasses.fields(Config)}
 FIELDS = {field.name: field for group in _GROUPS.values() for field in dataclasses.fields(group)}
 _GROUP_OF = {field.name: name for name, group in _GROUPS.items() for field in dataclasses.fields(group)}

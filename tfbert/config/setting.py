@@ -1,15 +1,19 @@
 """One setting: how it is declared, and how its value is read from text, YAML or Python."""
 
+import contextlib
 import dataclasses
 import enum
 import importlib
 import math
+import os
 import types
 import typing
 
 import yaml
 
+from tfbert.config.strict_yaml import MOST_TEXT, load_yaml
 from tfbert.core.errors import InputError
+from tfbert.core.paths import read_path
 
 
 class Scope(enum.Flag):
@@ -37,6 +41,7 @@ def setting(
     maximum=None,
     below=None,
     choices=None,
+    path=False,
     scope=Scope.RESULT | Scope.GRAPH,
     needs=None,
     excludes=None,
@@ -51,13 +56,14 @@ def setting(
         help: str. What it means, with its unit; one sentence without a full stop.
         minimum, above, maximum, below: number. The range: at least, more than, at most, less than.
         choices: sequence of str, the only values allowed; or "module:NAME" of a table whose keys they are.
+        path: bool. Whether it is a path, or may be one, in which `~` is the home folder.
         scope: Scope. What the value decides.
         needs: dict of condition -> str. What must hold where the setting is given, and why: the end of a sentence, or
             "" where it is plain.
         excludes: dict of condition -> str. What must not hold, likewise.
     """
     rules = {"help": help, "minimum": minimum, "above": above, "maximum": maximum, "below": below, "choices": choices,
-             "scope": scope, "needs": needs or {}, "excludes": excludes or {}}  # fmt: skip
+             "path": path, "scope": scope, "needs": needs or {}, "excludes": excludes or {}}  # fmt: skip
     return dataclasses.field(default=default, metadata=rules)
 
 
@@ -79,9 +85,18 @@ def read_value(field, value):
         raise InputError(f"--{field.name} needs {allowed(field)}. Received: nothing.")
     try:
         value = _convert_list(value, _members(field)) if kind is tuple else _convert(value, kind)
-    except (AttributeError, KeyError, TypeError, ValueError, yaml.YAMLError):
-        raise InputError(f"--{field.name} must be {allowed(field)}. Received: {value!r}.") from None
+    except yaml.YAMLError as error:
+        wrong = f"--{field.name} must be {allowed(field)}: {_flat(error)}"
+        raise InputError(f"{wrong}. Received: {shown(value)}.") from None
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        raise InputError(f"--{field.name} must be {allowed(field)}. Received: {shown(value)}.") from None
+    if kind is str:
+        value = _read_text(field, value)
+    if kind is tuple and _members(field) is str:
+        value = tuple(_read_text(field, member) for member in value)
     rules = field.metadata
+    if kind is int and value > _LARGEST_COUNT and not field.name.endswith("seed"):
+        raise InputError(f"--{field.name} must be at most {_LARGEST_COUNT}. Received: {value}.")
     within = (
         (rules["minimum"] is None or value >= rules["minimum"])
         and (rules["above"] is None or value > rules["above"])
@@ -90,19 +105,25 @@ def read_value(field, value):
         and (rules["choices"] is None or value in choices_of(field))
     )
     if not within:
-        raise InputError(f"--{field.name} must be {allowed(field)}. Received: {value!r}.")
+        raise InputError(f"--{field.name} must be {allowed(field)}. Received: {shown(value)}.")
     return value
+
+
+def shown(value):
+    """Returns a value as a message shows it: str, at most some 200 characters."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:150]}… ({len(text):,} characters)"
 
 
 def read_yaml(path):
     """Returns the settings of a YAML file: dict; InputError where it cannot be read or holds something else."""
     try:
-        with open(path, encoding="utf-8") as file:
-            values = yaml.safe_load(file)
+        with open(read_path(path), encoding="utf-8") as file:
+            values = load_yaml(file.read(MOST_TEXT + 1))
     except OSError as error:
         raise InputError(f"--config={path} cannot be read: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"--config={path} is not YAML: {' '.join(str(error).split())}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date that is none, brackets without end
+        raise InputError(f"--config={path} is not YAML that can be used: {_flat(error)}.") from None
     if not isinstance(values or {}, dict):
         raise InputError(f"--config={path} must hold `name: value` lines. Received: a {type(values).__name__}.")
     return values or {}
@@ -115,6 +136,24 @@ def kind_of(field):
     return typing.get_origin(kind) or kind, types.NoneType in parts
 
 
+def _read_text(field, text):
+    """Returns a text that a setting may have, `~` in a path being the home folder; else raises InputError.
+
+    Words of a command line that are no text in the locale's encoding come with surrogates in them: they may be UTF-8
+    all the same, as with LANG=C. TensorFlow's files take nothing else.
+    """
+    with contextlib.suppress(UnicodeError):
+        text = os.fsencode(text).decode()
+    if not text or "\0" in text or text.encode("utf-8", "ignore").decode() != text:
+        what = "text without U+0000, in UTF-8" if text else "left out, or given a value; it is empty"
+        raise InputError(f"--{field.name} must be {what}. Received: {shown(text)}.")
+    return read_path(text) if field.metadata["path"] else text
+
+
+def _flat(error):
+    return " ".join(str(error).split()).rstrip(".")
+
+
 def _members(field):
     """Returns the type of a list's members."""
     return typing.get_args(field.type)[0]
@@ -122,14 +161,18 @@ def _members(field):
 
 def _convert(value, kind):
     if kind is dict:
-        value = yaml.safe_load(value) if isinstance(value, str) else value
+        value = load_yaml(value) if isinstance(value, str) else value
         if not all(isinstance(mapping, dict) for mapping in (value if isinstance(value, list) else [value])):
             raise TypeError(value)
         return value
     if kind is bool:
-        return value if isinstance(value, bool) else _BOOLEANS[value.lower()]
+        return read_truth(value)
+    if kind is str and isinstance(value, os.PathLike):
+        return os.fspath(value)
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise TypeError(value)
+    if kind is not str and not abs(float(value)) < _LARGEST[kind]:
+        raise ValueError(value)
     if kind is int and isinstance(value, float):
         if not value.is_integer():
             raise ValueError(value)
@@ -137,11 +180,16 @@ def _convert(value, kind):
     return kind(value)
 
 
+def read_truth(value):
+    """Returns a truth value given as one or as text, such as "yes"; raises KeyError or AttributeError for another."""
+    return value if isinstance(value, bool) else _BOOLEANS[value.lower()]
+
+
 def _convert_list(value, kind):
     """Returns a list's members, all of one type; numbers may come as text, separated by commas."""
     if isinstance(value, dict):
         value = [f"{name}={number}" for name, number in value.items()]
-    parts = [value] if isinstance(value, (str, int)) else list(value)
+    parts = [value] if isinstance(value, (str, int, os.PathLike)) else list(value)
     if kind is int:
         parts = [number for part in parts for number in str(part).split(",")]
     return tuple(_convert(part, kind) for part in parts)
@@ -195,4 +243,8 @@ def allowed(field):
     return " ".join([words, " and ".join(bounds)]).strip()
 
 
-_BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
+_BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+# Beyond TensorFlow's largest whole number, and what is no number.
+_LARGEST = {int: 2**63, float: math.inf}
+# But for seeds a whole number becomes a size or a count, some of them of 32 bits.
+_LARGEST_COUNT = 2**31 - 1

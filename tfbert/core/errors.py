@@ -9,5 +9,13 @@ class InputError(ValueError):
     """
 
 
+class WrongType(InputError, TypeError):
+    """A caller's argument is of a type that cannot be used."""
+
+
 class Diverged(InputError):
-    """The loss of a run is not finite."""
+    """The loss of a run, its weights or a model's outputs are not finite."""
+
+
+class CannotWrite(InputError):
+    """A file cannot be written, such as to a full disk: no fault of what was asked for."""

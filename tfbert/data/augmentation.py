@@ -10,9 +10,10 @@ import unicodedata
 
 import numpy as np
 
-from tfbert.data.sources import describe
-from tfbert.data.examples import next_chunk
 from tfbert.core.errors import InputError
+from tfbert.core.extras import install_command
+from tfbert.data.examples import next_chunk
+from tfbert.data.values import describe
 
 # A word: one Chinese, Japanese or Korean character, or what stands between spaces and these.
 CJK = "\u3400-\u4dbf\u4e00-\u9fff\u3040-\u30ff\uac00-\ud7af\uf900-\ufaff"
@@ -108,7 +109,7 @@ def _chinese():
         import stopwordsiso
     except ImportError:
         raise InputError(
-            "--augment=drop_stop_words needs jieba and stopwordsiso for Chinese: pip install tfbert[chinese]."
+            f"--augment=drop_stop_words needs jieba and stopwordsiso for Chinese: {install_command('chinese')}."
         ) from None
     jieba.setLogLevel(logging.WARNING)
     return jieba, stopwordsiso.stopwords("zh")
@@ -127,7 +128,7 @@ def _of_nlpaug(name):
         augmenter = getattr(importlib.import_module(f"nlpaug.augmenter.{module}"), kind)()
     except ModuleNotFoundError as error:
         if error.name == "nlpaug":
-            raise InputError(f"--augment=nlpaug:{name} needs nlpaug: pip install tfbert[nlpaug].") from None
+            raise InputError(f"--augment=nlpaug:{name} needs nlpaug: {install_command('nlpaug')}.") from None
         raise InputError(f"--augment=nlpaug:{name}: {error}; nlpaug has char.KeyboardAug, for example.") from None
     except Exception as error:  # some want resources of their own
         raise InputError(f"--augment=nlpaug:{name} cannot be made: {type(error).__name__}: {error}.") from None

@@ -1,7 +1,11 @@
 """The tf.data pipeline: any batch of a run, from its number alone."""
 
+import os
+
 import tensorflow as tf
 
+from tfbert.core.errors import InputError
+from tfbert.core.paths import read_path
 from tfbert.data.examples import tokenize_examples
 from tfbert.data.parallel_map import parallel_map
 from tfbert.data.rows import ROW_LENGTHS, batch_features, pack_rows
@@ -80,6 +84,11 @@ class ExampleBatches:
         if first_step < last_step:
             yield self, last_step
 
+    @property
+    def needs_here(self):
+        """What the pipeline needs of this process, and other hosts have not: list of str, of `tfbert.data.hosts`."""
+        return self.examples.needs_here + (self._masker.needs_here if self._masker else [])
+
     def with_shapes(self, static_shapes, windows_per_step=None):
         """Returns the same batches with static shapes, or without, for so many windows at a time."""
         return self._like(static_shapes=static_shapes, windows_per_step=windows_per_step)
@@ -96,6 +105,15 @@ class ExampleBatches:
     def with_draws(self, draws):
         """Returns batches of the same examples, of which an epoch takes others: GroupDraws or None."""
         return self._like(draws=draws)
+
+    def in_order(self):
+        """Returns batches in which each of the examples stands once, in their own order: what is evaluated."""
+        return self._like(shuffle=False, draws=None, before=None, renew=None)
+
+    @property
+    def content(self):
+        """What decides the batches of `in_order` but for their shapes: (TokenizedExamples, WordMasker or None, int)."""
+        return self.examples, self._masker, self.batch_size
 
     def _like(self, **changes):
         same = {
@@ -171,10 +189,10 @@ class ExampleBatches:
         numbers = tf.data.Dataset.range((last_step - first_step) * parts)
         return _mapped(numbers, share)
 
-    def _share(self, step, share, shares, rows=None):
-        """Returns share number `share` of the batch of a step: a pure function of the arguments."""
-        slots = -(-self.batch_size // shares)
+    def _share(self, step, share, shares, rows=None, exact=False):
+        """Returns share number `share` of the batch of a step, with `exact` without slots that no example fills."""
         indices = self._indices(step, share, shares)
+        slots = tf.size(indices) if exact else -(-self.batch_size // shares)
         epoch, step = step // self.steps_per_epoch, step % self.steps_per_epoch
         windows, first_lengths, counts = self.examples.windows(indices)
         if self._masker:
@@ -190,14 +208,14 @@ class ExampleBatches:
             self._windows_per_step,
             rows,
         )
-        spare = slots - tf.size(indices)
-        weights = tf.ensure_shape(tf.pad(tf.ones([tf.size(indices)]), [[0, spare]]), [slots])
+        spare, static_slots = slots - tf.size(indices), None if exact else slots
+        weights = tf.ensure_shape(tf.pad(tf.ones([tf.size(indices)]), [[0, spare]]), [static_slots])
         labels = self.examples.labels_of(indices)
         if self._masker:
             batch = self._chosen(epoch, step, tf.range(self.batch_size, dtype=tf.int64))
             features, labels = self._masker.add(features, labels, predictions, self.examples.lengths_of(batch))
         labels = tf.pad(labels, [[0, spare]] + [[0, 0]] * (labels.shape.rank - 1))
-        return features, tf.ensure_shape(labels, [slots, *labels.shape[1:]]), weights
+        return features, tf.ensure_shape(labels, [static_slots, *labels.shape[1:]]), weights
 
     def _indices(self, step, share, shares):
         """Returns the examples of one share of the batch of a step: int64 [n]."""
@@ -218,7 +236,11 @@ class ExampleBatches:
 
 
 class ExampleDataset(ExampleBatches, tf.data.Dataset):
-    """ExampleBatches that `model.fit` takes, too: iterating them gives an epoch, each time the next one."""
+    """ExampleBatches that `model.fit` takes, too: iterating them gives an epoch, each time the next one.
+
+    A batch that is iterated holds nothing but examples, each of weight 1, the last one of an epoch what is left: Keras
+    counts every row of a batch in its means, and predicts every row.
+    """
 
     def __init__(self, *args, **kwargs):
         """Takes the arguments of ExampleBatches."""
@@ -235,13 +257,47 @@ class ExampleDataset(ExampleBatches, tf.data.Dataset):
     def element_spec(self):
         return self._batches.element_spec
 
+    def begin_at(self, epoch):
+        """Has the next epoch that is iterated be that of a number: int."""
+        self._epoch.assign(epoch - 1)
+
+    def rebatch(self, *args, **kwargs):
+        """Refuses, as `unbatch` does."""
+        self.unbatch()
+
+    def unbatch(self, *args, **kwargs):
+        """Refuses: the rows of a batch are not its examples."""
+        raise InputError(
+            "A batch of examples cannot be cut, as several may share a row; give tfbert.make_dataset another "
+            "batch_size."
+        )
+
     def _one_epoch_after_another(self):
         epochs = tf.data.Dataset.from_tensors(0).map(lambda _: self._epoch.assign_add(1))
         steps = epochs.flat_map(
             lambda epoch: tf.data.Dataset.range(epoch * self.steps_per_epoch, (epoch + 1) * self.steps_per_epoch)
         )
-        batches = _mapped(steps, lambda step: self._share(step, 0, 1))
+        batches = _mapped(steps, lambda step: self._share(step, 0, 1, exact=True))
         return batches.apply(tf.data.experimental.assert_cardinality(self.steps_per_epoch))
+
+
+def begin_epochs(dataset, epoch):
+    """Calls `begin_at` of the ExampleDataset that a dataset of tf.data comes from, if there is one."""
+    if isinstance(dataset, ExampleDataset):
+        dataset.begin_at(epoch)
+    elif isinstance(dataset, tf.data.Dataset):
+        for source in dataset._inputs():
+            begin_epochs(source, epoch)
+
+
+def check_dataset(dataset, name):
+    """Raises InputError where `tfbert.train` or `tfbert.evaluate` (name: str) is not given ExampleBatches."""
+    if not isinstance(dataset, ExampleBatches):
+        raise InputError(
+            f"tfbert.{name} takes the dataset that tfbert.make_dataset returned, whose examples it knows. Received: "
+            f"{type(dataset).__name__}; batches that tf.data changed go to plain Keras, model."
+            f"{'fit' if name == 'train' else name}."
+        )
 
 
 def _mapped(numbers, function):
@@ -270,7 +326,7 @@ def make_dataset(
     """Returns an ExampleDataset of a data location: what `model.fit` and `tfbert.train` take.
 
     Args:
-        location: str, or iterable of dicts with `text`, `text_pair` (for pairs), `label` and `where`.
+        location: str or path, or iterable of dicts with `text`, `text_pair` (for pairs), `label` and `where`.
         tokenizer: BertTokenizer.
         task: one of `TASKS`; it turns labels into numbers.
         batch_size: int. Examples of a step, over all devices.
@@ -283,7 +339,8 @@ def make_dataset(
             `lambda labels: tfbert.epoch_draws(task, labels, oversample={"urgent": 4})`; None: each once.
     """
     examples = location
-    if isinstance(location, str):
+    if isinstance(location, (str, os.PathLike)):
+        location = read_path(location)
         examples = read_examples(location, text_column, text_pair_column, label_column, None, quoting, split, limit)
     examples = tokenize_examples(examples, tokenizer, max_seq_length, task.encode_label, long_text)
     draws = draws(examples.labels) if draws else None

@@ -7,9 +7,11 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from tfbert.core.errors import InputError
+from tfbert.core.errors import InputError, WrongType
+from tfbert.data.hosts import here
 from tfbert.data.number_column import NumberColumn
 from tfbert.data.parallel_map import parallel_map
+from tfbert.data.values import describe, text_of
 from tfbert.data.windows import LongText, make_windows
 
 _CHUNK, _CHUNK_CHARACTERS = 1024, 2**20
@@ -48,6 +50,11 @@ class TokenizedExamples:
         self._pieces.close()
         lengths, *others = (np.concatenate(column) for column in zip(*columns))
         self._keep(_starts_of(lengths), lengths, *others, labels(), self._pieces.digest.copy())
+
+    @property
+    def needs_here(self):
+        """What taking windows needs of this process: list of str, of `tfbert.data.hosts`."""
+        return self._pieces.needs_here
 
     def subset(self, indices):
         """Returns some of the examples, by number: int [n] -> TokenizedExamples, which shares the pieces."""
@@ -111,8 +118,10 @@ def tokenize_examples(examples, tokenizer, max_seq_length, encode_label=None, lo
         TokenizedExamples.
     """
     labels = []
-    examples = iter(examples)
-    example = next(examples)
+    examples = checked_examples(examples, encode_label is not None)
+    example = next(examples, None)
+    if example is None:
+        raise InputError("There are no examples; at least one is needed.")
     sides = ("text", "text_pair") if "text_pair" in example else ("text",)
     examples = itertools.chain([example], examples)
 
@@ -128,6 +137,34 @@ def tokenize_examples(examples, tokenizer, max_seq_length, encode_label=None, lo
         made[kind] = _window_function(tokenizer, *kind)
     windows = map_texts(texts, made[kind], made[kind].input_signature)
     return TokenizedExamples(windows, lambda: np.concatenate(labels) if labels else None, long_text.windows)
+
+
+def checked_examples(examples, labelled=False):
+    """Yields examples with their texts as str, and a place for messages where they have none.
+
+    Args:
+        examples: iterable of dict, from `read_examples` or a caller's own.
+        labelled: bool. Whether each must have a label.
+
+    Raises:
+        InputError: one is no dict, has no text or no label, or is a pair where the first is none, or the reverse.
+    """
+    sides = None
+    for number, example in enumerate(examples, 1):
+        if not isinstance(example, dict):
+            raise WrongType(
+                f"Examples are dicts with text, label and the like. Received: a {type(example).__name__}, "
+                f"{str(example)[:40]!r}."
+            )
+        where = example.get("where", ("examples", number))
+        sides = sides or (("text", "text_pair") if "text_pair" in example else ("text",))
+        needed = (*sides, "label") if labelled else sides
+        if any(name not in example for name in needed) or ("text_pair" in example and "text_pair" not in sides):
+            raise InputError(
+                f"{describe(where)}: an example with {', '.join(map(str, example))}, where {' and '.join(needed)} are "
+                "needed in each."
+            )
+        yield example | {"where": where} | {side: text_of(example[side], side, where) for side in sides}
 
 
 def map_texts(texts, function, signature):
@@ -149,8 +186,10 @@ def map_texts(texts, function, signature):
         except InputError as error:  # tf.data would wrap it in an error of its own, with its traceback
             refused.append(error)
 
-    found = tf.data.Dataset.from_generator(read, output_signature=signature)
-    yield from parallel_map(found, function).as_numpy_iterator()
+    with here():
+        found = tf.data.Dataset.from_generator(read, output_signature=signature)
+        mapped = parallel_map(found, function).as_numpy_iterator()
+    yield from mapped
     if refused:
         raise refused[0]
 
@@ -178,12 +217,6 @@ def _window_function(tokenizer, sides, max_seq_length, long_text):
         return made.pieces.flat_values, lengths, made.first_lengths, made.counts, made.lost, made.text_lengths
 
     return tf.function(to_windows, input_signature=(tf.TensorSpec([None], tf.string),) * sides, autograph=False)
-
-
-def refuse_one_text(texts):
-    """Raises TypeError where one text is given in place of a list of them."""
-    if isinstance(texts, str):
-        raise TypeError(f"texts must be a list of texts. Received: one str, {texts[:40]!r}.")
 
 
 def next_chunk(texts, characters_of):

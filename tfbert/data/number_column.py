@@ -7,6 +7,8 @@ import tempfile
 import numpy as np
 import tensorflow as tf
 
+from tfbert.data.hosts import TEMPORARY_FILE
+
 _MEMORY_BYTES = 16 * 2**20
 
 
@@ -22,6 +24,11 @@ class NumberColumn:
         """Starts with none: a NumPy dtype."""
         self._dtype, self._held, self._held_bytes, self._file = np.dtype(dtype), [], 0, None
         self.size, self.digest = 0, hashlib.sha256()
+
+    @property
+    def needs_here(self):
+        """What taking them needs of this process: list of str, of `tfbert.data.hosts`."""
+        return [TEMPORARY_FILE] if self._file else []
 
     def extend(self, numbers):
         """Appends the numbers of an array, in its order."""

@@ -3,8 +3,14 @@
 import keras
 from keras import ops
 
+from tfbert.core.errors import InputError
+from tfbert.models.keras_model import BatchModel
+from tfbert.models.text_model import TextModel
+from tfbert.tasks.configuration import task_config, task_from_config
 
-class EnsembleModel(keras.Model):
+
+@keras.saving.register_keras_serializable("tfbert")
+class EnsembleModel(BatchModel):
     """Averages the probabilities of its members: features -> float32 [M, outputs].
 
     The outputs are logits of the mean probabilities (log-odds for several labels), or the mean of the numbers, so that
@@ -23,12 +29,23 @@ class EnsembleModel(keras.Model):
             members: list of TextModel.
             task: one of TASKS. Its decision is that of the ensemble.
         """
-        super().__init__(**kwargs)
+        super().__init__(dtype="float32", **kwargs)  # Keras' global policy is not asked: its parts have their own
         first = members[0]
         self.members, self.task, self.tokenizer = list(members), task, first.tokenizer
         self.max_seq_length, self.long_text = first.max_seq_length, first.long_text
         self.text_columns = first.text_columns
         self.built = True
+
+    def get_config(self):
+        """Returns all that `from_config` needs, the vocabularies too: dict, as JSON has it."""
+        members = [member.get_config() for member in self.members]
+        return {"name": self.name, "members": members, "task": task_config(self.task)}
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns a model of what `get_config` returned, with new weights."""
+        members = [TextModel.from_config(member) for member in config["members"]]
+        return cls(members, task_from_config(config["task"]), name=config["name"])
 
     @property
     def width(self):
@@ -45,6 +62,14 @@ class EnsembleModel(keras.Model):
         """Sets it in all members."""
         for member in self.members:
             member.windows_per_step = windows
+
+    def fit(self, *args, **kwargs):
+        """Refuses: each member is trained by itself.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError("An ensemble is not trained as one: train its members, each alone.")
 
     def call(self, features, training=False):
         outputs = [member.calibrated(member(features, training=training)) for member in self.members]

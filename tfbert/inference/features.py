@@ -6,12 +6,13 @@ import tempfile
 
 import numpy as np
 
-from tfbert.data.windows import LongText
 from tfbert.core.errors import InputError
-from tfbert.models.pooling import Pooling, WindowMerge
-from tfbert.tasks.masked_lm.model import PretrainingModel
-from tfbert.models.text_model import TextModel, VectorModel
+from tfbert.data.values import id_of
+from tfbert.data.windows import LongText
 from tfbert.inference.predict import outputs_of, write_outputs
+from tfbert.models.pooling import Pooling, WindowMerge
+from tfbert.models.text_model import TextModel, VectorModel
+from tfbert.tasks.masked_lm.model import PretrainingModel
 
 _BLOCK = 2**24
 
@@ -22,7 +23,7 @@ def extract_features(model, texts, pooling=None, batch_size=32, max_seq_length=1
     Args:
         model: BertEncoder, from `load_encoder`; or TextModel, from `load_model`, whose own tokenizer, lengths and way
             with long texts are used.
-        texts: list of str, or of (str, str).
+        texts: list of str, or of (str, str); or what else `given_texts` takes.
         pooling: str, as `Pooling` takes it. None: a TextModel's own, the mean over the tokens for a BertEncoder.
         batch_size: int. Texts of a step; changes speed only.
         max_seq_length: int. Pieces of a sequence, for a BertEncoder.
@@ -103,27 +104,34 @@ def _npy_blocks(chunks, width):
 
 
 def _parquet_blocks(chunks, width):
-    """Yields a Parquet file, a row group a chunk."""
+    """Yields a Parquet file, a row group a chunk; whether there are ids is known at its end only."""
     import pyarrow
     import pyarrow.parquet
 
-    writer, with_ids = None, None
-    with tempfile.TemporaryFile() as file:
-        for examples, vectors in chunks:
-            columns = {
-                "vector": pyarrow.FixedSizeListArray.from_arrays(
-                    pyarrow.array(vectors.astype(np.float32).reshape(-1)), width
-                )
-            }
-            ids = [str(example["id"]) if "id" in example else None for example in examples]
-            with_ids = any(ids) if with_ids is None else with_ids  # all row groups have the columns of the first
-            if with_ids:
-                columns = {"id": pyarrow.array(ids, pyarrow.string())} | columns
-            table = pyarrow.table(columns)
-            writer = writer or pyarrow.parquet.ParquetWriter(file, table.schema)
-            writer.write_table(table)
-        writer.close()
-        yield from _blocks_of(file)
+    schema = pyarrow.schema([("id", pyarrow.string()), ("vector", pyarrow.list_(pyarrow.float32(), width))])
+    with_ids = False
+    with tempfile.TemporaryFile() as file, tempfile.TemporaryFile() as without_ids:
+        with pyarrow.parquet.ParquetWriter(file, schema) as writer:
+            for examples, vectors in chunks:
+                ids = [_id_text(example.get("id")) for example in examples]
+                with_ids = with_ids or any(text is not None for text in ids)
+                numbers = pyarrow.array(np.ascontiguousarray(vectors, np.float32).reshape(-1))
+                vectors = pyarrow.FixedSizeListArray.from_arrays(numbers, width)
+                writer.write_table(pyarrow.table([pyarrow.array(ids, pyarrow.string()), vectors], schema=schema))
+        if with_ids:
+            yield from _blocks_of(file)
+            return
+        with pyarrow.parquet.ParquetWriter(without_ids, schema.remove(0)) as writer:
+            written = pyarrow.parquet.ParquetFile(file)
+            for group in range(written.num_row_groups):
+                writer.write_table(written.read_row_group(group, ["vector"]))
+        yield from _blocks_of(without_ids)
+
+
+def _id_text(value):
+    """Returns an id as text, or None: half of a surrogate pair, which UTF-8 has not, becomes a question mark."""
+    value = id_of(value)
+    return value if value is None else str(value).encode("utf-8", "replace").decode()
 
 
 def _blocks_of(file):

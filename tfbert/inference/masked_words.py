@@ -4,11 +4,11 @@ import re
 
 import numpy as np
 
-from tfbert.data.augmentation import CJK
 from tfbert.core.errors import InputError
+from tfbert.data.augmentation import CJK
+from tfbert.inference.saved_model import load_model
 from tfbert.tasks.masked_lm.fill_mask import fill_windows, masked_windows
 from tfbert.tasks.masked_lm.model import PretrainingModel
-from tfbert.inference.saved_model import load_model
 
 # A word without the marks around it.
 _BARE_WORD = re.compile(rf"[{CJK}]|[^\W{CJK}]+(?:'[^\W{CJK}]+)?")

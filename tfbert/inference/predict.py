@@ -8,12 +8,15 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from tfbert.core.errors import InputError
 from tfbert.core.files import write_whole
 from tfbert.data.batches import ExampleBatches
-from tfbert.data.examples import refuse_one_text, tokenize_examples, windows_of
+from tfbert.data.examples import tokenize_examples, windows_of
+from tfbert.data.given_texts import given_texts
 from tfbert.data.rows import batch_features
+from tfbert.data.values import id_of
 from tfbert.training.devices import is_chief
-from tfbert.training.evaluation import Evaluator
+from tfbert.training.evaluation import Evaluator, finite_outputs
 
 _CHUNK = 8192
 
@@ -23,7 +26,8 @@ def predict(model, texts, batch_size=32):
 
     Args:
         model: TextModel, from `load_model` or `build_model`.
-        texts: list of str, or of (str, str) for a model of pairs.
+        texts: list of str, or of (str, str) for a model of pairs; or what else `given_texts` takes, such as a
+            DataFrame with the columns of the training data.
         batch_size: int. Texts of a step; changes speed only.
 
     Returns:
@@ -37,31 +41,23 @@ def outputs_of(model, texts, batch_size):
 
     Args:
         model: TextModel, VectorModel or EnsembleModel.
-        texts: list of str, or of (str, str).
+        texts: what `given_texts` takes.
         batch_size: int.
 
     Returns:
         np.float32 [texts, width], calibrated.
+
+    Raises:
+        Diverged: an output is not finite.
     """
-    sides = _sides(texts, model.tokenizer)
+    pairs = given_texts(texts, model.text_columns)
+    sides = [[model.tokenizer.encoded(text) for text in side] for side in zip(*pairs)]
     found = [np.zeros((0, model.width), np.float32)]
     if sides:
-        traced = vars(model).setdefault("_text_functions", {})
-        kind = len(sides), model.windows_per_step
-        if kind not in traced:
-            traced[kind] = _text_function(model, len(sides))
-        for first in range(0, len(texts), batch_size):
-            found.append(traced[kind](*(side[first : first + batch_size] for side in sides)).numpy())
-    return model.calibrated(np.concatenate(found))
-
-
-def _sides(texts, tokenizer):
-    """Returns encoded texts by side: list of one or two lists, empty where there are no texts."""
-    refuse_one_text(texts)
-    pairs = [(text,) if isinstance(text, str) else tuple(text) for text in texts]
-    if len({len(pair) for pair in pairs}) > 1:
-        raise TypeError("texts must be all single texts, or all pairs of texts. Received: some of each.")
-    return [[tokenizer.encoded(text) for text in side] for side in zip(*pairs)]
+        function = model.traced(("texts", len(sides)), lambda: _text_function(model, len(sides)))
+        for first in range(0, len(pairs), batch_size):
+            found.append(function(*(side[first : first + batch_size] for side in sides)).numpy())
+    return finite_outputs(model.calibrated(np.concatenate(found)))
 
 
 def _text_function(model, sides):
@@ -139,9 +135,16 @@ def write_outputs(model, examples, path, batch_size, format_blocks, strategy=Non
 def _lines(examples, predictions):
     lines = []
     for example, prediction in zip(examples, predictions):
-        identity = {"id": example["id"]} if "id" in example else {}
-        lines.append(json.dumps(identity | prediction, ensure_ascii=False) + "\n")
-    return "".join(lines).encode()
+        identity = {"id": id_of(example["id"])} if "id" in example else {}
+        lines.append(_json_line(identity | prediction))
+    return b"".join(lines)
+
+
+def _json_line(content):
+    try:
+        return (json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    except UnicodeEncodeError:  # half of a surrogate pair in an id, which only an escape can write
+        return (json.dumps(content, allow_nan=False) + "\n").encode()
 
 
 def outputs_in_chunks(evaluator, examples, batch_size, progress=False):
@@ -168,5 +171,17 @@ def batches_of(model, examples, batch_size, encode_label=None):
         batch_size: int.
         encode_label: callable (label, where) -> number or np.ndarray; None: no labels.
     """
+    examples = _with_pairs(examples) if len(model.text_columns) == 2 else examples
     tokenized = tokenize_examples(examples, model.tokenizer, model.max_seq_length, encode_label, model.long_text)
     return ExampleBatches(tokenized, batch_size, model.max_seq_length, shuffle=False, seed=0)
+
+
+def _with_pairs(examples):
+    """Yields examples, all of which must be pairs."""
+    for number, example in enumerate(examples, 1):
+        if "text_pair" not in example:
+            raise InputError(
+                f"This model was trained on pairs of texts, and example {number} has no text_pair; on the command line "
+                "name its column with --text_pair_column."
+            )
+        yield example

@@ -1,15 +1,26 @@
 """Tensors of pre-trained BERTs: their names, the files that hold them, and the variables where they belong."""
 
-import json
+import contextlib
 import math
 import os
 import re
-import tempfile
 
 import numpy as np
 import tensorflow as tf
 
 from tfbert.core.errors import InputError
+from tfbert.models.model_files import file_inside, first_line, has_file, local_file, read_json
+
+_FLOATS = ("float16", "bfloat16", "float32", "float64")
+# Weights in files that tfbert does not read -> how to make those that it does, with transformers.
+_OTHER_WEIGHTS = {
+    "pytorch_model.bin": "save the model again with safe_serialization=True",
+    "pytorch_model.bin.index.json": "save the model again with safe_serialization=True",
+    "tf_model.h5": "load it with from_tf=True in transformers 4, and save it again",
+    "flax_model.msgpack": "load it with from_flax=True in transformers 4, and save it again",
+    "adapter_model.safetensors": "it is an adapter alone: merge it into its model, and save that",
+    "model.onnx": "take the checkpoint it was made from",
+}
 
 
 def named_variables(encoder):
@@ -77,6 +88,7 @@ def load_variables(variables, reader, folder, optional):
         value = values[name]
         if value is None:
             raise InputError(f"{folder} is incomplete: there is no tensor {name} (nor by Hugging Face's name for it).")
+        value = as_float32(value, name, folder)
         if reader.transposed and name.endswith("kernel"):
             value = value.T
         if value.shape != _flat_shape(name, variable):
@@ -84,7 +96,37 @@ def load_variables(variables, reader, folder, optional):
                 f"{folder} does not fit its configuration: {name} has the shape {list(value.shape)}, where "
                 f"{list(_flat_shape(name, variable))} is needed."
             )
-        variable.assign(value.astype(np.float32).reshape(variable.shape))
+        variable.assign(value.reshape(variable.shape))
+
+
+def as_float32(value, name, folder):
+    """Returns a tensor as np.float32; InputError for whole numbers, as quantised models have, and for NaN and inf."""
+    kind = value.dtype.name
+    if kind not in _FLOATS:
+        raise InputError(
+            f"{folder} has the tensor {name} as {kind}; tfbert reads {', '.join(_FLOATS)}. A quantised model must be "
+            "saved again in one of these."
+        )
+    with np.errstate(over="ignore"):  # float64 may, and is refused
+        value = value.astype(np.float32)
+    if not np.isfinite(value).all():
+        raise InputError(f"{folder} holds what is no finite number, in {name}: its training failed, or it is damaged.")
+    return value
+
+
+def check_size(reader, config, folder):
+    """Raises InputError where a configuration asks for far more memory than a checkpoint could fill.
+
+    Args:
+        reader: SafetensorsReader or CheckpointReader.
+        config: BertConfig.
+        folder: str. For the message.
+    """
+    if config.parameters > 2 * reader.size() + 10_000:
+        raise InputError(
+            f"{folder} does not fit its configuration, which is that of {config.parameters:,} weights; it holds "
+            f"{reader.size():,}."
+        )
 
 
 def encoder_tensors(encoder):
@@ -113,29 +155,37 @@ def _flat_shape(name, variable):
 
 
 class SafetensorsReader:
-    """Reads tensors by Google's name from a Hugging Face folder: `model.safetensors`, or its shards."""
+    """Reads tensors by Google's name from a Hugging Face folder: `model.safetensors`, or its shards.
+
+    Source: huggingface/transformers, `PreTrainedModel.from_pretrained`, which takes the single file where both are.
+    """
 
     transposed = True
 
     def __init__(self, folder):
         self._folder, self._opened = folder, {}
-        index = os.path.join(folder, "model.safetensors.index.json")
-        if tf.io.gfile.exists(index):
-            self._files = read_json(folder, "model.safetensors.index.json")["weight_map"]
+        if has_file(folder, _INDEX) and not has_file(folder, "model.safetensors"):
+            self._files = read_json(folder, _INDEX).get("weight_map")
+            if not isinstance(self._files, dict):
+                raise InputError(f"{folder}/{_INDEX} is damaged: it has no weight_map.")
+            for file in self._files.values():
+                file_inside(folder, file, _INDEX)
         else:
             self._files = dict.fromkeys(self._open("model.safetensors").keys(), "model.safetensors")
+        self._roots = _roots(self._files, folder)
 
     def _open(self, file):
         from safetensors import SafetensorError, safe_open
 
         path = os.path.join(self._folder, file)
         if not tf.io.gfile.exists(path):
-            hint = " (pytorch_model.bin is not read: save the model again with safe_serialization=True)"
-            has_bin = tf.io.gfile.exists(os.path.join(self._folder, "pytorch_model.bin"))
-            raise InputError(f"{path}: no such file{hint if has_bin else ''}; it must hold the weights.")
+            others = {name: how for name, how in _OTHER_WEIGHTS.items() if has_file(self._folder, name)}
+            hints = [f"{name} is not read: {remedy}" for name, remedy in others.items()]
+            hint = f" ({'; '.join(hints)})" if hints else ""
+            raise InputError(f"{path}: no such file{hint}; it must hold the weights.")
         try:
             if file not in self._opened:
-                self._opened[file] = safe_open(_local(path), framework="numpy")
+                self._opened[file] = safe_open(local_file(path), framework="numpy")
             return self._opened[file]
         except (SafetensorError, OSError) as error:
             raise InputError(f"{path} is damaged: {error}") from None
@@ -144,14 +194,62 @@ class SafetensorsReader:
         """Returns a tensor by Google's name for it, or None where there is none."""
         today = hugging_face_name(name)
         early = re.sub("LayerNorm.weight$", "LayerNorm.gamma", re.sub("LayerNorm.bias$", "LayerNorm.beta", today))
-        names = [prefix + spelled for prefix in ("", "bert.") for spelled in (today, early)]
+        names = [root + spelled for root in self._roots for spelled in (today, early)]
         return next((self.tensor(name) for name in names if name in self._files), None)
 
     def tensor(self, name):
         """Returns a tensor by its own name."""
         if name not in self._files:
             raise InputError(f"{self._folder} is incomplete: there is no tensor {name}.")
-        return self._open(self._files[name]).get_tensor(name)
+        return self._read(name, lambda file: file.get_tensor(name))
+
+    def has(self, name):
+        """Says whether there is a tensor of this very name."""
+        return name in self._files
+
+    def shape(self, name):
+        """Returns the shape of a tensor of this very name: list of int."""
+        if name not in self._files:
+            raise InputError(f"{self._folder} is incomplete: there is no tensor {name}.")
+        return self._read(name, lambda file: file.get_slice(name).get_shape())
+
+    def size(self):
+        """Returns how many numbers the tensors hold, int."""
+        return sum(math.prod(self.shape(name)) for name in self._files)
+
+    def _read(self, name, read):
+        from safetensors import SafetensorError
+
+        try:
+            return read(self._open(self._files[name]))
+        except (SafetensorError, OSError, TypeError, AttributeError) as error:  # a type that numpy lacks
+            raise InputError(f"{self._folder} is damaged at {name}, or of a type that is not read: {error}") from None
+
+
+_INDEX = "model.safetensors.index.json"
+
+
+def _roots(names, folder):
+    """Returns what stands before the names of BERT's tensors, and of its heads': "" and "bert.", or a wrapper's.
+
+    torch's DataParallel writes `module.`, sentence-transformers `0.auto_model.`.
+
+    Args:
+        names: iterable of str.
+        folder: str. For messages.
+    """
+    table = hugging_face_name("embeddings/word_embeddings")
+    found = {name.removesuffix(table) for name in names if name == table or name.endswith("." + table)}
+    roots = {prefix.removesuffix("bert.") for prefix in found}
+    if "" in roots or not roots:
+        return "", "bert."
+    if len(roots) > 1:
+        raise InputError(
+            f"{folder} holds several encoders, whose tensors begin with {', '.join(sorted(roots))}; tfbert reads one: "
+            "save it alone."
+        )
+    [root] = roots
+    return root, root + "bert."
 
 
 def hugging_face_name(name):
@@ -173,45 +271,30 @@ class CheckpointReader:
         for pattern in (prefix + ".index", prefix + ".data-00000-of-*"):
             if not tf.io.gfile.glob(pattern):
                 raise InputError(f"{pattern}: no such file; a TF1 checkpoint has both its .index and its .data file.")
-        try:
-            self._reader = tf.train.load_checkpoint(prefix)
-        except (tf.errors.OpError, ValueError) as error:
-            raise InputError(f"{prefix} is damaged: {first_line(error)}") from None
         self._prefix = prefix
+        with self._damage_named():
+            self._reader = tf.train.load_checkpoint(prefix)
+            self._shapes = self._reader.get_variable_to_shape_map()
+        files = tf.io.gfile.glob(prefix + ".data-*")
+        self._bytes = sum(tf.io.gfile.stat(file).length for file in files)
+
+    def size(self):
+        """Returns how many numbers the tensors hold, int."""
+        return sum(math.prod(shape) for shape in self._shapes.values())
 
     def get(self, name):
         """Returns a tensor, or None where there is none of this name."""
-        for prefix in ("bert/", ""):
-            if self._reader.has_tensor(prefix + name):
-                try:
-                    return self._reader.get_tensor(prefix + name)
-                except (tf.errors.OpError, ValueError, IndexError) as error:
-                    raise InputError(f"{self._prefix} is damaged at {prefix + name}: {first_line(error)}") from None
-        return None
+        name = next((prefix + name for prefix in ("bert/", "") if prefix + name in self._shapes), None)
+        if name is None:
+            return None
+        if math.prod(self._shapes[name]) > self._bytes:  # TensorFlow would make room for them first
+            raise InputError(f"{self._prefix} is damaged at {name}: its shape is {self._shapes[name]}.")
+        with self._damage_named(f" at {name}"):
+            return self._reader.get_tensor(name)
 
-
-def read_json(folder, file):
-    """Returns the content of a JSON file of a model folder; InputError names what is missing or damaged."""
-    path = os.path.join(folder, file)
-    try:
-        with tf.io.gfile.GFile(path) as stream:
-            return json.load(stream)
-    except tf.errors.NotFoundError:
-        raise InputError(f"{path}: no such file.") from None
-    except ValueError as error:
-        raise InputError(f"{path} is damaged: {error}") from None
-
-
-def _local(path):
-    """Returns a local path with the content of `path`, copied if it is remote: safetensors maps files."""
-    if "://" not in path:
-        return path
-    copy = os.path.join(tempfile.mkdtemp(), os.path.basename(path))
-    tf.io.gfile.copy(path, copy)
-    return copy
-
-
-def first_line(error):
-    """Returns the first line of an error's message, ending in a full stop."""
-    lines = str(error).strip().splitlines()
-    return (lines[0].rstrip(".") if lines else type(error).__name__) + "."
+    @contextlib.contextmanager
+    def _damage_named(self, where=""):
+        try:
+            yield
+        except (tf.errors.OpError, ValueError, IndexError, RuntimeError, TypeError) as error:  # TensorFlow raises all
+            raise InputError(f"{self._prefix} is damaged{where}: {first_line(error)}") from None

@@ -18,12 +18,12 @@ def dropout(x, rate, seed):
     """
     if seed is None or rate == 0:
         return x
-    dropped = round(rate * _LEVELS)
+    dropped = min(round(rate * _LEVELS), _LEVELS - 1)  # something is always kept
     size = ops.size(x)
     words = tf.random.stateless_uniform([(size + 1) // 2], seed, minval=None, maxval=None, dtype=tf.uint32)
     bits = tf.reshape(tf.reshape(tf.bitcast(words, tf.uint16), [-1])[:size], ops.shape(x))
     keep = ops.cast(bits >= tf.constant(dropped, tf.uint16), x.dtype)
-    return x * keep * ops.cast(_LEVELS / (_LEVELS - dropped), x.dtype)
+    return x * keep * tf.constant(_LEVELS / (_LEVELS - dropped), x.dtype)
 
 
 @compile_part

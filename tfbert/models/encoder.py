@@ -5,12 +5,16 @@ import functools
 import keras
 from keras import ops
 
-from tfbert.core.xla import can_compile_parts
 from tfbert.core.errors import InputError
-from tfbert.models.fused import attention, biased_activation, norm, residual_norm
+from tfbert.core.keras_setup import check_keras
+from tfbert.core.xla import can_compile_parts
 from tfbert.models.dropout import dropout, site_seed
 from tfbert.models.families import FAMILIES
+from tfbert.models.fused import attention, biased_activation, norm, residual_norm
+from tfbert.models.keras_model import first_seed, freeze_layers, frozen_layers
+from tfbert.models.mixout import Mixout
 from tfbert.models.remat import recomputed
+from tfbert.models.tokenizers.wordpiece import BertTokenizer
 
 ACTIVATIONS = {
     # keras.activations.gelu computes erfc, which costs several times as much on a CPU.
@@ -18,10 +22,12 @@ ACTIVATIONS = {
     "gelu_new": lambda x: keras.activations.gelu(x, approximate=True),
     "relu": keras.activations.relu,
 }
+_DTYPES = ("float32", "mixed_bfloat16")
 # Narrower, and a run of hundreds of steps does not win back what it takes to compile; at 384, 150 steps of SST-2 do.
 _COMPILED_WIDTH = 256
 
 
+@keras.saving.register_keras_serializable("tfbert")
 class BertEncoder(keras.Model):
     """A backbone of keras-hub, of one of FAMILIES, run over the rows of a batch (`tfbert.data.rows`).
 
@@ -38,29 +44,76 @@ class BertEncoder(keras.Model):
         activation: str, a key of ACTIVATIONS. "gelu" is the exact one (erf), as Hugging Face names it; "gelu_new" the
             tanh approximation of google-research/bert and keras-hub.
         layer_norm_epsilon: float.
-        dropout_rate: float. For the embeddings, the attention probabilities and both outputs of a layer.
+        dropout_rate: float. For the embeddings and both outputs of a layer.
+        attention_dropout_rate: float. For the attention probabilities.
         remat: bool. Whether training keeps no more of a layer than its input, and computes the rest twice.
         mixout: Mixout or None. What stands in dropout's place (`tfbert.models.mixout.add_mixout`).
+        tokenizer: BertTokenizer or None. The one that was beside the weights.
 
     Source: Devlin et al. 2018 (1810.04805), google-research/bert `modeling.py`.
     """
 
     def __init__(
-        self, backbone, activation="gelu", layer_norm_epsilon=1e-12, dropout_rate=None, family="bert", **kwargs
+        self,
+        backbone,
+        activation="gelu",
+        layer_norm_epsilon=1e-12,
+        dropout_rate=None,
+        attention_dropout_rate=None,
+        family="bert",
+        **kwargs,
     ):
+        check_keras()
         # Keras would cast the whole table of tokens, half of a small BERT, for the few that a batch has.
         super().__init__(autocast=False, **kwargs)
+        _check_dtype(self.dtype_policy)
         self.backbone, self.family = backbone, FAMILIES[family]
         self.parts = self.family.parts(backbone)
         self.pooler, self._set_aside = self.parts.pooler, ()
+        for variable in backbone.variables:
+            # Nor in the layers that call this one: mixout takes a small difference, before it is cast here.
+            variable._autocast = False
         self.activation = activation
         self.layer_norm_epsilon = layer_norm_epsilon
         self.dropout_rate = backbone.dropout if dropout_rate is None else dropout_rate
+        if not 0 <= self.dropout_rate < 1:
+            raise InputError(f"dropout must be at least 0 and below 1. Received: {self.dropout_rate}.")
+        same = attention_dropout_rate is None
+        self.attention_dropout_rate = self.dropout_rate if same else attention_dropout_rate
         self.num_layers, self.num_heads = backbone.num_layers, backbone.num_heads
         self.hidden_dim = backbone.hidden_dim
-        self.mixout, self.remat = None, False
-        self._seeds = keras.random.SeedGenerator(0)
+        self.mixout, self.remat, self.tokenizer = None, False, None
+        self._seeds = keras.random.SeedGenerator(first_seed())
         self.built = True
+
+    def get_config(self):
+        """Returns all that `from_config` needs, the vocabulary too: dict, as JSON has it."""
+        return {
+            "name": self.name,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "backbone": self.backbone.get_config(),
+            "activation": self.activation,
+            "layer_norm_epsilon": self.layer_norm_epsilon,
+            "dropout_rate": self.dropout_rate,
+            "attention_dropout_rate": self.attention_dropout_rate,
+            "remat": self.remat,
+            "mixout": self.mixout and self.mixout.arguments(),
+            "tokenizer": self.tokenizer and self.tokenizer.get_config(),
+            "frozen": frozen_layers(self),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns an encoder of what `get_config` returned, with new weights."""
+        import keras_hub  # here, as it takes seconds to load
+
+        config = dict(config)
+        remat, mixout, tokenizer, frozen = (config.pop(key) for key in ("remat", "mixout", "tokenizer", "frozen"))
+        encoder = cls(keras_hub.models.BertBackbone.from_config(config.pop("backbone")), **config)
+        encoder.remat, encoder.tokenizer = remat, tokenizer and BertTokenizer.from_config(tokenizer)
+        encoder.mixout = mixout and Mixout(encoder, **mixout)
+        freeze_layers(encoder, frozen)
+        return encoder
 
     def call(self, features, training=False, seed=None, last_layer_at=None, depth=None):
         """Computes every layer's output.
@@ -92,6 +145,10 @@ class BertEncoder(keras.Model):
             return None
         return ops.cast(self._seeds.next(), "int32") if seed is None else seed
 
+    def begin_masks(self, seed):
+        """Begins a new stream of the seeds of masks: int."""
+        self._seeds.state.assign([seed, 0])
+
     def check_length(self, max_seq_length):
         """Raises InputError for sequences that are longer than the encoder has positions."""
         positions = self.backbone.max_sequence_length
@@ -99,6 +156,15 @@ class BertEncoder(keras.Model):
             raise InputError(
                 f"max_seq_length must be at most {positions}, the positions this encoder has. Received: "
                 f"{max_seq_length}."
+            )
+
+    def check_segments(self, texts):
+        """Raises InputError for examples of more texts than the encoder has kinds of segments: int."""
+        segments = self.backbone.num_segments
+        if texts > segments:
+            raise InputError(
+                f"This encoder was pre-trained on single texts (type_vocab_size {segments}), and the examples are of "
+                f"{texts}; leave out the second text, or join the two in one column."
             )
 
     def pool(self, vectors, training=False, seed=None):
@@ -138,7 +204,8 @@ class BertEncoder(keras.Model):
         block = self.parts.blocks[layer]
         # Batches of static shapes are for steps that are compiled whole, or run eagerly.
         compiled = None in window_ids.shape and self.hidden_dim >= _COMPILED_WIDTH and can_compile_parts()
-        rate = 0.0 if self.mixout and layer in self.mixout.layers else self.dropout_rate
+        mixed = self.mixout and layer in self.mixout.layers
+        rate, attention_rate = (0.0, 0.0) if mixed else (self.dropout_rate, self.attention_dropout_rate)
         seeds = [site_seed(seed, 1 + 3 * layer + place) for place in range(3)]
 
         def add_and_norm(x, y, dense, layer_norm, mask_seed):
@@ -146,7 +213,7 @@ class BertEncoder(keras.Model):
             vectors = [self._cast(vector) for vector in (dense.bias, layer_norm.gamma, layer_norm.beta)]
             return residual_norm(x, y, *vectors, rate, mask_seed, self.layer_norm_epsilon, compiled)
 
-        y = self._attention(block, x, window_ids, seed, rate, seeds[0], compiled)
+        y = self._attention(block, x, window_ids, seed, attention_rate, seeds[0], compiled)
         if at is not None:
             x, y, compiled = ops.take(x, at, axis=0), ops.take(y, at, axis=0), False
         x = add_and_norm(x, y, block.output, block.attention_norm, seeds[1])
@@ -188,3 +255,11 @@ class BertEncoder(keras.Model):
     def _cast(self, value, shape=None):
         value = ops.cast(value, self.compute_dtype)
         return value if shape is None else ops.reshape(value, shape)
+
+
+def _check_dtype(policy):
+    if policy.name not in _DTYPES:
+        raise InputError(
+            f"An encoder's dtype must be {' or '.join(_DTYPES)}: the weights are float32 in both. Received: "
+            f"{policy.name}."
+        )

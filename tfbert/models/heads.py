@@ -7,6 +7,7 @@ from keras import ops
 
 from tfbert.models.dropout import dropout, site_seed
 from tfbert.models.encoder import ACTIVATIONS
+from tfbert.models.initialization import new_kernel
 
 _SITE = 9999
 
@@ -48,12 +49,13 @@ class Head(keras.layers.Layer):
             vectors = dropout(vectors, self.dropout_rate, site_seed(seed, _SITE + 1 + number))
             vectors = activation(ops.matmul(vectors, ops.cast(kernel, vectors.dtype)) + ops.cast(bias, vectors.dtype))
         vectors = dropout(vectors, self.dropout_rate, site_seed(seed, _SITE))
-        return ops.cast(ops.matmul(vectors, ops.cast(self.kernel, vectors.dtype)), "float32") + self.bias
+        outputs = ops.cast(ops.matmul(vectors, ops.cast(self.kernel, vectors.dtype)), "float32")
+        return outputs + ops.cast(self.bias, "float32")
 
     def _dense(self, name, inputs, units, seed):
         prefix = f"{name}_" if name else ""
-        initializer = keras.initializers.TruncatedNormal(stddev=0.02, seed=seed)
-        # Not cast by Keras: outputs are float32, and so must be what is added to them.
+        initializer = new_kernel(seed)
+        # Not cast by Keras: outputs are float32, and so should be what is added to them.
         add = functools.partial(self.add_weight, autocast=False)
         kernel = add(name=f"{prefix}kernel", shape=(inputs, units), initializer=initializer)
         return kernel, add(name=f"{prefix}bias", shape=(units,), initializer="zeros")

@@ -27,15 +27,29 @@ def reinitialize(encoder, layers=0, pooler=False, init_seed=0):
         init_seed: int.
 
     Raises:
-        InputError: more layers than the encoder has.
+        InputError: fewer layers than 0, or more than the encoder has.
     """
+    check_layers(encoder, layers)
     count = encoder.num_layers
-    if layers > count:
-        raise InputError(f"--reinit_layers must be at most {count}, the layers of this encoder. Received: {layers}.")
     for number in range(count - layers, count):
         _renew(encoder.parts.blocks[number].layer, (init_seed, number))
     if pooler:
         _renew(encoder.pooler, (init_seed, _POOLER_STREAM))
+
+
+def new_kernel(seed):
+    """Returns an initializer that draws BERT's truncated normal, in float32 whatever the dtype of the variable."""
+    draw = keras.initializers.TruncatedNormal(stddev=0.02, seed=seed)
+    return lambda shape, dtype=None: keras.ops.cast(draw(shape, "float32"), dtype or "float32")
+
+
+def check_layers(encoder, layers):
+    """Raises InputError for a number of new layers that an encoder cannot have."""
+    count = encoder.num_layers
+    if not 0 <= layers <= count:
+        raise InputError(
+            f"--reinit_layers must be at most {count}, the layers of this encoder, and not below 0. Received: {layers}."
+        )
 
 
 def initialize(encoder, init_seed=0):
@@ -50,7 +64,7 @@ def _renew(layer, stream):
     for variable, seed in zip(layer.weights, seeds):
         kind = variable.path.split("/")[-1]
         if kind == "kernel" or kind.endswith("embeddings"):
-            initializer = keras.initializers.TruncatedNormal(stddev=0.02, seed=int(seed))
+            initializer = new_kernel(int(seed))
         else:
             initializer = {"bias": keras.initializers.Zeros(), "beta": keras.initializers.Zeros(),
                            "gamma": keras.initializers.Ones()}[kind]  # fmt: skip

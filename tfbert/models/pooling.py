@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from tfbert.core.errors import InputError
+from tfbert.models.initialization import new_kernel
 
 
 class Pooling(keras.layers.Layer):
@@ -73,7 +74,7 @@ class Pooling(keras.layers.Layer):
             return last
         layers = [ops.take(ops.reshape(x, (-1, encoder.hidden_dim)), start, axis=0) for x in below] + [last]
         if self.pooling == "scalar_mix":
-            shares = ops.softmax(self.mix) * self.scale
+            shares = ops.softmax(ops.cast(self.mix, "float32")) * ops.cast(self.scale, "float32")
             mixed = ops.einsum("l,lwh->wh", shares, ops.cast(ops.stack(layers), "float32"))
             return ops.cast(mixed, layers[-1].dtype)
         return _OF_LAYERS[self.pooling](layers)
@@ -104,7 +105,7 @@ class WindowMerge(keras.layers.Layer):
         super().__init__(**kwargs)
         self.merge = merge
         if merge == "attention":
-            small = [keras.initializers.TruncatedNormal(stddev=0.02, seed=init_seed + number) for number in range(2)]
+            small = [new_kernel(init_seed + number) for number in range(2)]
             self.kernel = self.add_weight(name="kernel", shape=(width, width), initializer=small[0], autocast=False)
             self.bias = self.add_weight(name="bias", shape=(width,), initializer="zeros", autocast=False)
             self.context = self.add_weight(name="context", shape=(width,), initializer=small[1], autocast=False)
@@ -126,8 +127,8 @@ class WindowMerge(keras.layers.Layer):
     def shares(self, x, features):
         """Returns each window's weight within its example: float32 [W, width] -> float32 [W]; any value for unused."""
         example, count = features["window_example"], ops.shape(features["example_windows"])[0]
-        u = ops.tanh(ops.matmul(x, self.kernel) + self.bias)
-        score = ops.sum(u * self.context, axis=-1)
+        kernel, bias, context = (ops.cast(each, "float32") for each in (self.kernel, self.bias, self.context))
+        score = ops.sum(ops.tanh(ops.matmul(x, kernel) + bias) * context, axis=-1)
         highest = ops.segment_max(ops.stop_gradient(score), example, num_segments=count + 1)
         exp = ops.exp(score - ops.take(highest, example))
         total = ops.segment_sum(exp, example, num_segments=count + 1)

@@ -3,18 +3,22 @@
 import contextlib
 import dataclasses
 import os
-import re
 
 import keras
 import tensorflow as tf
 from keras import ops
 
-from tfbert.models.tokenizers.wordpiece import BertTokenizer, read_vocabulary
 from tfbert.core.errors import InputError
-from tfbert.models.encoder import ACTIVATIONS, BertEncoder
-from tfbert.models.minilm import fetch_minilm
+from tfbert.core.paths import read_path
+from tfbert.models.checkpoint_config import check_config
+from tfbert.models.checkpoint_tensors import CheckpointReader, SafetensorsReader, check_size, load_tensors
+from tfbert.models.encoder import BertEncoder
 from tfbert.models.initialization import initialize, reinitialize
-from tfbert.models.checkpoint_tensors import CheckpointReader, SafetensorsReader, first_line, load_tensors, read_json
+from tfbert.models.keras_presets import read_keras_preset
+from tfbert.models.minilm import fetch_minilm
+from tfbert.models.model_files import first_line, has_file, read_json
+from tfbert.models.tokenizers.checkpoint_tokenizer import TokenizerFiles, check_table, looks_lowercase, read_tokenizer
+from tfbert.models.tokenizers.wordpiece import BertTokenizer, read_vocabulary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,28 +27,40 @@ class Preset:
 
     Attributes:
         name: str. As the user gave it.
-        vocabulary: list of str.
-        lowercase: bool.
+        tokenizer_files: TokenizerFiles. What BertTokenizer is made of.
         build: callable (dropout, dtype) -> BertEncoder with the weights.
         new: bool. Whether its weights are new ones.
+        rows: int. Those of its table of embeddings.
         reader: callable () -> what reads its tensors by name (`tfbert.models.checkpoint_tensors`); None: Keras reads them itself.
+        notes: sequence of str. What there is to be told when it is loaded.
     """
 
     name: str
-    vocabulary: list
-    lowercase: bool
+    tokenizer_files: TokenizerFiles
     build: object
+    rows: int
     reader: object = None
     new: bool = False
+    notes: tuple = ()
 
     def tokenizer(self, lowercase=None, clean=False):
         """Returns the BertTokenizer; `lowercase` overrides the preset's."""
-        return BertTokenizer(self.vocabulary, self.lowercase if lowercase is None else lowercase, clean)
+        files = self.tokenizer_files
+        return BertTokenizer(
+            files.vocabulary,
+            files.lowercase if lowercase is None else lowercase,
+            clean,
+            files.strip_accents,
+            files.tokenize_chinese_chars,
+            files.added_tokens,
+        )
 
     def encoder(self, dropout=None, dtype="float32", lowercase=None, clean=False):
         """Returns the BertEncoder, its tokenizer beside it as `encoder.tokenizer`."""
+        tokenizer = self.tokenizer(lowercase, clean)  # first, as it costs little and may be refused
+        print(*(note + "\n" for note in (*self.notes, *self.tokenizer_files.notes)), sep="", end="")
         encoder = self.build(dropout, dtype)
-        encoder.tokenizer = self.tokenizer(lowercase, clean)
+        encoder.tokenizer = tokenizer
         return encoder
 
 
@@ -52,8 +68,8 @@ def find_preset(name, cache_dir=None, vocab_file=None):
     """Finds a pre-trained BERT by name.
 
     Args:
-        name: str. `minilm`; a folder (Hugging Face's layout, which is also that of models saved by tfbert; Google's
-            TF1 layout; a Keras preset's); `hf://ORG/NAME`; `config:FILE.json`, new weights of the shape that
+        name: str or path. `minilm`; a folder (Hugging Face's layout, which is also that of models saved by tfbert;
+            Google's TF1 layout; a Keras preset's); `hf://ORG/NAME`; `config:FILE.json`, new weights of the shape that
             Hugging Face's configuration says; else the name or handle of a Keras preset.
         cache_dir: str. Where `minilm` is kept.
         vocab_file: str. The vocabulary of new weights, a piece a line.
@@ -62,8 +78,15 @@ def find_preset(name, cache_dir=None, vocab_file=None):
         Preset.
 
     Raises:
-        InputError: it cannot be had; a file is missing or damaged.
+        InputError: it cannot be had; a file is missing or damaged; its vocabulary is not that of its weights.
     """
+    preset = _find(name, cache_dir, vocab_file)
+    check_table(preset.tokenizer_files.vocabulary, preset.rows, name)
+    return preset
+
+
+def _find(name, cache_dir=None, vocab_file=None):
+    name = read_path(name)
     if name.startswith("config:"):
         return _from_config(name, vocab_file)
     if vocab_file:
@@ -73,7 +96,7 @@ def find_preset(name, cache_dir=None, vocab_file=None):
     if name == "minilm":
         return _from_hugging_face(name, fetch_minilm(cache_dir))
     if name.startswith("hf://"):
-        return _from_folder(name, _download_hugging_face(name))
+        return _from_folder(name, _with_weights(name, _download_hugging_face(name)))
     if tf.io.gfile.isdir(name):
         return _from_folder(name, name)
     if (
@@ -103,11 +126,12 @@ def load_encoder(preset, dropout=None, dtype="float32", lowercase=None, cache_di
 
 def load_tokenizer(preset, lowercase=None, cache_dir=None):
     """Returns the BertTokenizer of a pre-trained BERT, without loading its weights."""
-    return find_preset(preset, cache_dir).tokenizer(lowercase)
+    return _find(preset, cache_dir).tokenizer(lowercase)
 
 
 def _from_config(name, vocab_file):
     path = name.removeprefix("config:")
+    vocab_file = vocab_file and read_path(vocab_file)
     if not vocab_file:
         raise InputError(
             f"--preset={name} needs --vocab_file, a piece a line; --mode=vocabulary learns one from text."
@@ -116,24 +140,31 @@ def _from_config(name, vocab_file):
         raise InputError(f"--vocab_file={vocab_file}: no such file.")
     vocabulary = read_vocabulary(vocab_file)
     config = read_json(os.path.dirname(path), os.path.basename(path)) | {"vocab_size": len(vocabulary)}
-    _check_config(config, path)
+    config = check_config(config, path)
 
     def build(dropout, dtype):
         encoder = _new_encoder(config, dropout, dtype)
         initialize(encoder)
         return encoder
 
-    return Preset(name, vocabulary, _looks_lowercase(vocabulary), build, new=True)
+    files = TokenizerFiles(vocabulary, looks_lowercase(vocabulary))
+    return Preset(name, files, build, config["vocab_size"], new=True, notes=config.notes)
 
 
 def _from_folder(name, folder):
-    for file, read in _LAYOUTS.items():
-        if tf.io.gfile.exists(os.path.join(folder, file)):
-            return read(name, folder)
-    raise InputError(
-        f"--preset={name}: not a model folder; it holds neither {' nor '.join(_LAYOUTS)} "
-        "(Hugging Face's, Google's TF1 and Keras' layouts have one of them)."
-    )
+    found = [read for file, read in _LAYOUTS.items() if has_file(folder, file)]
+    if not found:
+        raise InputError(
+            f"--preset={name}: not a model folder; it holds neither {' nor '.join(_LAYOUTS)} "
+            "(Hugging Face's, Google's TF1 and Keras' layouts have one of them)."
+        )
+    if len(found) > 1 and not has_file(folder, "bert_model.ckpt.index"):
+        return _from_hugging_face(name, folder)
+    preset = found[0](name, folder)
+    if len(found) > 1:
+        note = f"{folder} holds two models; bert_model.ckpt is read, not the one of config.json."
+        preset = dataclasses.replace(preset, notes=(note, *preset.notes))
+    return preset
 
 
 def _from_hugging_face(name, folder):
@@ -142,25 +173,9 @@ def _from_hugging_face(name, folder):
         return _from_keras(name, folder)
     if config.get("model_type", "bert") != "bert":
         raise InputError(f"--preset={name} is a model of the type {config['model_type']!r}; tfbert runs BERT.")
-    _check_config(config, folder)
-    vocabulary, lowercase = _hugging_face_vocabulary(folder)
-
-    return _with_tensors(name, folder, config, vocabulary, lowercase, lambda: SafetensorsReader(folder))
-
-
-def _hugging_face_vocabulary(folder):
-    settings = {}
-    if tf.io.gfile.exists(os.path.join(folder, "tokenizer_config.json")):
-        settings = read_json(folder, "tokenizer_config.json")
-    if tf.io.gfile.exists(os.path.join(folder, "vocab.txt")):
-        vocabulary = read_vocabulary(os.path.join(folder, "vocab.txt"))
-        return vocabulary, settings.get("do_lower_case", _looks_lowercase(vocabulary))
-    if not tf.io.gfile.exists(os.path.join(folder, "tokenizer.json")):
-        raise InputError(f"{folder} has neither vocab.txt nor tokenizer.json; one of them must give the vocabulary.")
-    tokenizer = read_json(folder, "tokenizer.json")
-    pieces = tokenizer["model"]["vocab"]
-    lowercase = (tokenizer.get("normalizer") or {}).get("lowercase", _looks_lowercase(pieces))
-    return sorted(pieces, key=pieces.get), settings.get("do_lower_case", lowercase)
+    checked = check_config(config, folder)
+    files = read_tokenizer(folder, config)
+    return _with_tensors(name, folder, checked, files, lambda: SafetensorsReader(folder))
 
 
 def _download_hugging_face(name):
@@ -178,80 +193,57 @@ def _download_hugging_face(name):
         ) from None
 
 
+def _with_weights(name, folder):
+    """Returns the folder; InputError says where its repository has other weights alone, which were not fetched."""
+    if not any(has_file(folder, file) for file in _WEIGHTS):
+        raise InputError(
+            f"--preset={name} has none of {', '.join(_WEIGHTS)}. If its weights are pytorch_model.bin or tf_model.h5, "
+            "load it with transformers, save it with safe_serialization=True, and give that folder."
+        )
+    return folder
+
+
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "bert_model.ckpt.index", "model.weights.h5")
+
+
 def _from_google(name, folder):
     config = read_json(folder, "bert_config.json")
     # google-research/bert's modeling.py computes what its configuration calls "gelu" by the tanh approximation.
-    config["hidden_act"] = {"gelu": "gelu_new"}.get(config.get("hidden_act"), config.get("hidden_act"))
-    _check_config(config, folder)
+    if config.get("hidden_act", "gelu") == "gelu":
+        config["hidden_act"] = "gelu_new"
+    config = check_config(config, folder, silent=("hidden_act", "layer_norm_eps"))
     path = os.path.join(folder, "vocab.txt")
     if not tf.io.gfile.exists(path):
         raise InputError(f"{path}: no such file; it must hold the vocabulary.")
     vocabulary = read_vocabulary(path)
-
-    return _with_tensors(
-        name, folder, config, vocabulary, _looks_lowercase(vocabulary), lambda: CheckpointReader(folder)
-    )
+    files = TokenizerFiles(vocabulary, looks_lowercase(vocabulary))
+    return _with_tensors(name, folder, config, files, lambda: CheckpointReader(folder))
 
 
-def _with_tensors(name, folder, config, vocabulary, lowercase, reader):
+def _with_tensors(name, folder, config, files, reader):
     def build(dropout, dtype):
         tensors = reader()  # first, as it says what is wrong with the folder
+        check_size(tensors, config, folder)
         encoder = _new_encoder(config, dropout, dtype)
         reinitialize(encoder, pooler=True)  # which the folder may lack
         load_tensors(encoder, tensors, folder)
         return encoder
 
-    return Preset(name, vocabulary, lowercase, build, reader)
+    return Preset(name, files, build, config["vocab_size"], reader, notes=config.notes)
 
 
 def _from_keras(name, folder=None):
-    import keras_hub
-
-    source = folder or name
-    try:
-        tokenizer = keras_hub.models.BertTokenizer.from_preset(source)
-    except Exception as error:  # keras-hub and its downloaders raise many kinds
-        known = ", ".join(sorted(keras_hub.models.BertBackbone.presets))
-        raise InputError(
-            f"--preset={name} cannot be had as a Keras preset: {first_line(error)} Give a folder, hf://ORG/NAME, "
-            f"minilm, or one of keras-hub's: {known}."
-        ) from None
+    files, rows, backbone = read_keras_preset(name, folder)
 
     def build(dropout, dtype):
-        try:
-            backbone = keras_hub.models.BertBackbone.from_preset(source, dtype=dtype)
-        except Exception as error:
-            raise InputError(f"--preset={name} is incomplete: {first_line(error)}") from None
         # keras-hub's BertBackbone computes gelu by the tanh approximation, as google-research/bert does.
-        return BertEncoder(backbone, activation="gelu_new", dropout_rate=dropout, dtype=dtype)
+        return BertEncoder(backbone(dtype), activation="gelu_new", dropout_rate=dropout, dtype=dtype)
 
-    return Preset(name, list(tokenizer.vocabulary), tokenizer.lowercase, build)
+    return Preset(name, files, build, rows)
 
 
 # The file by which a layout is known -> its reader. Hugging Face and Keras both have config.json.
 _LAYOUTS = {"bert_config.json": _from_google, "config.json": _from_hugging_face}
-
-_DIMENSIONS = {
-    "vocabulary_size": "vocab_size",
-    "num_layers": "num_hidden_layers",
-    "num_heads": "num_attention_heads",
-    "hidden_dim": "hidden_size",
-    "intermediate_dim": "intermediate_size",
-    "max_sequence_length": "max_position_embeddings",
-    "num_segments": "type_vocab_size",
-    "dropout": "hidden_dropout_prob",
-}
-
-
-def _check_config(config, folder):
-    missing = [key for key in _DIMENSIONS.values() if key not in config]
-    if missing:
-        raise InputError(f"The configuration in {folder} lacks {', '.join(missing)}.")
-    if config.get("hidden_act") not in ACTIVATIONS:
-        raise InputError(
-            f"The configuration in {folder} has hidden_act={config.get('hidden_act')!r}; "
-            f"known: {', '.join(ACTIVATIONS)}."
-        )
 
 
 def _new_encoder(config, dropout, dtype):
@@ -259,11 +251,14 @@ def _new_encoder(config, dropout, dtype):
     import keras_hub
 
     with _zeros_for_random_weights():
-        backbone = keras_hub.models.BertBackbone(
-            **{ours: config[theirs] for ours, theirs in _DIMENSIONS.items()}, dtype=dtype
-        )
+        backbone = keras_hub.models.BertBackbone(**config.backbone, dtype=dtype)
     return BertEncoder(
-        backbone, config["hidden_act"], config.get("layer_norm_eps", 1e-12), dropout_rate=dropout, dtype=dtype
+        backbone,
+        config["hidden_act"],
+        config["layer_norm_eps"],
+        dropout,
+        config["attention_probs_dropout_prob"] if dropout is None else dropout,
+        dtype=dtype,
     )
 
 
@@ -279,8 +274,3 @@ def _zeros_for_random_weights():
         yield
     finally:
         keras.initializers.TruncatedNormal.__call__ = draw
-
-
-def _looks_lowercase(vocabulary):
-    """Says whether a vocabulary is that of an uncased model: it has no piece of capital letters, special ones aside."""
-    return not any(re.fullmatch(r"[A-Z][A-Za-z]*", piece) for piece in vocabulary)

@@ -1,16 +1,22 @@
 """Encoder, pooling and head as one Keras model, for one task."""
 
+import dataclasses
 import functools
 
 import keras
 
 from tfbert.data.windows import LongText
-from tfbert.models.memory import in_chunks
+from tfbert.models.encoder import BertEncoder
 from tfbert.models.heads import Head
+from tfbert.models.keras_model import BatchModel, freeze_layers, frozen_layers
+from tfbert.models.memory import in_chunks
 from tfbert.models.pooling import Pooling, WindowMerge
+from tfbert.models.tokenizers.wordpiece import BertTokenizer
+from tfbert.tasks.configuration import task_config, task_from_config
 
 
-class VectorModel(keras.Model):
+@keras.saving.register_keras_serializable("tfbert")
+class VectorModel(BatchModel):
     """Makes one vector of each text of a batch: features -> float [M, width].
 
     Attributes:
@@ -25,12 +31,51 @@ class VectorModel(keras.Model):
     """
 
     def __init__(self, encoder, tokenizer, pooling, merge, max_seq_length, long_text, text_columns=("text",), **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(dtype="float32", **kwargs)  # Keras' global policy is not asked: its parts have their own
         self.encoder, self.tokenizer = encoder, tokenizer
         self.pool, self.merge = pooling, merge
         self.max_seq_length, self.long_text, self.text_columns = max_seq_length, long_text, tuple(text_columns)
         self.windows_per_step = None
         self.built = True
+
+    def get_config(self):
+        """Returns all that `from_config` needs, the vocabulary too: dict, as JSON has it."""
+        own_tokenizer = self.tokenizer is not self.encoder.tokenizer
+        return {
+            "name": self.name,
+            "encoder": self.encoder.get_config(),
+            "tokenizer": self.tokenizer.get_config() if own_tokenizer else None,
+            "pooling": self.pooling,
+            "max_seq_length": self.max_seq_length,
+            "long_text": dataclasses.asdict(self.long_text),
+            "text_columns": list(self.text_columns),
+            "windows_per_step": self.windows_per_step,
+            "frozen": frozen_layers(self),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns a model of what `get_config` returned, with new weights."""
+        config = dict(config)
+        encoder, long_text = BertEncoder.from_config(config.pop("encoder")), LongText(**config.pop("long_text"))
+        tokenizer, windows_per_step, frozen = (config.pop(key) for key in ("tokenizer", "windows_per_step", "frozen"))
+        pooling, merge = _new_vectors(encoder, config.pop("pooling"), long_text)
+        model = cls(
+            encoder=encoder,
+            tokenizer=BertTokenizer.from_config(tokenizer) if tokenizer else encoder.tokenizer,
+            pooling=pooling,
+            merge=merge,
+            long_text=long_text,
+            **cls._parts_above(encoder, pooling.width, config),
+        )
+        model.windows_per_step = windows_per_step
+        freeze_layers(model, frozen)
+        return model
+
+    @classmethod
+    def _parts_above(cls, encoder, width, config):
+        """Returns the other arguments of the constructor: dict."""
+        return config
 
     @property
     def pooling(self):
@@ -58,6 +103,7 @@ class VectorModel(keras.Model):
         return outputs
 
 
+@keras.saving.register_keras_serializable("tfbert")
 class TextModel(VectorModel):
     """Predicts a task's outputs from a batch: features -> float32 [M, outputs] (logits, or the values of a regression).
 
@@ -73,6 +119,21 @@ class TextModel(VectorModel):
         self.task, self.head = task, head
         encoder.train_only(pooling.depth, pooler=pooling.pooling == "pooler")
 
+    def get_config(self):
+        """Returns all that `from_config` needs, the vocabulary too: dict, as JSON has it."""
+        return super().get_config() | {
+            "task": task_config(self.task),
+            "head_layers": [bias.shape[0] for _, bias in self.head.hidden],
+            "head_activation": self.head.activation,
+        }
+
+    @classmethod
+    def _parts_above(cls, encoder, width, config):
+        """Returns the other arguments of the constructor: dict."""
+        task, layers = task_from_config(config.pop("task")), config.pop("head_layers")
+        head = _new_head(encoder, task, width, 0, layers, config.pop("head_activation"))
+        return config | {"task": task, "head": head}
+
     @property
     def width(self):
         """The number of the task's outputs, int."""
@@ -86,23 +147,6 @@ class TextModel(VectorModel):
     def calibrated(self, outputs):
         """Returns outputs as they are to be read, np.float32 [N, outputs]: prior corrected, over the temperature."""
         return self.task.decision.calibrated(outputs)
-
-    def compile(self, optimizer="rmsprop", loss=None, weighted_metrics=None, **kwargs):
-        """Configures `fit`: as `keras.Model.compile`, with the task's loss and accuracy where none are given."""
-        loss = loss or _WeightedMeanLoss(self.task)
-        weighted_metrics = self.task.keras_metrics() if weighted_metrics is None else weighted_metrics
-        super().compile(optimizer=optimizer, loss=loss, weighted_metrics=weighted_metrics, **kwargs)
-
-
-class _WeightedMeanLoss(keras.losses.Loss):
-    """The mean of the task's training losses over the examples that have a weight."""
-
-    def __init__(self, task):
-        super().__init__(name=task.name, reduction="mean_with_sample_weight")
-        self._task = task
-
-    def call(self, y_true, y_pred):
-        return self._task.training_loss(y_true, y_pred)
 
 
 def build_model(
@@ -135,26 +179,28 @@ def build_model(
         long_text: LongText. What becomes of a text that is too long; the training data must be made with the same.
 
     Raises:
-        InputError: an unknown pooling, or a length beyond the encoder's positions.
+        InputError: an unknown pooling, a length beyond the encoder's positions, or pairs where it knows none.
     """
     encoder.check_length(max_seq_length)
+    encoder.check_segments(len(text_columns))
     tokenizer = tokenizer or encoder.tokenizer
-    policy = encoder.dtype_policy
-    pooling = Pooling(pooling, encoder, name="pooling", dtype=policy)
-    merge = None
-    if long_text.windows > 1:
-        merge = WindowMerge(long_text.strategy, pooling.width, init_seed, name="window_merge", dtype=policy)
-    head = Head(
-        task.outputs,
-        pooling.width,
-        encoder.dropout_rate,
-        init_seed,
-        head_layers,
-        head_activation,
-        name="head",
-        dtype=policy,
-    )
+    pooling, merge = _new_vectors(encoder, pooling, long_text, init_seed)
+    head = _new_head(encoder, task, pooling.width, init_seed, head_layers, head_activation)
     model = TextModel(encoder, task, tokenizer, pooling, merge, head, max_seq_length, text_columns, long_text)
     if train_labels is not None:
         model.head.bias.assign(task.initial_bias(train_labels))
     return model
+
+
+def _new_vectors(encoder, pooling, long_text, init_seed=0):
+    """Returns what makes one vector of a text: (Pooling, WindowMerge or None where a text has one window)."""
+    policy = encoder.dtype_policy
+    pooling = Pooling(pooling, encoder, name="pooling", dtype=policy)
+    if long_text.windows == 1:
+        return pooling, None
+    return pooling, WindowMerge(long_text.strategy, pooling.width, init_seed, name="window_merge", dtype=policy)
+
+
+def _new_head(encoder, task, width, init_seed, layers, activation):
+    policy = encoder.dtype_policy
+    return Head(task.outputs, width, encoder.dropout_rate, init_seed, layers, activation, name="head", dtype=policy)

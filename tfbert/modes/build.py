@@ -6,31 +6,39 @@ import functools
 import keras
 import numpy as np
 
-from tfbert.tasks.masked_lm.corpus import corpus_of
+from tfbert.config.setting import read_amounts
+from tfbert.core.errors import InputError
 from tfbert.data.augmentation import find_augmentation, with_copies
 from tfbert.data.batches import ExampleBatches
-from tfbert.data.folds import fold_numbers
-from tfbert.data.inspection import advice, findings, inspect_examples
-from tfbert.data.sources import is_glue, read_examples
-from tfbert.data.splits import halves
 from tfbert.data.examples import tokenize_examples
+from tfbert.data.folds import fold_numbers
+from tfbert.data.glue import is_glue
+from tfbert.data.inspection import advice, findings, inspect_examples
+from tfbert.data.sources import read_examples
+from tfbert.data.splits import halves
 from tfbert.data.windows import LongText
-from tfbert.core.errors import InputError
 from tfbert.inference.masked_words import MaskedWords
+from tfbert.models.initialization import initialize, reinitialize
 from tfbert.models.mixout import add_mixout
 from tfbert.models.presets import find_preset
-from tfbert.tasks.masked_lm.model import build_pretraining_model
-from tfbert.models.initialization import initialize, reinitialize
 from tfbert.models.text_model import build_model
 from tfbert.optim import OPTIMIZERS
 from tfbert.optim.parameter_groups import HEAD, freeze, gradual_unfreezing, layer_decay, parse_multipliers, pretrained
 from tfbert.optim.schedules import make_schedule
-from tfbert.config.setting import read_amounts
 from tfbert.tasks import TASKS
-from tfbert.tasks.labelled.balance import balanced_weights, epoch_draws, label_counts, label_numbers, log_prior, prior_shift
+from tfbert.tasks.labelled.balance import (
+    balanced_weights,
+    epoch_draws,
+    label_counts,
+    label_numbers,
+    log_prior,
+    prior_shift,
+)
 from tfbert.tasks.labelled.decision import Decision
-from tfbert.training.loop import total_steps
+from tfbert.tasks.masked_lm.corpus import corpus_of
+from tfbert.tasks.masked_lm.model import build_pretraining_model
 from tfbert.training.devices import device_kind, make_strategy
+from tfbert.training.loop import total_steps
 
 _STEPS_PER_LOOP = {"CPU": 1, "GPU": 10, "TPU": 100}
 
@@ -89,21 +97,19 @@ def strategy_of(config):
     )
 
 
-def text_columns_of(data):
-    """Returns the names of the text columns: (text,) or (text, second text)."""
-    return (data.text_column, data.text_pair_column) if data.text_pair_column else (data.text_column,)
-
-
 def long_text_of(data):
     """Returns what is kept of a text that is too long: LongText."""
     return LongText(data.long_text, data.head_pieces, data.truncation, data.max_windows, data.window_stride)
 
 
+def pair_of(columns):
+    """Returns the names of the text columns as `read_examples` takes them: (text, second text or None)."""
+    return (*columns, None)[:2]
+
+
 def read_rows(data, location, split, limit=None):
     """Returns the rows of a data location: iterable of dict."""
-    return read_examples(
-        location, data.text_column, data.text_pair_column, data.label_column, None, data.quoting, split, limit
-    )
+    return read_examples(location, *pair_of(data.text_columns), data.label_column, None, data.quoting, split, limit)
 
 
 def task_of(config):
@@ -200,12 +206,13 @@ def folds_of(config, labels):
             "columns are fixed; name its file, such as train.tsv, with --text_column and --label_column."
         )
     if data.group_column:
-        columns = (data.text_column, data.text_pair_column, None, data.group_column)
+        columns = (*pair_of(data.text_columns), None, data.group_column)
         rows = read_examples(data.train_file, *columns, data.quoting, "train", data.limit_train_rows)
-        groups = [str(row["id"]) if "id" in row else None for row in rows]
+        groups = [None if row.get("id") is None else str(row["id"]) for row in rows]
         if None in groups:
             raise InputError(
-                f"{data.train_file} has no column {data.group_column!r}, the --group_column, in some rows."
+                f"{data.train_file} has no column {data.group_column!r}, the --group_column, or no value in it, in row "
+                f"{groups.index(None) + 1}."
             )
     parts = len(set(groups)) if groups else len(labels)
     if parts < folds:
@@ -324,7 +331,7 @@ def model_of(config, preset, tokenizer, task, train_labels):
             task,
             tokenizer,
             data.max_seq_length,
-            text_columns_of(data),
+            data.text_columns,
             seed_of(training, training.init_seed),
             preset.reader and preset.reader(),
             preset.name,
@@ -335,7 +342,7 @@ def model_of(config, preset, tokenizer, task, train_labels):
         tokenizer,
         config.model.pooling or "pooler",
         data.max_seq_length,
-        text_columns_of(data),
+        data.text_columns,
         seed_of(training, training.init_seed),
         train_labels,
         config.model.head_layers,

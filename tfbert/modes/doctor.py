@@ -1,4 +1,4 @@
-"""Is this environment fit for TPUs? Versions, variables and the bucket, each finding with its remedy.
+"""Is this environment fit? Versions, variables, Keras' settings and the bucket, each finding with its remedy.
 
 Nothing here imports TensorFlow before the versions are found to be good: with a wrong libtpu the import aborts.
 """
@@ -11,6 +11,7 @@ import re
 import uuid
 
 from tfbert.core.errors import InputError
+from tfbert.core.keras_setup import keras_problems
 from tfbert.modes.preflight.pins import TPU_PINS
 
 _PACKAGES = ("tensorflow", "tensorflow-cpu", "tensorflow-tpu", "libtpu", "tensorflow-text", "keras", "keras-hub")
@@ -146,7 +147,9 @@ def _text_matches(environment):
     versions = environment.versions
     main = next((name for name in ("tensorflow-tpu", "tensorflow", "tensorflow-cpu") if name in versions), None)
     if main is None:
-        yield Finding("TensorFlow is not installed.", "tools/install_tpu on a TPU, else: pip install tfbert")
+        yield Finding(
+            "TensorFlow is not installed.", "in tfbert's checkout: tools/install_tpu on a TPU, else pip install -e ."
+        )
         return
     text, minor = versions.get("tensorflow-text"), _minor(versions[main])
     pins = TPU_PINS.get(minor) if main == "tensorflow-tpu" else None
@@ -179,7 +182,13 @@ def _variables(environment):
         )
 
 
-CHECKS = (_one_tensorflow, _known_set, _text_matches, _variables)
+def _keras(environment):
+    """What Keras is set to, by the environment or by its keras.json."""
+    for problem, remedy in keras_problems(environment.variables):
+        yield Finding(f"{problem}.", remedy)
+
+
+CHECKS = (_one_tensorflow, _known_set, _text_matches, _variables, _keras)
 
 
 def _check_bucket(bucket):

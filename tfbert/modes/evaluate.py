@@ -1,16 +1,16 @@
 """Scores a saved model on dev_file and test_file."""
 
-import json
 import os
 
 import tensorflow as tf
 
-from tfbert.core.files import write_whole
+from tfbert.core.files import json_of, write_whole
 from tfbert.data.sources import read_examples
 from tfbert.inference.predict import batches_of
-from tfbert.models.checkpoint_tensors import read_json
-from tfbert.modes.build import uses_xla
+from tfbert.models.model_files import read_json
+from tfbert.modes.build import strategy_of, uses_xla
 from tfbert.modes.saved import saved_model, text_columns
+from tfbert.modes.trainer import output_lock
 from tfbert.tasks.masked_lm.corpus import corpus_of
 from tfbert.training.devices import is_chief, leave_together
 from tfbert.training.evaluation import Evaluator
@@ -22,8 +22,16 @@ def evaluate_mode(config):
     Returns:
         dict. The content of `eval_results.json`: a dict of scores for "dev", "test".
     """
+    strategy = strategy_of(config)
+    with output_lock(config.training.output_dir, strategy):
+        results = _evaluate(config, strategy)
+    leave_together(strategy)
+    return results
+
+
+def _evaluate(config, strategy):
     data, training = config.data, config.training
-    model, strategy = saved_model(config)
+    model = saved_model(config, strategy)
     results, evaluator = {}, Evaluator(model, strategy, uses_xla(config, strategy))
     for split, location in (("dev", data.dev_file), ("test", data.test_file)):
         if location:
@@ -33,9 +41,8 @@ def evaluate_mode(config):
         results = read_json(training.output_dir, "eval_results.json") | results
     if is_chief(strategy):
         tf.io.gfile.makedirs(training.output_dir)
-        write_whole(path, json.dumps(results, indent=2).encode())
-        print(json.dumps(results))
-    leave_together(strategy)
+        write_whole(path, json_of(results, indent=2).encode())
+        print(json_of(results))
     return results
 
 

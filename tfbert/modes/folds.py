@@ -6,22 +6,23 @@ import os
 import numpy as np
 import tensorflow as tf
 
+from tfbert.core.errors import InputError
+from tfbert.core.files import json_of, write_whole
 from tfbert.data.batches import ExampleBatches
 from tfbert.data.folds import split_texts
 from tfbert.data.inspection import inspect_examples
-from tfbert.core.errors import InputError
-from tfbert.core.files import write_whole
 from tfbert.inference.ensemble import EnsembleModel
 from tfbert.inference.saved_model import load_model, save_ensemble
-from tfbert.models.checkpoint_tensors import read_json
+from tfbert.models.model_files import read_json
 from tfbert.modes.build import check_threshold, datasets_of, dtype_of, folds_of, preset_of, read_rows, task_of, uses_xla
-from tfbert.reports.run_report import write_folds_report
-from tfbert.tasks.labelled.calibration import fit_decision
-from tfbert.tasks.labelled.mislabelled import likely_mislabelled
-from tfbert.modes.trainer import refuse_finished
-from tfbert.training.evaluation import Evaluator, scores
-from tfbert.training.devices import is_chief, leave_together
+from tfbert.modes.trainer import output_lock, refuse_finished
 from tfbert.modes.training_run import changes_since
+from tfbert.reports.run_report import write_folds_report
+from tfbert.reports.statistics import mean_and_spread
+from tfbert.tasks.labelled.calibration import check_fit, describe_fit, fit_decision
+from tfbert.tasks.labelled.mislabelled import likely_mislabelled
+from tfbert.training.devices import is_chief, leave_together
+from tfbert.training.evaluation import Evaluator, scores
 
 # Of the rows that are likely mislabelled, those that the report shows.
 _SHOWN = 50
@@ -57,6 +58,11 @@ def cross_validate(config, trainer, announce=True):
     Raises:
         InputError: what is there was trained with other settings, or the rows do not suffice.
     """
+    with output_lock(config.training.output_dir, trainer.strategy):
+        return _cross_validate(config, trainer, announce)
+
+
+def _cross_validate(config, trainer, announce):
     output_dir, strategy = config.training.output_dir, trainer.strategy
     chief = is_chief(strategy)
     refuse_finished(output_dir, config.training.overwrite, chief)
@@ -67,6 +73,7 @@ def cross_validate(config, trainer, announce=True):
     plain = config.replace(augment=(), augment_copies=1, augment_probability=0.1)
     datasets = datasets_of(plain, tokenizer, task, ("train", "dev", "test"))
     examples = datasets.pop("train").examples
+    check_fit(task, examples.labels, config.balance.calibrate, config.balance.tune_threshold)
     folds = folds_of(config, examples.labels)
     _refuse_changed(config)
     if chief:
@@ -99,7 +106,7 @@ def cross_validate(config, trainer, announce=True):
     if chief:
         save_ensemble(model, os.path.join(output_dir, "model"))
         _write_predictions(output_dir, task, examples.labels, outputs, folds)
-        write_whole(os.path.join(output_dir, "eval_results.json"), json.dumps(results, indent=2).encode())
+        write_whole(os.path.join(output_dir, "eval_results.json"), json_of(results, indent=2).encode())
         doubted = _mislabelled(config, task, examples.labels, outputs)
         write_folds_report(output_dir, config.as_dict(), results, task, examples.labels, outputs, doubted)
     leave_together(strategy)
@@ -136,15 +143,11 @@ def _out_of_fold(config, task, labels, outputs, folds):
     settings = config.balance
     if settings.calibrate or settings.tune_threshold:
         task.decision = fit_decision(task, labels, outputs, settings.calibrate, settings.tune_threshold)
+        print("\n".join(describe_fit(task, labels, settings.calibrate, settings.tune_threshold)))
     outputs = task.decision.calibrated(outputs)
     each = [scores(task, labels[folds == number], outputs[folds == number]) for number in range(folds.max() + 1)]
-    values = {name: [found[name] for found in each if name in found] for name in each[0]}
-    return {
-        "out_of_fold": scores(task, labels, outputs),
-        "mean": {name: float(np.mean(found)) for name, found in values.items()},
-        "std": {name: float(np.std(found, ddof=1)) for name, found in values.items() if len(found) > 1},
-        "folds": each,
-    }
+    means, deviations = mean_and_spread(each)
+    return {"out_of_fold": scores(task, labels, outputs), "mean": means, "std": deviations, "folds": each}
 
 
 def _mislabelled(config, task, labels, outputs):

@@ -4,7 +4,7 @@ import os
 
 from tfbert.core.errors import InputError
 from tfbert.inference.saved_model import load_model
-from tfbert.modes.build import dtype_of, strategy_of, text_columns_of
+from tfbert.modes.build import dtype_of
 
 
 def model_folder(config):
@@ -12,9 +12,8 @@ def model_folder(config):
     return config.model.preset or os.path.join(config.training.output_dir, "model")
 
 
-def saved_model(config):
-    """Returns (model, strategy): the saved model that the settings name, on their devices."""
-    strategy = strategy_of(config)
+def saved_model(config, strategy):
+    """Returns the saved model that the settings name, on the devices of a strategy."""
     with strategy.scope():
         model = load_model(model_folder(config), dtype=dtype_of(config))
     if model.task.name == "masked_lm" and config.training.windows_per_step:
@@ -23,11 +22,10 @@ def saved_model(config):
             "lower --eval_batch_size to save memory."
         )
     model.windows_per_step = config.training.windows_per_step
-    return model, strategy
+    return model
 
 
 def text_columns(data, model):
-    """Returns the text columns: those given, else those of the model's training data."""
-    given = text_columns_of(data)
-    columns = given if given != ("text",) else tuple(model.text_columns)
-    return columns if len(columns) == 2 else (*columns, None)
+    """Returns the text columns, each as it was given, else that of the model's training data: (str, str or None)."""
+    own = (*model.text_columns, None)[:2]
+    return data.text_column or own[0], data.text_pair_column or own[1]

@@ -8,19 +8,21 @@ import os
 import re
 import socket
 import time
+import traceback
 import warnings
 
 import tensorflow as tf
 
 from tfbert.config.load import changes, scope_of
-from tfbert.modes.folds import train_model
-from tfbert.core.errors import Diverged, InputError
-from tfbert.core.files import write_whole
-from tfbert.models.checkpoint_tensors import read_json
-from tfbert.reports.run_report import write_sweep_report
 from tfbert.config.setting import Scope
+from tfbert.core.errors import CannotWrite, Diverged, InputError
+from tfbert.core.extras import install_command
+from tfbert.core.files import json_of, remove_folder, write_whole
+from tfbert.models.model_files import read_json
+from tfbert.modes.folds import train_model
+from tfbert.reports.run_report import write_sweep_report
 from tfbert.tasks import TASKS
-from tfbert.training.evaluation import lower_is_better
+from tfbert.training.evaluation import dev_score, lower_is_better
 from tfbert.training.signals import Interrupted
 
 _STUDY = "tfbert"
@@ -115,15 +117,15 @@ class Sweep:
 
     def best(self):
         """Returns the trial with the best dev score: SweepTrial, None where none has a score."""
-        scored = [trial for trial in self.trials() if self._metric in trial.results.get("dev", {})]
+        scored = [trial for trial in self.trials() if dev_score(trial.results, self._metric) is not None]
         choose = min if lower_is_better(self._metric) else max
-        return choose(scored, key=lambda trial: trial.results["dev"][self._metric]) if scored else None
+        return choose(scored, key=lambda trial: dev_score(trial.results, self._metric)) if scored else None
 
     def _open(self):
         try:
             import optuna
         except ImportError:
-            raise InputError("--mode=sweep needs Optuna, which is not installed: pip install tfbert[sweep].") from None
+            raise InputError(f"--mode=sweep needs Optuna, and it is not here: {install_command('sweep')}.") from None
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # the reasons are said here
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # of the heartbeat
         url = self._config.sweep.sweep_store
@@ -250,25 +252,29 @@ class Sweep:
         results, reason = {}, None
         try:
             results = self._results_of(folder, point)
-            score = results["dev"].get(self._metric)
+            score = dev_score(results, self._metric)
             reason = results["failed"] if score is not None else f"{self._metric} on dev is undefined"
-        except Interrupted:
+        except (Interrupted, CannotWrite) as error:
+            self._mistake = error  # the trial can be run yet
             self._queue_again(trial)
             raise
-        except InputError as error:
+        except Exception as error:  # a library's, too, such as no memory for a batch: the other trials can be had
             if not isinstance(error, Diverged) and not any(ended.results for ended in self.trials()):
                 self._mistake = error  # nothing has worked yet: it is the sweep that is wrong, not the trial
                 trial.set_user_attr("mistake", str(error))
                 self._queue_again(trial)
                 raise
             reason = str(error)
+            if not isinstance(error, InputError):
+                traceback.print_exc()
+                reason = f"{type(error).__name__}: {reason}".splitlines()[0][:300]
         about = {"settings": self._base | point, "folder": folder, "results": results, "failed": reason}
         for name, value in (about | {"seconds": time.monotonic() - start}).items():
             trial.set_user_attr(name, value)
-        _remove(os.path.join(folder, "checkpoints"))
+        remove_folder(os.path.join(folder, "checkpoints"))
         for number in range(point.get("folds", self._config.training.folds) or 0):
             for name in ("checkpoints", "model"):  # the ensemble has members of its own
-                _remove(os.path.join(folder, "folds", str(number + 1), name))
+                remove_folder(os.path.join(folder, "folds", str(number + 1), name))
         if reason:
             print(f"Trial {trial.number} has failed: {reason}")
         if not results or score is None:
@@ -324,11 +330,11 @@ class Sweep:
     def _record(self):
         """Writes trials.jsonl; of the models keeps the best."""
         trials, best = self.trials(), self.best()
-        lines = [json.dumps(dataclasses.asdict(trial), ensure_ascii=False) + "\n" for trial in trials]
+        lines = [json_of(dataclasses.asdict(trial), ensure_ascii=False) + "\n" for trial in trials]
         write_whole(os.path.join(self._output_dir, "trials.jsonl"), "".join(lines).encode())
         for trial in trials:
             if best and trial.folder != best.folder:
-                _remove(os.path.join(trial.folder, "model"))
+                remove_folder(os.path.join(trial.folder, "model"))
 
     def _keep_best(self):
         """Copies the best trial's model to OUTPUT_DIR/model, its weights last."""
@@ -338,7 +344,7 @@ class Sweep:
         source, target = os.path.join(best.folder, "model"), os.path.join(self._output_dir, "model")
         members = [tf.io.gfile.exists(os.path.join(folder, "members")) for folder in (source, target)]
         if members[0] != members[1]:  # one model and an ensemble have other files
-            _remove(target)
+            remove_folder(target)
         for folder, _, names in tf.io.gfile.walk(source, topdown=False):
             copy = os.path.join(target, folder[len(source) :].strip("/"))
             tf.io.gfile.makedirs(copy)
@@ -390,10 +396,3 @@ def _alive(process):
     except PermissionError:
         pass
     return True
-
-
-def _remove(folder):
-    try:
-        tf.io.gfile.rmtree(folder)
-    except tf.errors.NotFoundError:
-        pass  # it was not there, or another worker was faster

@@ -1,8 +1,8 @@
 """Trains, keeps the best model by dev score, scores it on test."""
 
-import json
 import os
 
+from tfbert.core.files import json_of
 from tfbert.modes.build import strategy_of
 from tfbert.modes.folds import train_model
 from tfbert.modes.trainer import Trainer, finished_results
@@ -26,6 +26,6 @@ def train_mode(config):
     if not stages:
         results = train_model(config, trainer)
     if is_chief(strategy):
-        print(json.dumps(results))
+        print(json_of(results))
         print(f"The model is in {os.path.join(folder, 'model')}.")
     return results

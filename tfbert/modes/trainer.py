@@ -1,5 +1,6 @@
 """From settings to a trained model: one run after another, what is traced shared by those of one shape."""
 
+import contextlib
 import dataclasses
 import gc
 import json
@@ -8,19 +9,22 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from tfbert.core.errors import InputError
-from tfbert.core.files import write_whole
-from tfbert.reports.model_card import write_model_card
-from tfbert.models.checkpoint_tensors import read_json
-from tfbert.optim.parameter_groups import describe_groups
-from tfbert.modes.build import copies_of, describe_data, seed_of, training_parts
-from tfbert.reports.run_report import write_run_report
 from tfbert.config.setting import Scope
+from tfbert.core.errors import InputError
+from tfbert.core.files import json_of, write_whole
+from tfbert.data.hosts import check_hosts
+from tfbert.folder_lock import locked
+from tfbert.inference.hugging_face import beyond_transformers
+from tfbert.models.model_files import read_json
+from tfbert.modes.build import copies_of, describe_data, seed_of, training_parts
+from tfbert.modes.training_run import TracedGraphs, TrainingRun, changes_since
+from tfbert.optim.parameter_groups import describe_groups
+from tfbert.reports.model_card import write_model_card
+from tfbert.reports.run_report import write_run_report
 from tfbert.tasks.labelled.balance import label_counts
 from tfbert.training.checkpoints import check_disk
-from tfbert.training.signals import Interrupted
 from tfbert.training.devices import device_kind, imitates_bfloat16, is_chief, leave_together, worker_values
-from tfbert.modes.training_run import TracedGraphs, TrainingRun, changes_since
+from tfbert.training.signals import Interrupted
 
 
 class Trainer:
@@ -58,11 +62,17 @@ class Trainer:
         late, self._signal = self._signal, None
         if late:
             raise Interrupted(late)
+        with output_lock(config.training.output_dir, self.strategy):
+            return self._train(config, announce)
+
+    def _train(self, config, announce):
         output_dir, strategy = config.training.output_dir, self.strategy
         chief = is_chief(strategy)
         restarts = refuse_finished(output_dir, config.training.overwrite, chief)
         parts = self._traced(config)
         model, optimizer = parts.model, parts.optimizer
+        for dataset in parts.datasets.values():
+            check_hosts(dataset)
         run = TrainingRun(config, parts, strategy, self._graphs)
         check_disk(output_dir, model, optimizer, config.training.keep_checkpoints)
         if chief:
@@ -81,8 +91,8 @@ class Trainer:
             print("Shares of the layers in the scalar mix, from the bottom:", " ".join(f"{x:.3f}" for x in shares))
         results["data"] = {split: dataset.examples.fingerprint for split, dataset in parts.datasets.items()}
         if chief:
-            write_whole(os.path.join(output_dir, "eval_results.json"), json.dumps(results, indent=2).encode())
-            write_model_card(output_dir, config.as_dict(), model.task, results)
+            write_whole(os.path.join(output_dir, "eval_results.json"), json_of(results, indent=2).encode())
+            write_model_card(output_dir, config.as_dict(), model.task, results, beyond_transformers(model))
             write_run_report(output_dir, config.as_dict(), parts.metric, results, model.task, run.outputs)
         leave_together(strategy)
         return results
@@ -105,9 +115,29 @@ class Trainer:
             with self.strategy.scope():  # a variable, so that another peak needs no new trace
                 schedule_of(parts.optimizer).peak = tf.Variable(config.optimizer.learning_rate, trainable=False)
             self._graphs = TracedGraphs(config, parts, self.strategy)
+        self._graphs.loop.forget()
         schedule_of(self._parts.optimizer).peak.assign(config.optimizer.learning_rate)
         self._graphs.loop.data_seed.assign(seed_of(config.training, config.training.data_seed))
         return self._parts
+
+
+@contextlib.contextmanager
+def output_lock(output_dir, strategy, shared=False):
+    """Keeps an output folder for this run, by its chief, while a `with` block runs (`tfbert.folder_lock.locked`).
+
+    Raises:
+        InputError: on every machine, where the chief cannot have it.
+    """
+    with contextlib.ExitStack() as stack:
+        refused = None
+        try:
+            if is_chief(strategy):
+                stack.enter_context(locked(output_dir, shared))
+        except InputError as error:
+            refused = error
+        if worker_values(strategy, int(refused is not None)).any():
+            raise refused or InputError(f"The first machine cannot write to --output_dir={output_dir}; it says why.")
+        yield
 
 
 def schedule_of(optimizer):

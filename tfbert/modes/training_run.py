@@ -10,19 +10,19 @@ import tensorflow as tf
 import yaml
 
 from tfbert.config.load import changes
+from tfbert.config.setting import Scope
 from tfbert.core.errors import InputError
-from tfbert.tasks.masked_lm.fill_mask import sample_predictions
 from tfbert.inference.saved_model import load_weights, save_decision, save_model
 from tfbert.modes.build import seed_of, steps_per_loop_of, uses_xla
-from tfbert.config.setting import Scope
-from tfbert.tasks.labelled.calibration import fit_decision
+from tfbert.tasks.labelled.calibration import check_fit, describe_fit, fit_decision
+from tfbert.tasks.masked_lm.fill_mask import sample_predictions
 from tfbert.training.checkpoints import Checkpoints
+from tfbert.training.devices import is_chief, leave_together
 from tfbert.training.evaluation import Evaluator, is_better, scores
 from tfbert.training.health import RunHealth, majority_share, part_norms
-from tfbert.training.signals import Interrupted, Interruption
-from tfbert.training.loop import TrainingLoop
+from tfbert.training.loop import TrainingLoop, check_weights
 from tfbert.training.run_log import RunLog
-from tfbert.training.devices import is_chief, leave_together
+from tfbert.training.signals import Interrupted, Interruption
 
 
 def changes_since(output_dir, config):
@@ -77,12 +77,16 @@ class TrainingRun:
             graphs: TracedGraphs of the parts.
 
         Raises:
-            InputError: the checkpoint is of a run with other settings or data.
+            InputError: the checkpoint is of a run with other settings or data; the dev rows do not do for what is to be
+                fitted on them.
         """
         self._config, self._training = config, config.training
         self._model, self._optimizer, self._strategy = parts.model, parts.optimizer, strategy
         self._datasets, self._metric, self._steps = parts.datasets, parts.metric, parts.steps
         self._loop, self._evaluator = graphs.loop, graphs.evaluator
+        if "dev" in parts.datasets:
+            labels, settings = parts.datasets["dev"].examples.labels, config.balance
+            check_fit(parts.model.task, labels, settings.calibrate, settings.tune_threshold)
         self._output_dir = self._training.output_dir
         self._model_dir = os.path.join(self._output_dir, "model")
         self._checkpoints = Checkpoints(
@@ -167,6 +171,14 @@ class TrainingRun:
         return self._seconds_before + time.monotonic() - self._begin
 
     def _refuse_changed(self, state):
+        labels = self._model.task.labels
+        before = state.get("labels", labels)
+        if before != labels:
+            old, new = (", ".join(map(str, names[:30])) for names in (before, labels))
+            raise InputError(
+                f"{self._output_dir} holds an unfinished run of other labels: {old}; now they are {new}. Give the old "
+                "training data to go on with it, --overwrite to begin anew, or another --output_dir."
+            )
         changed = changes(state["decides"], self._decides)
         if changed and not self._training.resume_changed:
             raise InputError(
@@ -179,7 +191,7 @@ class TrainingRun:
         if "dev" in self._datasets:
             events.append((self._steps_between_evaluations(), self._evaluate))
         else:
-            events.append((self._steps, self._keep))
+            events.append((self._steps, self._keep_last))
         return events + [(self._training.save_checkpoints_steps, self._save)]
 
     def _steps_between_evaluations(self):
@@ -195,6 +207,7 @@ class TrainingRun:
         self._warn(step, norms)
 
     def _evaluate(self, step):
+        check_weights(self._model, step)
         dataset = self._datasets["dev"]
         with self._optimizer.averaged():
             outputs = self._evaluator.outputs(dataset)
@@ -202,7 +215,8 @@ class TrainingRun:
         self._log.evaluation(step, "dev", found, majority_share(self._model.task, outputs))
         self._waited += 1
         if is_better(self._metric, found.get(self._metric), self._best.get("dev", {}).get(self._metric)):
-            self._waited, self._dev_outputs = 0, outputs
+            self._waited = 0 if self._metric in found else self._waited  # without scores the last model is kept
+            self._dev_outputs = outputs
             self._keep(step, found)
         self._warn(step, part_norms(self._optimizer.gradient_norms(), self._model.encoder), outputs, found)
 
@@ -210,13 +224,18 @@ class TrainingRun:
         for warning in self._health.look(step, norms, self._best.get("dev"), *what) if self._health else ():
             self._log.say(f"Warning: {warning}")
 
+    def _keep_last(self, step):
+        check_weights(self._model, step)
+        self._keep(step)
+
     def _keep(self, step, dev_scores=None):
-        self._best = {"step": step, **({"dev": dev_scores} if dev_scores else {})}
+        self._best = {"step": step, **({} if dev_scores is None else {"dev": dev_scores})}
         with self._optimizer.averaged():
             if is_chief(self._strategy):
                 save_model(self._model, self._model_dir)
 
     def _save(self, step):
+        check_weights(self._model, step)
         self._predicted += self._loop.take_predicted()
         if is_chief(self._strategy):
             state = {
@@ -227,6 +246,7 @@ class TrainingRun:
                 "predicted": self._predicted.tolist(),
                 "seconds": self._seconds(),
                 "decides": self._decides,
+                "labels": self._model.task.labels,
             }
             self._checkpoints.save(step, state)
 
@@ -260,6 +280,11 @@ class TrainingRun:
                 "failed": failed,
                 "warnings": list(self._health.warnings.values()),
             }
+            if self._metric not in untuned:
+                print(
+                    f"{self._metric} on dev was undefined in every evaluation: the last model, of step "
+                    f"{self._best['step']}, is kept."
+                )
             if failed:
                 print(f"This run has failed: {failed}.")
         return results
@@ -272,10 +297,6 @@ class TrainingRun:
         task.decision = fit_decision(task, labels, outputs, settings.calibrate, settings.tune_threshold)
         if is_chief(self._strategy):
             save_decision(self._model, self._model_dir)
-        if settings.calibrate:
-            self._log.say(f"Temperature: {task.decision.temperature:.4f}.")
-        if settings.tune_threshold:
-            labels = task.labels if task.name == "multilabel" else task.labels[1:]
-            chosen = ", ".join(f"{label} {value:.4f}" for label, value in zip(labels, task.decision.thresholds))
-            self._log.say(f"Threshold for {settings.tune_threshold}: {chosen}.")
+        for line in describe_fit(task, labels, settings.calibrate, settings.tune_threshold):
+            self._log.say(line)
         return outputs / np.float32(task.decision.temperature)

@@ -3,13 +3,19 @@
 import contextlib
 import math
 import typing
+import warnings
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tfbert.core.errors import InputError
+from tfbert.core.keras_setup import check_keras
 from tfbert.core.xla import can_compile, compile_part
-from tfbert.optim.parameter_groups import NO_DECAY, match_all, value_of
+from tfbert.optim.arguments import number, pairs, patterns
+from tfbert.optim.gradients import clip, half_square, wide_dtype
+from tfbert.optim.keras_optimizer import KerasOptimizer, tensor_of
+from tfbert.optim.parameter_groups import NO_DECAY, match_all, path_of, unmatched, value_of
 
 
 class _Factors(typing.NamedTuple):
@@ -23,21 +29,12 @@ class _Factors(typing.NamedTuple):
 
 # Elements of a variable that no core's cache holds.
 _TABLE = 2**22
-
-
-class DifferentRows(tf.IndexedSlices):
-    """A table's gradient as slices of rows that are all different: to clip it, they need not be made dense."""
-
-    @classmethod
-    def of(cls, slices):
-        """Sums the slices of each row: tf.IndexedSlices -> DifferentRows, of a shape that depends on the values."""
-        rows, row = tf.unique(slices.indices)
-        sums = tf.math.unsorted_segment_sum(slices.values, row, tf.size(rows))
-        return cls(sums, rows, slices.dense_shape)
+# What ε = 0 stands for: far below any √v̂ that is not 0, so that 0 / 0, where no gradient ever came, is 0.
+_NO_EPSILON = 1e-30
 
 
 @keras.saving.register_keras_serializable("tfbert")
-class AdamWeightDecay(keras.optimizers.Optimizer):
+class AdamWeightDecay(KerasOptimizer):
     """Adam with decoupled weight decay, bias correction as an option, and per-variable learning-rate multipliers.
 
     For a variable θ with gradient g (dense, summed over replicas, then clipped by global norm) at step t = 1, 2, …
@@ -65,14 +62,17 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
 
     Differences from keras.optimizers.AdamW: ε is the paper's, outside the bias correction (Keras' is "epsilon hat");
     the gradient of a repeated token is summed before it is squared; gradients are clipped after the sum over replicas;
-    the decay follows the multiplier and matches patterns on whole paths.
+    the decay follows the multiplier and matches patterns on whole paths. A variable of fewer than 32 bits is trained
+    as a float32 copy, which is kept here: what a step adds to it may be less than the variable can hold.
 
     Args:
-        learning_rate: float or keras.optimizers.schedules.LearningRateSchedule; the schedule is called with t - 1.
+        learning_rate: float, keras.optimizers.schedules.LearningRateSchedule, which is called with t - 1, or callable
+            without arguments.
         weight_decay: float, w.
         beta_1, beta_2, epsilon: float.
         bias_correction: bool.
-        global_clipnorm: float or None. Gradients are scaled down to this norm, taken over all that is trained.
+        global_clipnorm: float or None. Gradients are scaled down to this norm, taken over all that is trained. "auto":
+            1, or None where one of the next two is given.
         lr_multipliers: list of (regex, float). Matched in full on `variable.path`, first match wins, no match is 1.
             0 freezes the variable: no update and no slots.
         exclude_from_weight_decay: list of regex, matched in full on `variable.path`.
@@ -80,10 +80,15 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
             among the optimiser's variables.
         start_steps: list of (regex, int), matched as `lr_multipliers` are. Steps done before a variable is trained.
         ema_decay: float or None. d; `averaged` puts the averages in place.
+        name: str.
+        clipnorm: float or None. Each variable's gradient is scaled down to this norm.
+        clipvalue: float or None. Each number of a gradient is cut at it, above and below 0.
+        use_ema, ema_momentum, ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps: as
+            keras.optimizers.AdamW takes them. For `fit` and loops of one's own; `tfbert.train` has its own ways.
 
     Raises:
-        InputError: at `build`, for a pattern of `lr_multipliers`, `prior_weight_decay` or `start_steps` that matches
-            no variable.
+        InputError: for an argument that is out of its range, or excludes another; at `build`, for a pattern of
+            `lr_multipliers`, `prior_weight_decay` or `start_steps` that matches no variable.
     """
 
     def __init__(
@@ -94,60 +99,73 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         beta_2=0.999,
         epsilon=1e-6,
         bias_correction=True,
-        global_clipnorm=1.0,
+        global_clipnorm="auto",
         lr_multipliers=(),
         exclude_from_weight_decay=NO_DECAY,
         prior_weight_decay=(),
         start_steps=(),
         ema_decay=None,
         name="adam_weight_decay",
+        clipnorm=None,
+        clipvalue=None,
         **kwargs,
     ):
-        # The base class would clip before the sum over replicas and decay without the multiplier: both are done here.
-        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
-        self.decay, self.beta_1, self.beta_2, self.epsilon = weight_decay, beta_1, beta_2, epsilon
-        self.bias_correction = bias_correction
-        self.max_norm = global_clipnorm
-        self.lr_multipliers = [(pattern, float(value)) for pattern, value in lr_multipliers]
-        self.no_decay = list(exclude_from_weight_decay)
-        self.prior_weight_decay = list(prior_weight_decay)
-        self.start_steps = [(pattern, int(step)) for pattern, step in start_steps]
-        self.ema_decay = ema_decay
+        check_keras()
+        if global_clipnorm == "auto":
+            global_clipnorm = 1.0 if clipnorm is None and clipvalue is None else None
+        super().__init__(
+            learning_rate=number("learning_rate", learning_rate) if isinstance(learning_rate, float) else learning_rate,
+            weight_decay=number("weight_decay", weight_decay),
+            clipnorm=number("clipnorm", clipnorm, optional=True),
+            clipvalue=number("clipvalue", clipvalue, optional=True),
+            global_clipnorm=number("global_clipnorm", global_clipnorm, optional=True),
+            name=name,
+            **kwargs,
+        )
+        self.beta_1, self.beta_2 = number("beta_1", beta_1, below=1), number("beta_2", beta_2, below=1)
+        self.epsilon, self.bias_correction = number("epsilon", epsilon), bool(bias_correction)
+        self.ema_decay = number("ema_decay", ema_decay, below=1, optional=True)
+        self.lr_multipliers = pairs("lr_multipliers", lr_multipliers)
+        self.no_decay = patterns("exclude_from_weight_decay", exclude_from_weight_decay)
+        self.prior_weight_decay = patterns("prior_weight_decay", prior_weight_decay)
+        self.start_steps = pairs("start_steps", start_steps, whole=True)
+        if self.ema_decay and self.use_ema:
+            raise InputError("use_ema and ema_decay both keep averages of the weights: give one of them.")
+        if self.loss_scale_factor is not None and not number("loss_scale_factor", self.loss_scale_factor):
+            raise InputError("loss_scale_factor must be more than 0, or None. Received: 0.")
 
     def build(self, variables):
         """Creates m and v of every variable that is trained, and where they are wanted its reference and average."""
         if self.built:
             return
         super().build(variables)
-        paths = [variable.path for variable in variables]
-        self._multipliers = match_all(self.lr_multipliers, paths, default=1.0)
-        self._starts = match_all(self.start_steps, paths, default=0)
-        no_decay = [(pattern, 0.0) for pattern in self.no_decay]
-        self._decays = [value_of(no_decay, path, default=self.decay) for path in paths]
-        prior = match_all([(pattern, True) for pattern in self.prior_weight_decay], paths, default=False)
         trained = [variable if multiplier else None for variable, multiplier in zip(variables, self._multipliers)]
-        decayed = [v if there and decay else None for v, there, decay in zip(trained, prior, self._decays)]
+        decayed = [v if there and decay else None for v, there, decay in zip(trained, self._priors, self._decayed)]
         self._momentums = self._slots(trained, "momentum")
         self._velocities = self._slots(trained, "velocity")
         self._references = self._slots(decayed, "reference", start=True)
         self._averages = self._slots(trained if self.ema_decay else [None] * len(trained), "average", start=True)
+        self._make_copies(trained)
         with tf.init_scope():
             self._half_squares = tf.Variable(
-                tf.zeros([len(self.trained_variables)]),
+                tf.zeros([len(variables)]),
                 trainable=False,
                 synchronization=tf.VariableSynchronization.ON_READ,
                 aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
             )
 
-    def _slots(self, variables, name, start=False):
-        """Returns a variable beside each one given, None beside None: 0, or with `start` the one's present value."""
-        slots = [v if v is None else self.add_variable_from_reference(v, name=name) for v in variables]
-        if start:
-            with tf.init_scope():
-                for slot, variable in zip(slots, variables):
-                    if slot is not None:
-                        slot.assign(variable)
-        return slots
+    def _match(self, paths):
+        self._multipliers = match_all(self.lr_multipliers, paths, default=1.0)
+        self._starts = match_all(self.start_steps, paths, default=0)
+        self._priors = match_all([(pattern, True) for pattern in self.prior_weight_decay], paths, default=False)
+        excluded = [(pattern, False) for pattern in self.no_decay]
+        self._decayed = [value_of(excluded, path, default=True) for path in paths]
+        missing, some = unmatched([pattern for pattern in self.no_decay if pattern not in NO_DECAY], paths)
+        if missing:
+            warnings.warn(
+                f"These patterns of exclude_from_weight_decay match no variable in full: {', '.join(missing)}. The "
+                f"variables are like: {some}."
+            )
 
     @property
     def trained_variables(self):
@@ -155,9 +173,12 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         return [v for v, multiplier in zip(self._trainable_variables, self._multipliers) if multiplier]
 
     def gradient_norms(self):
-        """Returns the norm of each trained variable's gradient in the last step, before clipping: path -> float."""
-        norms = np.sqrt(2.0 * self._half_squares.numpy())
-        return {variable.path: float(norm) for variable, norm in zip(self.trained_variables, norms)}
+        """Returns the norm of each trained variable's gradient in the last step, before clipping: path -> float.
+
+        A variable that had no gradient has 0.
+        """
+        norms = zip(self._trainable_variables, np.sqrt(2.0 * self._half_squares.numpy()), self._multipliers)
+        return {path_of(variable): float(norm) for variable, norm, multiplier in norms if multiplier}
 
     def groups(self):
         """Returns what holds for each variable, once built: list of (variable, dict of str to number or str)."""
@@ -166,7 +187,7 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
             for variable, multiplier, decay, toward, start in zip(
                 self._trainable_variables,
                 self._multipliers,
-                self._decays,
+                (self._decay_of(index) for index in range(len(self._decayed))),
                 ("0" if reference is None else "start" for reference in self._references),
                 self._starts,
             )
@@ -182,34 +203,50 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
             self._swap_averages()
 
     def _swap_averages(self):
-        for variable, average in zip(self._trainable_variables, self._averages):
+        for index, average in enumerate(self._averages):
             if average is not None:
-                value = tf.identity(variable.value)
-                variable.assign(average.value)
+                variable = tensor_of(self._trainable_variables[index])
+                exact = self._exact(index, variable)
+                value = tf.identity(exact)
+                exact.assign(average.value)
                 average.assign(value)
+                self._round(index, variable)
+
+    def _decay_of(self, index):
+        """Returns w(θ)."""
+        decayed = self._decayed[index] and self._use_weight_decay(tensor_of(self._trainable_variables[index]))
+        return self.weight_decay if decayed else 0.0
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
-        """Densifies, sums over replicas, clips, updates: Keras calls it once a step, within each replica."""
-        variables = [v.value if isinstance(v, keras.Variable) else v for v in trainable_variables]
-        trained = [i for i, v in enumerate(variables) if self._multipliers[self._get_variable_index(v)]]
-        variables = [variables[i] for i in trained]
-        # An embedding's gradient comes in slices, one a token: a repeated token must be summed before it is squared.
-        grads = [grads[i] if isinstance(grads[i], DifferentRows) else tf.convert_to_tensor(grads[i]) for i in trained]
+        """Sums over replicas, clips, updates: Keras calls it once a step, within each replica."""
+        indices = [self._get_variable_index(variable) for variable in trainable_variables]
+        trained = [place for place, index in enumerate(indices) if self._multipliers[index]]
+        if not trained:
+            return
+        indices, grads = [indices[place] for place in trained], [grads[place] for place in trained]
         replica = tf.distribute.get_replica_context()
         if replica and replica.num_replicas_in_sync > 1:
             grads = replica.all_reduce(tf.distribute.ReduceOp.SUM, grads)
-        grads = [self._once_started(g, self._get_variable_index(v)) for g, v in zip(grads, variables)]
-        half_squares = tf.stack([tf.nn.l2_loss(_values(gradient)) for gradient in grads])
-        self._half_squares.assign(half_squares)
-        if self.max_norm:
-            norm = tf.sqrt(2.0 * tf.reduce_sum(half_squares))
-            grads, _ = tf.clip_by_global_norm(grads, self.max_norm, use_norm=norm)
-        factors = {
-            group: self._factors(learning_rate, *group) for group in sorted(set(zip(self._multipliers, self._starts)))
-        }
+        grads = [self._once_started(gradient, index) for gradient, index in zip(grads, indices)]
+        half_squares = [half_square(gradient) for gradient in grads]
+        of_index = dict(zip(indices, half_squares))
+        places = range(len(self._multipliers))
+        self._half_squares.assign(tf.stack([tf.cast(of_index.get(place, 0.0), tf.float32) for place in places]))
+        grads = clip(grads, half_squares, self.clipnorm, self.clipvalue, self.global_clipnorm)
+        # Averages are of every step, the steps without a gradient as well.
+        idle = [place for place in places if self._averages[place] is not None and place not in of_index]
+        indices, grads = indices + idle, grads + [None] * len(idle)
+        groups = sorted({self._group(index) for index in indices})
         tf.__internal__.distribute.interim.maybe_merge_call(
-            self._distributed_tf_update_step, self._distribution_strategy, list(zip(grads, variables)), factors
+            self._distributed_tf_update_step,
+            self._distribution_strategy,
+            [(gradient, tensor_of(self._trainable_variables[index])) for gradient, index in zip(grads, indices)],
+            {group: self._factors(learning_rate, *group) for group in groups},
         )
+
+    def _group(self, index):
+        """Returns what decides a variable's `_factors`: (multiplier, start step, name of the dtype to compute in)."""
+        return self._multipliers[index], self._starts[index], wide_dtype(self._trainable_variables[index].dtype)
 
     def _once_started(self, value, index):
         """Returns a value once its variable is trained, 0 before."""
@@ -217,35 +254,37 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         if not start:
             return value
         value = tf.convert_to_tensor(value)
-        return tf.where(self.iterations.value >= start, value, tf.zeros_like(value))
+        return tf.where(tf.convert_to_tensor(self.iterations) >= start, value, tf.zeros_like(value))
 
-    def _factors(self, learning_rate, multiplier, start):
-        """Returns what the variables of one multiplier and start step have in common in this step.
+    def _factors(self, learning_rate, multiplier, start, dtype):
+        """Returns what the variables of one multiplier, start step and dtype have in common in this step.
 
         It is computed once, not for each variable: that halves the operations of the optimiser, which are to be traced.
         """
-        t = tf.cast(self.iterations.value, tf.float32) + 1
-        rate = tf.cast(learning_rate, tf.float32) * multiplier
+        t = tf.cast(tf.convert_to_tensor(self.iterations), dtype) + 1
+        rate = tf.cast(learning_rate, dtype) * multiplier
         if start:
-            rate = tf.where(t > start, rate, 0.0)
+            rate = tf.where(t > start, rate, tf.zeros_like(rate))
         c1, root_c2 = self._corrections(tf.maximum(t - start, 1) if start else t)
-        share = (1 - self.ema_decay) / -tf.math.expm1(t * math.log(self.ema_decay)) if self.ema_decay else tf.zeros([])
+        share = (1 - self.ema_decay) / _one_minus_power(self.ema_decay, t) if self.ema_decay else tf.zeros([], dtype)
         return _Factors(rate, c1, root_c2, share)
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable and what is kept beside it, as in the formulas above.
 
         Args:
-            gradient: Tensor, or IndexedSlices of rows that are all different.
+            gradient: Tensor, or IndexedSlices of rows that are all different; None: only the average is updated.
             variable: tf.Variable.
-            learning_rate: dict (multiplier, start step) -> _Factors, which `_backend_update_step` has put in its place.
+            learning_rate: dict, `_group` -> _Factors, which `_backend_update_step` has put in its place.
         """
         index = self._get_variable_index(variable)
-        factors = learning_rate[self._multipliers[index], self._starts[index]]
-        self._move(index, tf.convert_to_tensor(gradient), variable, factors)
+        factors, exact = learning_rate[self._group(index)], self._exact(index, variable)
+        if gradient is not None:
+            self._move(index, tf.convert_to_tensor(gradient), exact, factors)
         if self.ema_decay:
             average = self._averages[index].value
-            average.assign_add(factors.average_share * (variable - average))
+            average.assign_add(factors.average_share * (exact - average))
+        self._round(index, variable)
 
     def _move(self, index, gradient, variable, factors):
         """Updates θ, m and v of one variable.
@@ -255,18 +294,20 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         It is the formula with α = ηλ √c2 / c1 and ε' = ε √c2, where c1 = 1 - β1^t and c2 = 1 - β2^t.
         """
         m, v = self._momentums[index].value, self._velocities[index].value
-        if self._decays[index]:  # before the kernel, which does not read θ but to change it
-            self._decay(index, variable, factors.rate * self._decays[index])
+        decay = self._decay_of(index)
+        if decay:  # before the kernel, which does not read θ but to change it
+            self._decay(index, variable, factors.rate * decay)
+        zero, beta_1, beta_2 = (tf.constant(value, variable.dtype) for value in (0.0, self.beta_1, self.beta_2))
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=m.handle,
             v=v.handle,
-            beta1_power=0.0,  # the corrections are in lr and epsilon
-            beta2_power=0.0,
+            beta1_power=zero,  # the corrections are in lr and epsilon
+            beta2_power=zero,
             lr=factors.rate * factors.root_c2 / factors.c1,
-            beta1=self.beta_1,
-            beta2=self.beta_2,
-            epsilon=self.epsilon * factors.root_c2,
+            beta1=beta_1,
+            beta2=beta_2,
+            epsilon=(self.epsilon or _NO_EPSILON) * factors.root_c2,
             grad=gradient,
         )
 
@@ -283,39 +324,36 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         return variable.read_value() if reference is None else variable - reference.value
 
     def _corrections(self, t):
-        """Returns c1 and √c2: by what the kernel's m and v are to be divided, float32 scalars.
+        """Returns c1 and √c2: by what the kernel's m and v are to be divided, scalars of t's dtype.
 
-        The kernel holds β in float32 and takes 1 - β from that, which for 0.999 is off by 1e-5: both are allowed for.
+        The kernel holds β in that dtype and takes 1 - β from it, which in float32 is off by 1e-5 for 0.999: both are
+        allowed for.
         """
-        betas = [(beta, float(np.float32(beta))) for beta in (self.beta_1, self.beta_2)]
+        betas = [(beta, float(t.dtype.as_numpy_dtype(beta))) for beta in (self.beta_1, self.beta_2)]
         if self.bias_correction:
-            c1, c2 = (-tf.math.expm1(t * math.log(held)) for _, held in betas)
+            c1, c2 = (_one_minus_power(held, t) for _, held in betas)
         else:
-            c1, c2 = (tf.constant((1 - held) / (1 - beta)) for beta, held in betas)
+            c1, c2 = (tf.constant((1 - held) / (1 - beta), t.dtype) for beta, held in betas)
         return c1, tf.sqrt(c2)
 
     def get_config(self):
         """Returns the arguments of the constructor, for saving."""
-        config = super().get_config()
-        for unused in ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm"):
-            config.pop(unused, None)
-        return config | {
-            "weight_decay": self.decay,
+        return super().get_config() | {
             "beta_1": self.beta_1,
             "beta_2": self.beta_2,
             "epsilon": self.epsilon,
             "bias_correction": self.bias_correction,
-            "global_clipnorm": self.max_norm,
-            "lr_multipliers": self.lr_multipliers,
-            "exclude_from_weight_decay": self.no_decay,
-            "prior_weight_decay": self.prior_weight_decay,
-            "start_steps": self.start_steps,
+            "lr_multipliers": list(self.lr_multipliers),
+            "exclude_from_weight_decay": [*self.no_decay, *self._excluded],
+            "prior_weight_decay": list(self.prior_weight_decay),
+            "start_steps": list(self.start_steps),
             "ema_decay": self.ema_decay,
         }
 
 
-def _values(gradient):
-    return gradient.values if isinstance(gradient, tf.IndexedSlices) else gradient
+def _one_minus_power(base, t):
+    """Returns 1 - base^t: (float in [0, 1), float tensor) -> the same."""
+    return -tf.math.expm1(t * math.log(base)) if base else tf.ones_like(t)
 
 
 @compile_part

@@ -1,10 +1,9 @@
 """LAMB: AdamWeightDecay with each variable's step scaled to the variable's own size."""
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from tfbert.optim.adam_weight_decay import AdamWeightDecay
+from tfbert.optim.adam_weight_decay import _NO_EPSILON, AdamWeightDecay
 
 
 @keras.saving.register_keras_serializable("tfbert")
@@ -27,12 +26,14 @@ class Lamb(AdamWeightDecay):
     def _move(self, index, gradient, variable, factors):
         """Updates θ, m and v of one variable."""
         m, v = self._momentums[index].value, self._velocities[index].value
-        beta_1, beta_2 = np.float32(self.beta_1), np.float32(self.beta_2)  # as _corrections takes them to be
+        beta_1, beta_2 = map(variable.dtype.as_numpy_dtype, (self.beta_1, self.beta_2))  # as _corrections takes them
         m.assign_add((1 - beta_1) * (gradient - m))
         v.assign_add((1 - beta_2) * (tf.square(gradient) - v))
-        update, rate = (m / factors.c1) / (tf.sqrt(v) / factors.root_c2 + self.epsilon), factors.rate
-        if self._decays[index]:
-            update += self._decays[index] * self._from_reference(index, variable)
+        epsilon = self.epsilon or _NO_EPSILON
+        update, rate = (m / factors.c1) / (tf.sqrt(v) / factors.root_c2 + epsilon), factors.rate
+        decay = self._decay_of(index)
+        if decay:
+            update += decay * self._from_reference(index, variable)
             size, step = tf.norm(variable), tf.norm(update)
             rate = rate * tf.where((size > 0) & (step > 0), tf.math.divide_no_nan(size, step), 1.0)
         variable.assign_sub(rate * update)

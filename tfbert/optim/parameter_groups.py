@@ -1,5 +1,6 @@
 """Groups of variables: ordered (regex, value) pairs, matched in full on variable paths, the first match winning."""
 
+import math
 import re
 
 from tfbert.core.errors import InputError
@@ -16,6 +17,17 @@ def value_of(pairs, path, default):
     return next((value for pattern, value in pairs if re.fullmatch(pattern, path)), default)
 
 
+def path_of(variable):
+    """Returns the path of a Keras variable, or a tf.Variable's name without its output's number: str."""
+    return variable.path if hasattr(variable, "path") else variable.name.split(":")[0]
+
+
+def unmatched(patterns, paths):
+    """Returns the patterns that match no path in full, list of str; and what the paths are like, str."""
+    some = ", ".join(paths[:: max(1, len(paths) // 8)])
+    return [pattern for pattern in patterns if not any(re.fullmatch(pattern, path) for path in paths)], some
+
+
 def match_all(pairs, paths, default):
     """Returns the value of every path; InputError if a pattern matches none of them.
 
@@ -24,10 +36,9 @@ def match_all(pairs, paths, default):
         paths: list of str.
         default: value of a path that no pattern matches.
     """
-    for pattern, _ in pairs:
-        if not any(re.fullmatch(pattern, path) for path in paths):
-            some = ", ".join(paths[:: max(1, len(paths) // 8)])
-            raise InputError(f"The pattern {pattern!r} matches no variable in full. The variables are like: {some}.")
+    missing, some = unmatched([pattern for pattern, _ in pairs], paths)
+    if missing:
+        raise InputError(f"The pattern {missing[0]!r} matches no variable in full. The variables are like: {some}.")
     return [value_of(pairs, path, default) for path in paths]
 
 
@@ -178,7 +189,7 @@ def describe_groups(groups):
         members.setdefault(tuple(cells), []).append(variable)
     lines = [" ".join([f"{'variables':>9} {'weights':>12}", *(f"{name:>13}" for name in names), " such as"])]
     for cells, variables in sorted(members.items(), reverse=True):
-        weights = sum(int(variable.value.shape.num_elements()) for variable in variables)
-        row = [f"{len(variables):9d} {weights:12,d}", *(f"{cell:>13}" for cell in cells), f" {variables[0].path}"]
+        weights = sum(math.prod(variable.shape) for variable in variables)
+        row = [f"{len(variables):9d} {weights:12,d}", *(f"{cell:>13}" for cell in cells), f" {path_of(variables[0])}"]
         lines.append(" ".join(row))
     return "\n".join(lines)

@@ -5,7 +5,7 @@ import os
 from tfbert.core.files import write_whole
 
 
-def write_model_card(output_dir, settings, task, results):
+def write_model_card(output_dir, settings, task, results, beyond=()):
     """Writes the model card.
 
     Args:
@@ -13,6 +13,7 @@ def write_model_card(output_dir, settings, task, results):
         settings: dict. All settings, by name.
         task: one of TASKS.
         results: dict. The content of `eval_results.json`.
+        beyond: sequence of str. What of its predictions transformers does not make by itself, a sentence each.
     """
     verb = "Pre-trained further" if settings["task"] == "masked_lm" else "Fine-tuned"
     splits = [split for split in ("dev", "test") if split in results]
@@ -37,6 +38,7 @@ def write_model_card(output_dir, settings, task, results):
         _call(settings),
         "```",
         "",
+        *(_beyond(beyond) if beyond else []),
         "`config.yaml` beside this file repeats the run: `python -m tfbert.run --config=config.yaml --output_dir=...`.",
         "",
     ]
@@ -48,6 +50,11 @@ def _call(settings):
         return 'tfbert.fill_mask(model, ["... [MASK] ..."])'
     text = '("...", "...")' if settings["text_pair_column"] else '"..."'
     return f"tfbert.predict(model, [{text}])"
+
+
+def _beyond(sentences):
+    heading = "transformers reads the folder `model`, too, but does not make of it all that tfbert predicts:"
+    return [heading, "", *(f"- {sentence}" for sentence in sentences), ""]
 
 
 def _number(score):

@@ -67,8 +67,9 @@ def name_axes(axes, x, y):
 
 
 def legend_beside(axes):
-    """Puts the legend to the right of a plot."""
-    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    """Puts the legend to the right of a plot, if there is anything in it."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def table(head, rows):

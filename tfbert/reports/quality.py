@@ -4,8 +4,18 @@ import html
 
 import numpy as np
 
+from tfbert.core.extras import install_command
 from tfbert.reports.page import COLORS, figure, name_axes, table
-from tfbert.tasks.scores.metrics import calibration_error, confidences, reliability, sigmoid, softmax
+from tfbert.tasks.scores.metrics import (
+    calibration_error,
+    confidences,
+    f1_of,
+    outcomes,
+    reliability,
+    share_of,
+    sigmoid,
+    softmax,
+)
 
 # More labels than these make a table that nobody reads.
 _MOST_CONFUSED, _MOST_CURVES = 30, 6
@@ -45,7 +55,7 @@ def mislabelled_section(rows):
     """
     title = "<h2>Most likely mislabelled</h2>"
     if rows is None:
-        return title + "<p class=quiet>Not looked for: pip install tfbert[mislabelled].</p>"
+        return f"{title}<p class=quiet>Not looked for: {html.escape(install_command('mislabelled'))}</p>"
     lines = [[row, given, predicted, f"{share:.4f}", text] for row, text, given, predicted, share in rows]
     shown = table(["row", "label given", "predicted", "probability of the label given", "text"], lines)
     note = (
@@ -92,13 +102,14 @@ def _classes(task, labels, outputs, held, probabilities):
 
     guesses = task.guesses(outputs)
     guessed = guesses if labels.ndim == 2 else np.eye(task.outputs, dtype=int)[guesses]
-    precision, recall, f1, rows = metrics.precision_recall_fscore_support(held, guessed, average=None, zero_division=0)
+    tp, fp, fn = outcomes(held, guessed)
+    precision, recall, f1 = share_of(tp, tp + fp), share_of(tp, tp + fn), f1_of(tp, fp, fn)
     thresholds = _thresholds(task)
     lines = []
     for k, label in enumerate(task.labels):
         area = metrics.average_precision_score(held[:, k], probabilities[:, k]) if held[:, k].any() else np.nan
         numbers = (precision[k], recall[k], f1[k], area)
-        lines.append([str(label), rows[k], guessed[:, k].sum(), *(f"{number:.4f}" for number in numbers)])
+        lines.append([str(label), held[:, k].sum(), guessed[:, k].sum(), *(f"{number:.4f}" for number in numbers)])
         lines[-1] += thresholds[k : k + 1]
     head = ["label", "rows", "answers", "precision", "recall", "F1", "average precision"]
     return table(head + ["threshold"] * bool(thresholds), lines) + _decided(task)

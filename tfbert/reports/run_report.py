@@ -65,7 +65,9 @@ def write_folds_report(output_dir, settings, results, task, labels, outputs, mis
     rows = []
     for name, value in results["out_of_fold"].items():
         row = [name, f"{value:.4f}", "{:.4f} to {:.4f}".format(*intervals[name]) if name in intervals else ""]
-        row.append(f"{results['mean'][name]:.4f} ± {results['std'][name]:.4f}" if name in results["std"] else "")
+        scored = sum(name in found for found in results["folds"])
+        of_some = f" ({scored} of {len(results['folds'])} folds)" * (0 < scored < len(results["folds"]))
+        row.append(_spread(results["mean"].get(name, np.nan), results["std"].get(name, np.nan)) + of_some)
         rows.append(row + [f"{results[split][name]:.4f}" if name in results[split] else "" for split in own])
     head = ["score", "out of fold", "95 % interval", "folds, mean ± std", *(f"ensemble on {split}" for split in own)]
     text = f"{len(results['folds'])} models, each scored on the rows that it was trained without."
@@ -162,38 +164,47 @@ def _run_verdict(metric, results):
 def _sweep_verdict(metric, groups):
     """Says which setting to trust: the highest median, and by how much it leads."""
     sign = -1 if lower_is_better(metric) else 1
-    ranked = sorted(groups.items(), key=lambda item: -sign * _summary(metric, item[1])["median"])
-    best, found = ranked[0][0], _summary(metric, ranked[0][1])
+    found = {name: _summary(metric, members) for name, members in groups.items()}
+    scored = [name for name in groups if np.isfinite(found[name]["median"])]
+    if not scored:
+        return _verdict(f"No run has a score ({html.escape(metric)} on dev): nothing can be compared.", bad=True)
+    ranked = sorted(scored, key=lambda name: -sign * found[name]["median"])
+    best = found[ranked[0]]
     text = (
-        f"Best median {metric}: <b>{html.escape(best)}</b>, {found['median']:.4f} "
-        f"(mean {found['mean']:.4f} ± {found['std']:.4f} over {found['runs']} runs, {found['failed']:.0%} failed)."
+        f"Best median {metric}: <b>{html.escape(ranked[0])}</b>, {best['median']:.4f} "
+        f"(mean {_spread(best['mean'], best['std'])} over {best['runs']} runs, {best['failed']:.0%} failed)."
     )
     if len(ranked) > 1:
-        second = _summary(metric, ranked[1][1])
-        lead = abs(found["median"] - second["median"])
-        spread = max(found["std"], second["std"])
-        word = "less than" if lead < spread else "more than"
-        text += (
-            f" Its lead over the next, {html.escape(ranked[1][0])}, is {lead:.4f}: {word} one standard deviation "
-            "between seeds."
-        )
-    return _verdict(text, bad=found["failed"] > 0.2)
+        lead = abs(best["median"] - found[ranked[1]]["median"])
+        text += f" Its lead over the next, {html.escape(ranked[1])}, is {lead:.4f}: "
+        text += _weight_of(lead, [found[name]["std"] for name in ranked[:2]])
+    return _verdict(text, bad=best["failed"] > 0.2)
+
+
+def _weight_of(lead, deviations):
+    """Says what a lead is beside the standard deviations between seeds, NaN where there is one run: str."""
+    known = [deviation for deviation in deviations if np.isfinite(deviation)]
+    if not known:
+        return "one run each does not tell whether another seed would turn it round."
+    return f"{'less' if lead < max(known) else 'more'} than one standard deviation between seeds."
+
+
+def _spread(mean, deviation):
+    """Returns a mean and its standard deviation in words, what is NaN left out: str."""
+    shown = f"{mean:.4f}" if np.isfinite(mean) else ""
+    return f"{shown} ± {deviation:.4f}" if np.isfinite(deviation) else shown
 
 
 def _summary(metric, members):
+    """Returns what the dev scores of some runs say, NaN where they say nothing: dict."""
     values = np.array([score_of(trial, metric) for trial in members])
     scored = values[np.isfinite(values)]
-    nothing = {"mean": np.nan, "std": np.nan, "median": np.nan, "best": np.nan}
-    found = (
-        nothing
-        if not scored.size
-        else {
-            "mean": scored.mean(),
-            "std": scored.std(ddof=1) if scored.size > 1 else np.nan,
-            "median": np.median(scored),
-            "best": scored.min() if lower_is_better(metric) else scored.max(),
-        }
-    )
+    found = dict.fromkeys(("mean", "std", "median", "best"), np.nan)
+    if scored.size:
+        best = scored.min() if lower_is_better(metric) else scored.max()
+        found |= {"mean": scored.mean(), "median": np.median(scored), "best": best}
+    if scored.size > 1:
+        found["std"] = scored.std(ddof=1)
     return found | {"runs": len(members), "failed": np.mean([bool(trial.failed) for trial in members])}
 
 
@@ -207,11 +218,11 @@ def _groups_table(metric, groups):
             [
                 name,
                 found["runs"],
-                f"{found['mean']:.4f} ± {found['std']:.4f}",
-                f"{found['median']:.4f}",
-                f"{found['best']:.4f}",
+                _spread(found["mean"], found["std"]),
+                _spread(found["median"], np.nan),
+                _spread(found["best"], np.nan),
                 f"{found['failed']:.0%}",
-                f"{test.mean():.4f} ± {test.std(ddof=1):.4f}" if test.size > 1 else "",
+                _spread(test.mean(), test.std(ddof=1) if test.size > 1 else np.nan) if test.size else "",
             ]
         )
     head = ["setting", "runs", "mean ± std", "median", "best", "failed", "test, mean ± std"]
@@ -260,9 +271,9 @@ def _learning_curves(axes, train, dev, metric):
     left = axes[0]
     left.plot([line["step"] for line in train], [line["loss"] for line in train], color=COLORS[0], label="train")
     if dev:
-        left.plot([line["step"] for line in dev], [line["loss"] for line in dev], "o-", color=COLORS[1], label="dev")
-        points = [(line["step"], line[metric]) for line in dev if metric in line]
-        axes[1].plot(*zip(*points), "o-", color=COLORS[1]) if points else None
+        for axis, name in ((left, "loss"), (axes[1], metric)):
+            points = [(line["step"], line[name]) for line in dev if name in line]
+            axis.plot(*zip(*points), "o-", color=COLORS[1], label="dev") if points else None
         name_axes(axes[1], "step", f"{metric} on dev")
     left.legend(frameon=False)
     name_axes(left, "step", "loss")
@@ -271,7 +282,7 @@ def _learning_curves(axes, train, dev, metric):
 def _gradient_norms(axes, train):
     names = [name for name in train[0] if name.startswith("gradient_norm/")]
     for number, name in enumerate(names):
-        axes[0].plot([line["step"] for line in train], [max(line[name], 1e-12) for line in train],
+        axes[0].plot([line["step"] for line in train], [max(line.get(name, np.nan), 1e-12) for line in train],
                      color=_shade(number / max(len(names) - 1, 1)), label=name.partition("/")[2])  # fmt: skip
     axes[0].set_yscale("log")
     legend_beside(axes[0])
@@ -314,7 +325,7 @@ def _group_curves(axes, curves, metric):
         values = np.array([[curve.get(step, np.nan) for step in steps] for curve in members])
         for row in values:
             axes[0].plot(steps, row, color=COLORS[number], alpha=0.15, lw=0.8)
-        axes[0].plot(steps, np.nanmedian(values, axis=0), color=COLORS[number], lw=2, label=name)
+        axes[0].plot(steps, np.nanmedian(values, axis=0), color=COLORS[number], lw=2, label=name) if steps else None
     legend_beside(axes[0])
     name_axes(axes[0], "step", f"{metric} on dev; bold: the median")
 

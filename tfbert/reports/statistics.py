@@ -23,6 +23,20 @@ def best_of(scores):
     return np.diff(powers, axis=1) @ ordered
 
 
+def mean_and_spread(runs):
+    """Returns the mean of each score over some runs, and its standard deviation: (dict, dict), name -> float.
+
+    Args:
+        runs: list of dict, name -> float. A run in which a score is undefined lacks it and does not count for it; from
+            a single run no deviation can be told.
+    """
+    values = {}
+    for name, value in (item for run in runs for item in run.items()):
+        values.setdefault(name, []).append(value)
+    means = {name: float(np.mean(found)) for name, found in values.items()}
+    return means, {name: float(np.std(found, ddof=1)) for name, found in values.items() if len(found) > 1}
+
+
 def bootstrap_intervals(task, labels, outputs, resamples=1000):
     """Returns the 95 % interval of each score, had other examples been drawn: dict name -> (low, high).
 

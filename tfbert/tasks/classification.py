@@ -5,10 +5,10 @@ import numpy as np
 from keras import ops
 
 from tfbert.core.errors import InputError
-from tfbert.tasks.scores import metrics
 from tfbert.tasks.labelled.decision import Decision
 from tfbert.tasks.labelled.labels import LabelSet, answers, plain_label, sorted_labels
 from tfbert.tasks.labelled.loss_options import LossOptions
+from tfbert.tasks.scores import metrics
 
 
 class Classification:
@@ -36,9 +36,9 @@ class Classification:
     )
 
     def __init__(self, labels, **options):
-        self.labels, self.options, self.decision = list(labels), LossOptions(**options), Decision()
+        self._set, self.options, self.decision = LabelSet(labels), LossOptions(**options), Decision()
+        self.labels = self._set.labels
         self.outputs = len(self.labels)
-        self._set = LabelSet(self.labels)
         if self.outputs < 2:
             raise InputError(f"Classification needs two classes at least. Received: {self.labels!r}.")
         if self.options.focal_alpha is not None and self.outputs > 2:
@@ -46,6 +46,10 @@ class Classification:
                 f"--focal_alpha={self.options.focal_alpha} weighs two classes, and there are {self.outputs}; give "
                 "--class_weights."
             )
+
+    def get_config(self):
+        """Returns the arguments of the constructor: dict."""
+        return {"labels": self.labels, **vars(self.options)}
 
     @classmethod
     def from_examples(cls, examples, **options):

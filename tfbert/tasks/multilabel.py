@@ -4,12 +4,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfbert.data.sources import describe
 from tfbert.core.errors import InputError
-from tfbert.tasks.scores import metrics
+from tfbert.data.values import describe
 from tfbert.tasks.labelled.decision import Decision
-from tfbert.tasks.labelled.labels import LabelSet, answers, plain_label, sorted_labels
+from tfbert.tasks.labelled.labels import LabelSet, answers
 from tfbert.tasks.labelled.loss_options import LossOptions
+from tfbert.tasks.listed import bits_of, learned_labels, listed, repeats_bits
+from tfbert.tasks.scores import metrics
 
 
 class Multilabel:
@@ -34,29 +35,40 @@ class Multilabel:
     )
 
     def __init__(self, labels, **options):
-        self.labels, self.options, self.decision = list(labels), LossOptions(**options), Decision()
+        self._set, self.options, self.decision = LabelSet(labels), LossOptions(**options), Decision()
+        self.labels = self._set.labels
         self.outputs = len(self.labels)
-        self._set = LabelSet(self.labels)
         if not self.labels:
             raise InputError("Multi-label classification needs one label at least, and no row has one.")
 
+    def get_config(self):
+        """Returns the arguments of the constructor: dict."""
+        return {"labels": self.labels, **vars(self.options)}
+
     @classmethod
     def from_examples(cls, examples, **options):
-        """Returns the task whose labels are those of the examples (dicts with `label` and `where`)."""
-        return cls(
-            sorted_labels(
-                plain_label(label, example["where"])
-                for example in examples
-                for label in _listed(example["label"], example["where"])
-            ),
-            **options,
-        )
+        """Returns the task whose labels are those of the examples (dicts with `label` and `where`).
+
+        Where rows hold vectors of zeros and ones, a label is the number of its place, from 0.
+        """
+        return cls(learned_labels(examples), **options)
 
     def encode_label(self, label, where):
-        """Returns a row's labels as zeros and ones: list, or text with commas -> uint8 [labels]."""
-        row = np.zeros(self.outputs, np.uint8)
-        row[[self._set.index(name, where) for name in _listed(label, where)]] = 1
+        """Returns a row's labels as zeros and ones, uint8 [labels], of what `listed` reads or of such a vector."""
+        names, row = listed(label, where), np.zeros(self.outputs, np.uint8)
+        if self._is_vector(names):
+            if len(names) != self.outputs:
+                raise InputError(
+                    f"{describe(where)}: {len(names)} zeros and ones, where there are {self.outputs} labels."
+                )
+            return np.array(bits_of(names), np.uint8)
+        row[[self._set.index(name, where) for name in names]] = 1
         return row
+
+    def _is_vector(self, names):
+        """Says whether a list is a vector rather than names: one of two places may name the labels 0 and 1."""
+        named_so = self._set.find(0) is not None or self._set.find(1) is not None
+        return repeats_bits(names) or (len(names) == self.outputs == 2 and not named_so and bool(bits_of(names)))
 
     def decode_label(self, row):
         """Returns the labels that hold: 0 or 1, [labels] -> list."""
@@ -121,16 +133,6 @@ class Multilabel:
 
     def _thresholds(self):
         return np.array(self.decision.thresholds or [0.5] * self.outputs)
-
-
-def _listed(label, where):
-    if isinstance(label, str):
-        return [part.strip() for part in label.split(",") if part.strip()]
-    if isinstance(label, (list, tuple)):
-        return label
-    if isinstance(label, int) and not isinstance(label, bool):
-        return [label]
-    raise InputError(f"{describe(where)}: the labels {label!r} are no list; give a list, or a text with commas.")
 
 
 def _log_odds(labels):

@@ -6,10 +6,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfbert.data.sources import describe
 from tfbert.core.errors import InputError
-from tfbert.tasks.scores import metrics
+from tfbert.data.values import describe
 from tfbert.tasks.labelled.decision import Decision
+from tfbert.tasks.scores import metrics
 
 
 class Regression:
@@ -27,6 +27,10 @@ class Regression:
 
     def __init__(self, labels=()):
         self.labels, self.outputs, self.decision = list(labels), 1, Decision()
+
+    def get_config(self):
+        """Returns the arguments of the constructor: dict."""
+        return {"labels": self.labels}
 
     @classmethod
     def from_examples(cls, examples):

@@ -15,6 +15,8 @@ from safetensors.numpy import load
 from tfbert.core.errors import InputError
 from tfbert.core.files import write_tensors
 
+_STEP = re.compile(r"step-(\d{8,})\.safetensors$")
+
 
 class Checkpoints:
     """The checkpoints of one run, in a folder of their own.
@@ -41,21 +43,23 @@ class Checkpoints:
             raise ValueError("Two variables have the same path; a checkpoint could not tell them apart.")
 
     def save(self, step, state):
-        """Writes a checkpoint and removes the oldest beyond `keep`.
+        """Writes a checkpoint and removes the oldest beyond `keep`, and later ones, which the run has not gone on from.
 
         Args:
             step: int.
             state: dict, JSON. What else the run has to remember.
         """
         tensors = {path: np.asarray(variable.numpy()) for path, variable in self._variables.items()}
-        about = {"step": str(step), "state": json.dumps(state), "sha256": _digest(tensors)}
+        text = json.dumps(state)
+        about = {"step": str(step), "state": text, "sha256": _digest(tensors), "state_sha256": _digest_of_text(text)}
         write_tensors(os.path.join(self.folder, f"step-{step:08d}.safetensors"), tensors, about)
-        for path in self._paths()[: -self._keep]:
+        past = [path for path in self._paths() if _step_of(path) <= step]
+        for path in set(self._paths()) - set(past[-self._keep :]):
             tf.io.gfile.remove(path)
 
     def clean(self):
         """Removes what a run that was killed while it wrote has left."""
-        for path in tf.io.gfile.glob(os.path.join(self.folder, "*.partial")):
+        for path in self._files(r".*\.partial"):
             tf.io.gfile.remove(path)
 
     def restore(self, check=lambda state: None):
@@ -64,26 +68,43 @@ class Checkpoints:
         Args:
             check: callable (state), called before anything is restored; may raise.
         """
-        for path in reversed(self._paths()):
+        paths = self._paths()
+        for number, path in reversed(list(enumerate(paths))):
             try:
-                tensors, about = _read(path)
-            except (SafetensorError, ValueError, KeyError, tf.errors.OpError) as error:
-                print(f"{path} is damaged ({error}); the checkpoint before it is used.")
+                tensors, state = _read(path)
+            except (SafetensorError, ValueError, KeyError, TypeError, tf.errors.OpError) as error:
+                then = "the checkpoint before it is used" if number else "there is none before it: training begins anew"
+                print(f"{path} is damaged ({error}); {then}.")
                 continue
-            state = json.loads(about["state"])
             check(state)
-            if tensors.keys() != self._variables.keys():
-                raise InputError(
-                    f"{path} belongs to another model or optimiser; use another --output_dir, or --overwrite."
-                )
+            self._check_fits(path, tensors)
             for name, variable in self._variables.items():
                 variable.assign(tensors[name])
             return state
         return None
 
+    def _check_fits(self, path, tensors):
+        """Raises InputError where a checkpoint's tensors are not those of the variables, by name and shape."""
+        if tensors.keys() != self._variables.keys():
+            raise InputError(
+                f"{path} belongs to another model or optimiser; use another --output_dir, or --overwrite."
+            )
+        for name, variable in self._variables.items():
+            if tensors[name].shape != tuple(variable.shape):
+                raise InputError(
+                    f"{path} belongs to another model, such as one of other labels: {name} has the shape "
+                    f"{list(tensors[name].shape)}, where {list(variable.shape)} is needed; use another --output_dir, "
+                    "or --overwrite."
+                )
+
     def _paths(self):
-        paths = tf.io.gfile.glob(os.path.join(self.folder, "step-*.safetensors"))
-        return sorted(path for path in paths if re.search(r"step-\d{8,}\.safetensors$", path))
+        """Returns the paths of the checkpoints, by step."""
+        return sorted(self._files(r"step-\d{8,}\.safetensors"), key=_step_of)
+
+    def _files(self, pattern):
+        """Returns the paths of files whose names match in full, sorted; glob would read a folder's brackets."""
+        names = tf.io.gfile.listdir(self.folder) if tf.io.gfile.exists(self.folder) else []
+        return sorted(os.path.join(self.folder, name) for name in names if re.fullmatch(pattern, name))
 
 
 def check_disk(folder, model, optimizer, keep):
@@ -107,14 +128,25 @@ def check_disk(folder, model, optimizer, keep):
         )
 
 
+def _step_of(path):
+    return int(_STEP.search(path)[1])
+
+
 def _read(path):
+    """Returns the tensors and the state of a checkpoint: (dict of np.ndarray, dict)."""
     with tf.io.gfile.GFile(path, "rb") as file:
         content = file.read()
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     tensors, about = load(content), header["__metadata__"]
-    if _digest(tensors) != about["sha256"]:
+    text = about["state"]
+    # Checkpoints of before have no checksum of the state.
+    if (_digest(tensors), about.get("state_sha256", _digest_of_text(text))) != (about["sha256"], _digest_of_text(text)):
         raise ValueError("its checksum does not fit")
-    return tensors, about
+    return tensors, json.loads(text)
+
+
+def _digest_of_text(text):
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _digest(tensors):

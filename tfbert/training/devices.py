@@ -4,6 +4,7 @@ import contextlib
 import functools
 import json
 import os
+import re
 import time
 
 import numpy as np
@@ -158,6 +159,9 @@ def _multi_worker_strategy(cluster):
     unknown = set(hosts) - {"chief", "worker"}
     if unknown:
         raise InputError(f"TF_CONFIG may name chief and worker machines only. Received: {', '.join(sorted(unknown))}.")
+    for host in (host for group in hosts.values() for host in group):
+        if not re.fullmatch(r"\S+:\d{1,5}", host):
+            raise InputError(f"A machine of --worker_hosts or TF_CONFIG must be HOST:PORT. Received: {host!r}.")
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec(hosts), task_type=task["type"], task_id=int(task["index"]), rpc_layer="grpc"
     )
@@ -170,8 +174,8 @@ def _tpu_strategy(tpu):
         if tpu != "local":
             tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
-    except (ValueError, RuntimeError, tf.errors.OpError) as error:
-        first = str(error).strip().splitlines()[0]
+    except (ValueError, RuntimeError, OSError, tf.errors.OpError) as error:  # OSError: nobody to ask for the name
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(
             f"There is no TPU to be had as --tpu={tpu} ({first}); "
             "look with `python -m tfbert.run --mode=preflight --doctor`."

@@ -3,8 +3,10 @@
 import numpy as np
 import tensorflow as tf
 
+from tfbert.core.errors import Diverged
+from tfbert.data.batches import check_dataset
+from tfbert.data.hosts import check_hosts
 from tfbert.training.devices import compiles_all, lost_workers
-
 
 # Data sets whose pipelines are kept: dev and test.
 _KEPT = 2
@@ -33,9 +35,13 @@ class Evaluator:
         """Returns the model's outputs, calibrated: np.float32 [examples, width], in the order of the examples.
 
         Args:
-            dataset: ExampleBatches, not shuffled.
+            dataset: ExampleBatches, whose order, and what an epoch takes of it, do not matter.
             on_loop: callable (examples just done) called after each loop.
+
+        Raises:
+            Diverged: an output is not finite.
         """
+        dataset = dataset.in_order()
         batches = iter(self._distributed(dataset))
         found = []
         for first in range(0, dataset.steps_per_epoch, self._steps_per_loop):
@@ -45,11 +51,12 @@ class Evaluator:
                 found.append(outputs.numpy()[weights.numpy() > 0])
             if on_loop:
                 on_loop(len(found[-1]))
-        return self.model.calibrated(np.concatenate(found))
+        return finite_outputs(self.model.calibrated(np.concatenate(found)))
 
     def _distributed(self, dataset):
         """Returns a data set's batches on the devices; kept, as to make them takes longer than to score a small set."""
-        key = id(dataset.examples), dataset.batch_size
+        check_hosts(dataset)
+        key = *dataset.content, self.model.windows_per_step
         if key not in self._pipelines:
             batches = dataset.with_shapes(self._static_shapes, self.model.windows_per_step)
             replicas = self.strategy.num_replicas_in_sync
@@ -61,10 +68,14 @@ class Evaluator:
                 )
 
             distributed = self.strategy.distribute_datasets_from_function(of_pipeline)
-            self._pipelines[key] = dataset.examples, distributed
+            self._pipelines[key] = distributed
             if len(self._pipelines) > _KEPT:  # a long prediction comes in many data sets
                 self._pipelines.pop(next(iter(self._pipelines)))
-        return self._pipelines[key][1]
+        return self._pipelines[key]
+
+    def forget_data(self):
+        """Lets go of the data sets that were scored; what is traced is kept."""
+        self._pipelines.clear()
 
     def evaluate(self, dataset):
         """Returns the scores of a labelled data set: dict with `loss` and the task's metrics."""
@@ -90,8 +101,19 @@ class Evaluator:
         return self.model(features, training=False)
 
 
+def finite_outputs(outputs):
+    """Returns a model's outputs; raises Diverged where one of them is not finite: no score or answer is to be had."""
+    bad = outputs[~np.isfinite(outputs)]
+    if bad.size:
+        raise Diverged(
+            f"Some of the model's outputs are {bad[0]}: its weights are damaged, or its training diverged; train it "
+            "again with a lower --learning_rate."
+        )
+    return outputs
+
+
 def scores(task, labels, outputs):
-    """Returns `loss`, the mean over the examples, and the task's metrics: dict of float.
+    """Returns `loss`, the mean over the examples, and the task's metrics, those that are finite: dict of float.
 
     Args:
         task: one of TASKS.
@@ -99,7 +121,14 @@ def scores(task, labels, outputs):
         outputs: np.ndarray [N, outputs].
     """
     losses = tf.cast(task.loss(tf.constant(labels), tf.constant(outputs, tf.float32)), tf.float64)
-    return {"loss": float(tf.reduce_mean(losses)), **task.metrics(labels, outputs)}
+    found = {"loss": float(tf.reduce_mean(losses)), **task.metrics(labels, outputs)}
+    return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+def dev_score(results, metric):
+    """Returns a run's dev score, None where it has none: the content of `eval_results.json`, str -> float."""
+    score = results.get("dev", {}).get(metric)
+    return score if score is not None and np.isfinite(score) else None
 
 
 def lower_is_better(metric):
@@ -108,7 +137,8 @@ def lower_is_better(metric):
 
 
 def is_better(metric, score, best):
-    """Says whether a score (None: undefined) beats the best so far (None: there is none)."""
+    """Says whether a score beats the best so far; None, or what is not finite: undefined, or there is none."""
+    score, best = (value if value is not None and np.isfinite(value) else None for value in (score, best))
     if score is None or best is None:
         return best is None
     return score < best if lower_is_better(metric) else score > best
@@ -117,9 +147,20 @@ def is_better(metric, score, best):
 def evaluate(model, dataset, strategy=None):
     """Returns the scores of a labelled data set: dict with `loss` and the task's metrics.
 
+    What is traced is kept with the model for the next time.
+
     Args:
         model: TextModel.
-        dataset: ExampleBatches, not shuffled.
+        dataset: ExampleBatches, such as `make_dataset` returns; each example counts once, shuffled or not.
         strategy: tf.distribute.Strategy; None: the default one.
+
+    Raises:
+        InputError: something else in place of the dataset.
     """
-    return Evaluator(model, strategy).evaluate(dataset)
+    check_dataset(dataset, "evaluate")
+    strategy = strategy or tf.distribute.get_strategy()
+    evaluator = model.traced(("evaluate", strategy), lambda: Evaluator(model, strategy))
+    try:
+        return evaluator.evaluate(dataset)
+    finally:
+        evaluator.forget_data()

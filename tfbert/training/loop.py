@@ -3,9 +3,21 @@
 import numpy as np
 import tensorflow as tf
 
-from tfbert.core.errors import Diverged
-from tfbert.optim.adam_weight_decay import DifferentRows
+from tfbert.core.errors import Diverged, InputError
+from tfbert.data.batches import check_dataset
+from tfbert.data.hosts import check_hosts
+from tfbert.optim.adam_weight_decay import AdamWeightDecay
+from tfbert.optim.gradients import DifferentRows, dense, wide_dtype
 from tfbert.training.devices import compiles_all, lost_workers, worker_values
+
+# What a Keras optimizer can be told that the loop does in its own way, and that way.
+_OF_KERAS = {
+    "gradient_accumulation_steps": "give train accumulation=",
+    "loss_scale_factor": "bfloat16 and float32 need none",
+    "use_ema": "give the optimizer ema_decay=",
+}
+
+_REMEDY = "Lower --learning_rate, raise --warmup_proportion, or check the labels."
 
 
 class TrainingLoop:
@@ -25,7 +37,11 @@ class TrainingLoop:
             accumulation: int. Parts in which a batch goes through the model.
             xla: bool. Compile the forward and backward pass; wants batches of static shapes.
             data_seed: int. Decides the masks of dropout and mixout, with the step and the replica.
+
+        Raises:
+            InputError: another optimizer, or one that is to do what the loop does.
         """
+        _check_optimizer(optimizer)
         self.model, self.optimizer, self._accumulation = model, optimizer, accumulation
         self.strategy = strategy or tf.distribute.get_strategy()
         self._static_shapes = xla or compiles_all(self.strategy)
@@ -54,6 +70,11 @@ class TrainingLoop:
         self._predicted.assign(np.zeros_like(counts))
         return counts
 
+    def forget(self):
+        """Forgets what a run that broke off has left: counts of answers, and parts of a step."""
+        for variable in (*self._sums, self._weight, self._loss, self._predicted):
+            variable.assign(tf.zeros(variable.shape))
+
     def run(self, dataset, last_step, steps_per_loop=1, events=(), on_loop=None, stop=None):
         """Runs from the present step up to `last_step`; arguments, result and errors are those of `train`."""
         dataset = dataset.with_shapes(self._static_shapes, self.model.windows_per_step)
@@ -78,6 +99,7 @@ class TrainingLoop:
 
     def batches(self, dataset, last_step):
         """Returns an iterator over the shares of the batches from the present step on, up to `last_step`."""
+        check_hosts(dataset)
         local = self.strategy.num_replicas_in_sync
         rows = dataset.static_rows(last_step, self._accumulation * local) if self._static_shapes else None
 
@@ -141,7 +163,8 @@ class TrainingLoop:
     @tf.autograph.experimental.do_not_convert
     def _end_of_step(self):
         weight = _sum_over_replicas(self._weight.read_value())
-        self.optimizer.apply([total.read_value() / weight for total in self._sums], self._variables)
+        means = [total.read_value() / tf.cast(weight, total.dtype) for total in self._sums]
+        self.optimizer.apply(means, self._variables)
         loss = self._loss.read_value() / weight
         for variable in (*self._sums, self._weight, self._loss):
             variable.assign(tf.zeros_like(variable.read_value()))
@@ -160,7 +183,7 @@ class TrainingLoop:
 
     def _summed(self, gradient):
         rows = self._by_rows and isinstance(gradient, tf.IndexedSlices)
-        return DifferentRows.of(gradient) if rows else tf.convert_to_tensor(gradient)
+        return DifferentRows.of(gradient) if rows else dense(gradient)
 
     def _seed(self, part):
         """Returns the dropout seed of one part of this step on this replica: int32 [2]."""
@@ -170,9 +193,20 @@ class TrainingLoop:
         return tf.stack([tf.cast(self.data_seed.read_value(), tf.int32), number])
 
 
+def _check_optimizer(optimizer):
+    if not isinstance(optimizer, AdamWeightDecay):
+        raise InputError(
+            "tfbert.train takes AdamWeightDecay or Lamb; for any other optimizer there is model.compile and model.fit. "
+            f"Received: {type(optimizer).__name__}."
+        )
+    for name, instead in _OF_KERAS.items():
+        if getattr(optimizer, name):
+            raise InputError(f"tfbert.train does not take an optimizer with {name}: {instead}.")
+
+
 def _per_replica_zeros(like):
     return tf.Variable(
-        tf.zeros(like.shape),
+        tf.zeros(like.shape, wide_dtype(like.dtype)),
         trainable=False,
         synchronization=tf.VariableSynchronization.ON_READ,
         aggregation=tf.VariableAggregation.SUM,
@@ -221,8 +255,10 @@ def train(
         np.float32 [steps]. The loss of each step that was run.
 
     Raises:
-        InputError: the loss is not finite; the message names the step.
+        InputError: the loss is not finite (the message names the step), something else stands in place of the dataset,
+            or the optimizer is none that the loop can use.
     """
+    check_dataset(dataset, "train")
     loop = TrainingLoop(model, optimizer, strategy, accumulation, xla, data_seed)
     total = steps or total_steps(dataset.steps_per_epoch, epochs)
     return loop.run(dataset, total, steps_per_loop, events, on_loop, stop)
@@ -238,5 +274,15 @@ def _check_finite(losses, step):
     if bad.size:
         raise Diverged(
             f"The loss is {losses[bad[0]]} at step {step + 1 + bad[0]}: training stopped; what was saved before "
-            "is kept. Lower --learning_rate, raise --warmup_proportion, or check the labels."
+            f"is kept. {_REMEDY}"
+        )
+
+
+def check_weights(model, step):
+    """Raises Diverged where a step has made weights that are not finite, of a loss that was."""
+    floats = (variable for variable in model.variables if "float" in str(variable.dtype))
+    if not all(bool(tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(variable)))) for variable in floats):
+        raise Diverged(
+            f"The weights are not finite after step {step}, though the loss was: training stopped; what was saved "
+            f"before is kept. {_REMEDY}"
         )

@@ -6,7 +6,7 @@ import os
 import tensorflow as tf
 from tqdm import tqdm
 
-from tfbert.core.files import write_whole
+from tfbert.core.files import json_of, write_whole
 
 
 class RunLog:
@@ -82,7 +82,7 @@ class RunLog:
     def _write(self, step, values):
         if not self._writes:
             return
-        self._lines.append(json.dumps({"step": step, **values}))
+        self._lines.append(json_of({"step": step, **values}))
         write_whole(self._path, "".join(line + "\n" for line in self._lines).encode())
         with self._summary.as_default(step=step):
             for name, value in values.items():

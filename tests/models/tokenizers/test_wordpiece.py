@@ -8,8 +8,9 @@ import tensorflow as tf
 from tests.conftest import ROOT, tiny_vocabulary
 from tests.reference.shared_texts import text_files, texts_of
 from tfbert import InputError
+from tfbert.models.tokenizers.added_tokens import AddedToken
 from tfbert.models.tokenizers.wordpiece import BertTokenizer, read_vocabulary
-from tools.make_golden import digest
+from tools.make_golden import ADDED, OPTIONS, VOCABULARIES, digest, option_texts
 
 GOLDEN = json.loads((ROOT / "tests" / "golden" / "tokens.json").read_text())
 COMBINATIONS = sorted(GOLDEN["ids"])
@@ -38,6 +39,24 @@ def test_every_text_in_shared_data(shared, combination):
         for number, golden in enumerate(digests):
             part = texts[number * 1000 : (number + 1) * 1000]
             assert digest(tokenizer(tf.constant(part)).to_list()) == golden, f"{file}, texts {number * 1000} and after"
+
+
+@pytest.mark.parametrize("vocabulary", VOCABULARIES)
+def test_every_option_over_real_texts(shared, vocabulary):
+    """Accents, ideographs and added tokens, with either case."""
+    golden = json.loads((ROOT / "tests" / "golden" / "tokenizer_options.json").read_text())
+    pieces = read_vocabulary(str(shared / "data" / "vocab" / f"bert-base-{vocabulary}-vocab.txt"))
+    new = [text for text, _ in ADDED if text not in pieces]
+    tokens = [
+        AddedToken(text, (pieces + new).index(text), normalized, in_vocabulary=text in pieces)
+        for text, normalized in ADDED
+    ]
+    for number, options in enumerate(OPTIONS):
+        own = {"lowercase": options["do_lower_case"], **{name: options[name] for name in list(options)[1:]}}
+        added = (number + VOCABULARIES.index(vocabulary)) % 2 == 0  # half of them: each takes a while to build
+        tokenizer = BertTokenizer(pieces + new * added, added_tokens=tokens if added else (), **own)
+        found = tokenizer(option_texts()).to_list()
+        assert digest(found) == golden[f"{vocabulary} {number} {added}"], (options, added)
 
 
 def test_names_of_special_pieces_are_plain_text():

@@ -7,10 +7,10 @@ import pytest
 
 from tests.conftest import random_texts, tiny_vocabulary
 from tfbert import InputError
+from tfbert.models.tokenizers.wordpiece import BertTokenizer
 from tfbert.tasks.masked_lm import corpus_cache
 from tfbert.tasks.masked_lm.corpus_cache import cached_sentences, corpus_key
 from tfbert.tasks.masked_lm.documents import Sentences, tokenized_chunks
-from tfbert.models.tokenizers.wordpiece import BertTokenizer
 
 TOKENIZER = BertTokenizer(tiny_vocabulary(), True)
 TEXTS = [text or "empty" for text in random_texts(5000, longest=12)]

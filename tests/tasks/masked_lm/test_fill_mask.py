@@ -9,12 +9,12 @@ from scipy.special import softmax
 from tests.conftest import random_texts
 from tests.reference.bert import bert
 from tfbert import TASKS, InputError, build_pretraining_model, extract_features, fill_mask, load_encoder, save_model
-from tfbert.tasks.masked_lm.documents import Sentences, tokenized_chunks
-from tfbert.tasks.masked_lm.segments import SegmentExamples
-from tfbert.models.tokenizers.wordpiece import BertTokenizer
-from tfbert.tasks.masked_lm.fill_mask import sample_predictions
 from tfbert.models.checkpoint_tensors import encoder_tensors
+from tfbert.models.tokenizers.wordpiece import BertTokenizer
 from tfbert.modes.build import augmentation_of
+from tfbert.tasks.masked_lm.documents import Sentences, tokenized_chunks
+from tfbert.tasks.masked_lm.fill_mask import sample_predictions
+from tfbert.tasks.masked_lm.segments import SegmentExamples
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +66,17 @@ def test_mistakes(model, tiny_model):
         fill_mask(tiny_model, ["the [MASK]"])
     with pytest.raises(TypeError, match="must be a list"):
         fill_mask(model, "the [MASK]")
+
+
+@pytest.mark.parametrize("top", [0, -1, 10**6, 2.5, "5"])
+def test_as_many_pieces_as_there_are(model, top):
+    with pytest.raises(InputError, match=f"from 1 to {len(model.tokenizer.vocabulary)}, .* Received: {top!r}"):
+        fill_mask(model, ["the [MASK]"], top=top)
+
+
+def test_all_pieces(model):
+    (((*guesses,),),) = fill_mask(model, ["the [MASK]"], top=len(model.tokenizer.vocabulary))
+    assert sorted(guess["piece"] for guess in guesses) == sorted(model.tokenizer.vocabulary)
 
 
 def test_texts_are_cleaned_as_training_cleaned_them(tiny):

@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from tests.conftest import tiny_vocabulary
 from tests.reference.shared_texts import texts_of
-from tfbert.tasks.masked_lm.masking import Masking, WordMasker
-from tfbert.models.tokenizers.wordpiece import BertTokenizer, read_vocabulary
 from tfbert.data.windows import make_windows
+from tfbert.models.tokenizers.wordpiece import BertTokenizer, read_vocabulary
+from tfbert.tasks.masked_lm.masking import Masking, WordMasker
 
 LENGTH = 128
 

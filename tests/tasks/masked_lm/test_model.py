@@ -12,12 +12,12 @@ from scipy.special import log_softmax
 from tests.conftest import ROOT, mirrored, random_texts, write_tiny
 from tfbert import TASKS, AdamWeightDecay, InputError, load_encoder, load_model, save_model
 from tfbert.data.batches import ExampleBatches
+from tfbert.inference.saved_model import load_weights
+from tfbert.models.presets import find_preset
 from tfbert.tasks.masked_lm.documents import Sentences, tokenized_chunks
 from tfbert.tasks.masked_lm.masking import Masking, WordMasker
-from tfbert.tasks.masked_lm.segments import SegmentExamples
-from tfbert.models.presets import find_preset
 from tfbert.tasks.masked_lm.model import build_pretraining_model
-from tfbert.inference.saved_model import load_weights
+from tfbert.tasks.masked_lm.segments import SegmentExamples
 from tfbert.tasks.masked_lm.task import MASKED, MASKED_LOSS, MASKED_RIGHT, NEXT_LOSS, NEXT_RIGHT
 from tfbert.training.evaluation import Evaluator
 from tfbert.training.loop import TrainingLoop

@@ -12,10 +12,10 @@ import tensorflow as tf
 from tests.conftest import ROOT, tiny_vocabulary
 from tfbert import InputError
 from tfbert.data import number_column as columns
-from tfbert.tasks.masked_lm.documents import Sentences, read_documents, split_sentences, tokenized_chunks
-from tfbert.tasks.masked_lm.segments import NEXT, RANDOM, SegmentExamples
 from tfbert.data.sources import read_examples
 from tfbert.models.tokenizers.wordpiece import BertTokenizer, read_vocabulary
+from tfbert.tasks.masked_lm.documents import Sentences, read_documents, split_sentences, tokenized_chunks
+from tfbert.tasks.masked_lm.segments import NEXT, RANDOM, SegmentExamples
 
 LENGTH = 64
 TINY = BertTokenizer(tiny_vocabulary(), True)

@@ -22,7 +22,7 @@ from jaxlib.mlir.dialects import stablehlo
 try:
     from jax._src.interpreters.mlir import make_ir_context
 except ImportError as error:
-    raise ImportError(f"jax {jax.__version__} is not the one that tfbert[preflight] asks for.") from error
+    raise ImportError(f"jax {jax.__version__} is not the one that setup.cfg's extra `preflight` asks for.") from error
 
 _MEMORY = ("argument", "output", "alias", "temp", "generated_code")
 

@@ -4,6 +4,7 @@ import time
 
 import tensorflow as tf
 
+from tfbert.data.hosts import refusal as refusal_of_hosts
 from tfbert.modes.preflight.pins import TPU_PINS, pins_of
 from tfbert.modes.preflight.search import bounds, line, search
 from tfbert.modes.preflight.step import StepCompiler, rows_of_epoch
@@ -28,7 +29,8 @@ def preflight(model, optimizer, dataset, topology, accumulation=1, say=print):
     Returns:
         dict, the content of `preflight.json`. Of the settings: `topology`, `chips`, `batch_size` (over all chips).
         Of the program: `compiles` (a TPU can do all its operations), `failure` (the one it cannot do, or
-        None), `would_run`, `hbm_needed_bytes` and `hbm_bytes` (of one chip), `largest_batch` and
+        None), `hosts_failure` (what of the input pipeline the hosts of a pod slice cannot do, or None), `would_run`,
+        `hbm_needed_bytes` and `hbm_bytes` (of one chip), `largest_batch` and
         `smallest_that_fails` (over all chips; None: not reached), `flops_per_example`, `all_reduced_bytes` (the
         gradients that each chip sends into the sum of a step). Of the data: `padding_share`.
         Of one host: `pipeline_examples_per_second`, `asked_examples_per_second`. And `pins`.
@@ -43,13 +45,16 @@ def preflight(model, optimizer, dataset, topology, accumulation=1, say=print):
     known = [asked] if asked.failure else search(compiler.compile, asked, topology.hbm_bytes)
     fits, fails = bounds(known)
     flops = _flops_per_example(known)
+    refused = refusal_of_hosts(dataset.needs_here) if topology.hosts > 1 else None
     return {
         "topology": topology.name,
         "chips": topology.chips,
         "batch_size": dataset.batch_size,
         "compiles": asked.failure is None,
         "failure": asked.failure,
-        "would_run": asked.fits,
+        "hosts": topology.hosts,
+        "hosts_failure": refused,
+        "would_run": asked.fits and not refused,
         "hbm_needed_bytes": _hbm_needed(asked, known),
         "hbm_bytes": topology.hbm_bytes,
         "largest_batch": fits * parts,
@@ -67,10 +72,12 @@ def preflight(model, optimizer, dataset, topology, accumulation=1, say=print):
 def describe(found):
     """Returns what `preflight` found as lines to read: str."""
     chips = f"{found['chips']} chip{'s' * (found['chips'] > 1)}"
+    hosts = "" if found["hosts"] == 1 else f"{found['hosts']}, each with its own pipeline (--tpu=NAME); not run here"
     lines = {"topology": f"{found['topology']}: {chips} of {_gib(found['hbm_bytes'])} each"}
     lines["compiles"] = "yes" if found["compiles"] else f"NO: {found['failure']}"
     if found["compiles"]:
         lines |= _program_lines(found)
+    lines |= {"hosts": found["hosts_failure"] or hosts} if hosts else {}
     lines["padding"] = f"{found['padding_share']:.1%} of the tokens"
     lines["input pipeline"] = f"{found['pipeline_examples_per_second']:,.0f} examples/s on this host" + _asked(found)
     lines["pins"] = " ".join(f"{package}=={version}" for package, version in found["pins"].items())
@@ -81,6 +88,8 @@ def refusal(found):
     """Returns why a training would not run and what would help, one or two sentences: str."""
     if not found["compiles"]:
         return f"It would not run on {found['topology']}: {found['failure']}."
+    if found["hosts_failure"]:
+        return f"{found['hosts_failure']}."
     remedies = [f"--train_batch_size={found['largest_batch']}"] if found["largest_batch"] else []
     remedies += ["more --gradient_accumulation_steps", "a TPU with more chips or memory"]
     return (

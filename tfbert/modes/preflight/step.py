@@ -17,6 +17,7 @@ import tensorflow as tf
 from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 
 from tfbert.core.errors import InputError
+from tfbert.core.extras import install_command
 from tfbert.modes.preflight.topologies import GIB
 from tfbert.training.loop import TrainingLoop
 
@@ -65,7 +66,7 @@ class StepCompiler:
             if importlib.util.find_spec(package) is None:
                 raise InputError(
                     f"--mode=preflight needs the TPU compiler, and {package} is not installed: "
-                    "pip install tfbert[preflight]."
+                    f"{install_command('preflight')}."
                 )
         self.dataset = dataset.with_shapes(True, model.windows_per_step)
         self._topology, self._say = topology, say
@@ -156,7 +157,7 @@ def run_compiler(hlo, topology):
         said = f"it was ended by {signal.Signals(-process.returncode).name}; this machine may have too little memory"
     else:
         said = (process.stderr.strip().splitlines() or ["it said nothing"])[-1]
-    raise InputError(f"The TPU compiler failed: {said}. Install it again: pip install tfbert[preflight].")
+    raise InputError(f"The TPU compiler failed: {said}. Install it again: {install_command('preflight')}.")
 
 
 def _compiler_environment(topology):

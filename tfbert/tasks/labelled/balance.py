@@ -5,8 +5,9 @@ Counts are those of the training data, [outputs]: the rows of each class, or the
 
 import numpy as np
 
-from tfbert.data.sampling import GroupDraws
 from tfbert.core.errors import InputError
+from tfbert.data.sampling import GroupDraws
+from tfbert.tasks.labelled.labels import LabelSet
 
 
 def label_numbers(setting, amounts, task):
@@ -20,14 +21,18 @@ def label_numbers(setting, amounts, task):
     Raises:
         InputError: the data has no such label.
     """
-    numbers = {str(label): number for number, label in enumerate(task.labels)}
-    for label in amounts:
-        if str(label) not in numbers:
-            known = ", ".join(map(str, task.labels[:30])) + (", …" if len(task.labels) > 30 else "")
+    known, numbers = LabelSet(task.labels), {}
+    for label, amount in amounts.items():
+        number = known.find(label)
+        if number is None:
+            names = ", ".join(map(str, task.labels[:30])) + (", …" if len(task.labels) > 30 else "")
             raise InputError(
-                f"--{setting} names the label {str(label)!r}, which the training data lacks. It has: {known}."
+                f"--{setting} names the label {str(label)!r}, which the training data lacks. It has: {names}."
             )
-    return {numbers[str(label)]: amount for label, amount in amounts.items()}
+        if number in numbers:
+            raise InputError(f"--{setting} names the label {str(task.labels[number])!r} twice.")
+        numbers[number] = amount
+    return numbers
 
 
 def epoch_draws(task, labels, oversample=(), undersample=(), balance="none"):

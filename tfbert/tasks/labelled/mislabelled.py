@@ -25,6 +25,11 @@ def likely_mislabelled(task, labels, outputs):
     except ImportError:
         return None
     options = {"return_indices_ranked_by": "self_confidence", "n_jobs": 1}
+    if labels.min() == labels.max():  # there is nothing to compare
+        return np.zeros(0, np.int64)
     if labels.ndim == 1:
         return find_label_issues(labels, softmax(outputs), **options)
+    if labels.shape[1] == 1:  # no several labels to cleanlab, but two classes
+        holds = sigmoid(outputs[:, 0])
+        return find_label_issues(labels[:, 0].astype(int), np.stack([1 - holds, holds], axis=1), **options)
     return several.find_label_issues([np.flatnonzero(row).tolist() for row in labels], sigmoid(outputs), **options)

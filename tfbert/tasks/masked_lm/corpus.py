@@ -2,14 +2,15 @@
 
 import itertools
 
-from tfbert.tasks.masked_lm.corpus_cache import cached_sentences, corpus_key
+from tfbert.core.errors import InputError
 from tfbert.data.batches import ExampleBatches
+from tfbert.data.glue import scored_splits
+from tfbert.data.sources import read_examples
+from tfbert.tasks.masked_lm.corpus_cache import cached_sentences, corpus_key
 from tfbert.tasks.masked_lm.documents import Sentences, read_documents, tokenized_chunks
 from tfbert.tasks.masked_lm.leaks import HeldOutTexts
 from tfbert.tasks.masked_lm.masking import Masking, WordMasker
 from tfbert.tasks.masked_lm.segments import SegmentExamples
-from tfbert.data.sources import read_examples, scored_splits
-from tfbert.core.errors import InputError
 
 
 def without_leaks(documents, texts, refuse, notes):
@@ -52,12 +53,12 @@ def held_out_texts(locations, columns, quoting):
 def sentences_of(config, tokenizer, location, split, limit):
     """Returns the sentences of raw text, from the cache where there is one: Sentences."""
     data, settings = config.data, config.pretraining
-    columns = settings.held_out_columns or (data.text_column,)
+    columns = settings.held_out_columns or data.text_columns[:1]
     texts = held_out_texts(settings.held_out, columns, data.quoting) if split == "train" else []
     notes = []
 
     def documents():
-        rows = read_examples(location, data.text_column, None, None, None, data.quoting, split, limit)
+        rows = read_examples(location, data.text_columns[0], None, None, None, data.quoting, split, limit)
         return read_documents(rows)
 
     def chunks():

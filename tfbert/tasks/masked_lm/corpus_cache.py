@@ -8,9 +8,9 @@ import uuid
 import numpy as np
 import tensorflow as tf
 
-from tfbert.tasks.masked_lm.documents import Sentences
 from tfbert.core.errors import InputError
 from tfbert.core.files import write_whole
+from tfbert.tasks.masked_lm.documents import Sentences
 
 _SHARD_BYTES = 64 * 2**20
 _ABOUT = "about.json"
@@ -26,9 +26,7 @@ def corpus_key(documents, tokenizer, held_out=()):
         tokenizer: BertTokenizer.
         held_out: sequence of str. Texts that are taken out of them, and how.
     """
-    digest = hashlib.sha256(
-        json.dumps([_VERSION, tokenizer.lowercase, tokenizer.clean, tokenizer.vocabulary, *held_out]).encode()
-    )
+    digest = hashlib.sha256(json.dumps([_VERSION, *tokenizer.identity, *held_out]).encode())
     for document in documents:
         digest.update("\n".join([*document, "\n"]).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()

@@ -6,9 +6,9 @@ import re
 import numpy as np
 import tensorflow as tf
 
-from tfbert.data.number_column import NumberColumn
-from tfbert.data.examples import map_texts, next_chunk
 from tfbert.core.errors import InputError
+from tfbert.data.examples import map_texts, next_chunk
+from tfbert.data.number_column import NumberColumn
 
 _CLOSING = "\"')\\]”’»"
 _CLOSING_CJK = "”’」』）》"

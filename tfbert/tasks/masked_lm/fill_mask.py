@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from tfbert.core.errors import InputError
-from tfbert.data.examples import refuse_one_text
+from tfbert.core.errors import InputError, WrongType
+from tfbert.data.given_texts import given_texts
 from tfbert.data.rows import fill_rows, pad_rows
 from tfbert.tasks.masked_lm.model import PretrainingModel
 
@@ -20,17 +20,26 @@ def fill_mask(model, texts, top=5):
     Args:
         model: PretrainingModel, from `load_model` or `build_pretraining_model`.
         texts: list of str, each with one [MASK] at least. What is longer than the model's sequences is cut off.
-        top: int. How many pieces for each mask.
+        top: int. How many pieces for each mask, of those of the vocabulary.
 
     Returns:
         list (a text) of list (a mask) of list of dict, the most probable first: `piece` (str) and `probability`.
 
     Raises:
-        InputError: the model has no masked-word head, or a text has no mask where the model can see it.
+        InputError: the model has no masked-word head, a text has no mask where the model can see it, or there are not
+            so many pieces.
     """
-    refuse_one_text(texts)
     if not isinstance(model, PretrainingModel):
         raise InputError("This model has no masked-word head; train one with --task=masked_lm.")
+    if top not in range(1, len(model.tokenizer.vocabulary) + 1):
+        raise InputError(
+            f"top must be a whole number from 1 to {len(model.tokenizer.vocabulary)}, the pieces of the vocabulary. "
+            f"Received: {top!r}."
+        )
+    texts = given_texts(texts)
+    if texts and len(texts[0]) > 1:
+        raise WrongType("texts must be single texts, each with a [MASK]. Received: pairs of texts.")
+    texts = [text for (text,) in texts]
     windows = masked_windows(model, texts)
     for text, window in zip(texts, windows):
         if model.tokenizer.mask_id not in window:
@@ -38,7 +47,7 @@ def fill_mask(model, texts, top=5):
                 f"The text {text[:60]!r} has no {_MASK} among its first {model.max_seq_length - 2} pieces; each needs "
                 "one at least."
             )
-    return fill_windows(model, windows, top)
+    return fill_windows(model, windows, int(top))
 
 
 def masked_windows(model, texts):
@@ -116,8 +125,8 @@ def _fill(model, windows, top):
     features = fill_rows(ragged, lengths, tf.ones_like(lengths), placement, len(windows), len(windows))
     places = tf.constant([places + [0] * (most - len(places)) for places in masks])
     logits, _ = model.logits(features | {"masked_at": places + features["window_start"][:, tf.newaxis]})
-    values, pieces = (part.numpy() for part in tf.math.top_k(tf.nn.softmax(tf.cast(logits, tf.float64)), top))
-    vocabulary = model.tokenizer.vocabulary
+    shares, vocabulary = tf.nn.softmax(tf.cast(logits, tf.float64)), model.tokenizer.vocabulary
+    values, pieces = (part.numpy() for part in tf.math.top_k(shares, min(top, len(vocabulary))))
     return [
         [
             [

@@ -1,10 +1,13 @@
 """What stands on BERT while it is pre-trained: the words behind the masks, and whether sentences follow each other."""
 
 import keras
+import numpy as np
 from keras import ops
 
-from tfbert.models.encoder import ACTIVATIONS
+from tfbert.core.errors import InputError
 from tfbert.models.checkpoint_tensors import load_variables
+from tfbert.models.encoder import ACTIVATIONS
+from tfbert.models.initialization import new_kernel
 
 
 class PretrainingHead(keras.layers.Layer):
@@ -33,8 +36,7 @@ class PretrainingHead(keras.layers.Layer):
         hidden, vocabulary = encoder.hidden_dim, encoder.parts.tokens.input_dim
 
         def drawn(name, shape, seed):
-            initializer = keras.initializers.TruncatedNormal(stddev=0.02, seed=seed)
-            return self.add_weight(name=name, shape=shape, initializer=initializer, autocast=False)
+            return self.add_weight(name=name, shape=shape, initializer=new_kernel(seed), autocast=False)
 
         def constant(name, units, value):
             return self.add_weight(name=name, shape=(units,), initializer=value, autocast=False)
@@ -53,12 +55,12 @@ class PretrainingHead(keras.layers.Layer):
         x = ops.matmul(vectors, ops.cast(self.kernel, dtype)) + ops.cast(self.transform_bias, dtype)
         x = encoder.norm(ACTIVATIONS[encoder.activation](x), self)
         table = ops.cast(encoder.parts.tokens.embeddings, dtype)
-        return ops.cast(ops.matmul(x, ops.transpose(table)), "float32") + self.bias
+        return ops.cast(ops.matmul(x, ops.transpose(table)), "float32") + ops.cast(self.bias, "float32")
 
     def next_sentence_logits(self, pooled):
         """Returns logits of "is next" and "is random": float [M, hidden] -> float32 [M, 2]."""
         kernel = ops.cast(ops.transpose(self.next_kernel), pooled.dtype)
-        return ops.cast(ops.matmul(pooled, kernel), "float32") + self.next_bias
+        return ops.cast(ops.matmul(pooled, kernel), "float32") + ops.cast(self.next_bias, "float32")
 
     def named_variables(self):
         """Returns the variables by the names of Google's checkpoints: dict."""
@@ -83,6 +85,15 @@ class PretrainingHead(keras.layers.Layer):
         Args:
             reader: what reads tensors by name (`tfbert.models.checkpoint_tensors`).
             folder: str. For messages.
+
+        Raises:
+            InputError: its decoder is not the table of embeddings (`tie_word_embeddings: false`).
         """
+        decoder, table = (reader.get(name) for name in ("cls/predictions/decoder/kernel", "embeddings/word_embeddings"))
+        if decoder is not None and not np.array_equal(decoder, table):
+            raise InputError(
+                f"{folder} has a masked-word head with a decoder of its own (tie_word_embeddings=false); that of BERT, "
+                "and of tfbert, is the table of word embeddings."
+            )
         parts = {"cls/predictions/": "masked-word head", "cls/seq_relationship/": "next-sentence classifier"}
         load_variables(self.named_variables(), reader, folder, parts)

@@ -7,7 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.core.errors import InputError
+from tfbert.core.extras import install_command
 from tfbert.data.augmentation import HAN
+from tfbert.data.hosts import JIEBA
 from tfbert.models.tokenizers.wordpiece import SPECIAL_PIECES
 
 # Of the chosen pieces: hidden behind [MASK], left as they are; the rest becomes a random piece.
@@ -71,6 +73,11 @@ class WordMasker:
         self._replacements = np.flatnonzero(~self._special).astype(np.int32)
         odds = 1 / np.arange(1, masking.longest_ngram + 1)
         self._ngram_limits = (np.cumsum(odds) / odds.sum())[:-1].astype(np.float32)
+
+    @property
+    def needs_here(self):
+        """What masking needs of this process: list of str, of `tfbert.data.hosts`."""
+        return [JIEBA] if self._chinese else []
 
     def wanted(self, lengths):
         """Returns how many predictions windows of some lengths should have: int [n] -> int32 [n]."""
@@ -200,7 +207,7 @@ class _ChineseWords:
         except ImportError:
             if self._is_chinese.mean() > _CHINESE_SHARE:
                 raise InputError(
-                    "--whole_word_masking needs jieba for a Chinese vocabulary: pip install tfbert[chinese]."
+                    f"--whole_word_masking needs jieba for a Chinese vocabulary: {install_command('chinese')}."
                 ) from None
             self._cut = list  # some characters in a text of another language
         else:
@@ -233,7 +240,7 @@ def prediction_features(window_start, next_sentence, positions, ids, used):
         there; `masked_used` float32 [W, most], 1 or 0 for filling; `next_sentence` int32 [W].
     """
     slots, most = window_start.shape[0], positions.shape[1]
-    spare = slots - tf.shape(positions)[0]
+    spare = tf.shape(window_start)[0] - tf.shape(positions)[0]
 
     def filled(values):
         return tf.ensure_shape(tf.pad(values, [[0, spare], [0, 0]]), [slots, most])

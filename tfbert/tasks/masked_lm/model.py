@@ -1,12 +1,18 @@
 """Encoder and pre-training head as one Keras model."""
 
 import keras
+import tensorflow as tf
 from keras import ops
 
+from tfbert.models.encoder import BertEncoder
+from tfbert.models.keras_model import BatchModel, freeze_layers, frozen_layers
+from tfbert.models.tokenizers.wordpiece import BertTokenizer
+from tfbert.tasks.configuration import task_config, task_from_config
 from tfbert.tasks.masked_lm.head import PretrainingHead
 
 
-class PretrainingModel(keras.Model):
+@keras.saving.register_keras_serializable("tfbert")
+class PretrainingModel(BatchModel):
     """Predicts masked words and next sentences, and scores its predictions: features -> float32 [M, 5].
 
     Logits over a vocabulary at every masked place are too much to bring back from a device: what comes back of each
@@ -25,9 +31,15 @@ class PretrainingModel(keras.Model):
     """
 
     windows_per_step = None
+    features = BatchModel.features | {
+        "masked_at": tf.TensorSpec([None, None], tf.int32, "masked_at"),
+        "masked_ids": tf.TensorSpec([None, None], tf.int32, "masked_ids"),
+        "masked_used": tf.TensorSpec([None, None], tf.float32, "masked_used"),
+        "next_sentence": tf.TensorSpec([None], tf.int32, "next_sentence"),
+    }
 
     def __init__(self, encoder, task, tokenizer, head, max_seq_length, text_columns, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(dtype="float32", **kwargs)  # Keras' global policy is not asked: its parts have their own
         self.encoder, self.task, self.tokenizer, self.head = encoder, task, tokenizer, head
         self.width = task.outputs
         self.max_seq_length, self.text_columns = max_seq_length, tuple(text_columns)
@@ -48,6 +60,30 @@ class PretrainingModel(keras.Model):
             columns.append(ops.sparse_categorical_crossentropy(labels, next_logits, from_logits=True))
             columns.append(ops.cast(ops.equal(ops.argmax(next_logits, axis=-1), labels), "float32"))
         return ops.stack(columns, axis=1)
+
+    def get_config(self):
+        """Returns all that `from_config` needs, the vocabulary too: dict, as JSON has it."""
+        own_tokenizer = self.tokenizer is not self.encoder.tokenizer
+        return {
+            "name": self.name,
+            "encoder": self.encoder.get_config(),
+            "task": task_config(self.task),
+            "tokenizer": self.tokenizer.get_config() if own_tokenizer else None,
+            "max_seq_length": self.max_seq_length,
+            "text_columns": list(self.text_columns),
+            "frozen": frozen_layers(self),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns a model of what `get_config` returned, with new weights."""
+        config = dict(config)
+        encoder, task = BertEncoder.from_config(config.pop("encoder")), task_from_config(config.pop("task"))
+        tokenizer, frozen = config.pop("tokenizer"), config.pop("frozen")
+        tokenizer = BertTokenizer.from_config(tokenizer) if tokenizer else encoder.tokenizer
+        model = cls(encoder, task, tokenizer, _new_head(encoder, task), **config)
+        freeze_layers(model, frozen)
+        return model
 
     def calibrated(self, outputs):
         """Returns the outputs as they are: np.float32 [N, 5] -> the same."""
@@ -90,7 +126,12 @@ def build_pretraining_model(
         InputError: a length beyond the encoder's positions, or a head that is damaged.
     """
     encoder.check_length(max_seq_length)
-    head = PretrainingHead(encoder, task.next_sentence, init_seed, name="head", dtype=encoder.dtype_policy)
+    encoder.check_segments(1 + task.next_sentence)
+    head = _new_head(encoder, task, init_seed)
     if reader:
         head.load(reader, folder)
     return PretrainingModel(encoder, task, tokenizer or encoder.tokenizer, head, max_seq_length, text_columns)
+
+
+def _new_head(encoder, task, init_seed=0):
+    return PretrainingHead(encoder, task.next_sentence, init_seed, name="head", dtype=encoder.dtype_policy)

@@ -6,9 +6,9 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
+from tfbert.core.errors import InputError
 from tfbert.data.number_column import NumberColumn
 from tfbert.data.windows import make_windows
-from tfbert.core.errors import InputError
 
 NEXT, RANDOM = 0, 1
 _CHUNK = 2**14
@@ -62,6 +62,11 @@ class SegmentExamples:
         self.cut_share = cut / self.size
         digest = hashlib.sha256(sentences.fingerprint.encode() + self._windows.digest.digest())
         self.fingerprint = digest.hexdigest()
+
+    @property
+    def needs_here(self):
+        """What taking windows needs of this process: list of str, of `tfbert.data.hosts`."""
+        return self._pieces.needs_here or self._windows.needs_here
 
     @property
     def spans(self):

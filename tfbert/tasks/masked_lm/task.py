@@ -4,6 +4,7 @@ import numpy as np
 from keras import ops
 
 from tfbert.tasks.labelled.decision import Decision
+from tfbert.tasks.scores.metrics import defined
 
 # The columns of a PretrainingModel's outputs.
 MASKED_LOSS, MASKED, MASKED_RIGHT, NEXT_LOSS, NEXT_RIGHT = range(5)
@@ -28,6 +29,10 @@ class MaskedLM:
     def __init__(self, labels=(), next_sentence=True):
         self.labels, self.outputs, self.next_sentence = list(labels), 5, next_sentence
         self.decision = Decision()
+
+    def get_config(self):
+        """Returns the arguments of the constructor: dict."""
+        return {"labels": self.labels, "next_sentence": self.next_sentence}
 
     @property
     def metric_names(self):
@@ -68,9 +73,10 @@ class MaskedLM:
         return []
 
     def metrics(self, labels, outputs):
-        """Returns the scores of a whole data set: float [N, 5] -> dict."""
+        """Returns the scores of a whole data set, those that are finite: float [N, 5] -> dict."""
         totals = np.asarray(outputs, np.float64).sum(axis=0)
-        return {name: float(score) for name, score in self.metrics_of_totals(totals, len(outputs)).items()}
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return defined(self.metrics_of_totals(totals, len(outputs)))
 
     def metrics_of_totals(self, totals, rows):
         """Returns the scores from the sums of the outputs over data sets of some rows: [..., 5], int -> dict."""

@@ -71,6 +71,27 @@ def calibration_error(probabilities, hits):
     return float(counts @ abs(shares - means) / counts.sum())
 
 
+def outcomes(held, guessed):
+    """Returns the true positives, false positives and false negatives of each label: three float64 [labels].
+
+    Args:
+        held, guessed: 0 or 1, [N, labels].
+    """
+    held, guessed = np.asarray(held, bool), np.asarray(guessed, bool)
+    cells = (held & guessed, ~held & guessed, held & ~guessed)
+    return tuple(cell.sum(axis=0).astype(np.float64) for cell in cells)
+
+
+def f1_of(tp, fp, fn):
+    """Returns F1 = 2 tp / (2 tp + fp + fn), element by element; 0 where nothing is held or answered."""
+    return share_of(2 * tp, 2 * tp + fp + fn)
+
+
+def share_of(part, whole):
+    """Returns part / whole, element by element, 0 where the whole is 0: float [...] -> float [...]."""
+    return np.where(whole > 0, part / np.where(whole > 0, whole, 1.0), 0.0)
+
+
 def guessed_classes(probabilities, threshold=None):
     """Returns the most probable class; of two, with a threshold, the second from that probability on: int [N].
 
@@ -85,7 +106,9 @@ def classification_metrics(labels, probabilities, threshold=None):
     """Returns accuracy, F1, MCC, ROC-AUC and average precision.
 
     For two classes `f1`, `roc_auc` and `average_precision` are those of the second class; for more, `f1` is the
-    macro mean, ROC-AUC the macro mean of one against the rest, average precision the macro mean.
+    macro mean, ROC-AUC the macro mean of one against the rest, average precision the macro mean. Macro means are over
+    all classes: a class that neither occurs nor is answered has an F1 of 0, and where one does not occur ROC-AUC and
+    average precision are undefined. MCC is 0 where all labels or all answers are the same.
 
     Args:
         labels: int [N].
@@ -103,20 +126,21 @@ def classification_metrics(labels, probabilities, threshold=None):
         "f1": metrics.f1_score(labels, guesses, zero_division=0) if classes == 2 else f1_macro,
         "f1_macro": f1_macro,
         "f1_micro": metrics.f1_score(labels, guesses, labels=everyone, average="micro", zero_division=0),
-        "mcc": metrics.matthews_corrcoef(labels, guesses),
+        "mcc": metrics.matthews_corrcoef(labels, guesses) if len(np.union1d(labels, guesses)) > 1 else 0.0,
     }
     if len(np.unique(labels)) == classes:
         of_class = probabilities[:, 1] if classes == 2 else probabilities
         one_hot = labels if classes == 2 else np.eye(classes)[labels]
         scores["roc_auc"] = metrics.roc_auc_score(labels, of_class, multi_class="ovr")
         scores["average_precision"] = metrics.average_precision_score(one_hot, of_class)
-    return _plain(scores)
+    return defined(scores)
 
 
 def multilabel_metrics(labels, probabilities, thresholds):
     """Returns exact-match accuracy, F1 (micro, macro over the labels), ROC-AUC and average precision (macro).
 
-    ROC-AUC and average precision are means over the labels that occur, but not everywhere.
+    ROC-AUC and average precision are means over the labels that occur, but not everywhere; F1 is over all labels, one
+    that neither occurs nor is answered having 0. scikit-learn's F1 would take a single column for two classes.
 
     Args:
         labels: 0 or 1, [N, labels].
@@ -126,16 +150,17 @@ def multilabel_metrics(labels, probabilities, thresholds):
     from sklearn import metrics
 
     guesses = (probabilities >= thresholds).astype(np.uint8)
+    tp, fp, fn = outcomes(labels, guesses)
     scores = {
         "accuracy": metrics.accuracy_score(labels, guesses),
-        "f1_micro": metrics.f1_score(labels, guesses, average="micro", zero_division=0),
-        "f1_macro": metrics.f1_score(labels, guesses, average="macro", zero_division=0),
+        "f1_micro": f1_of(tp.sum(), fp.sum(), fn.sum()),
+        "f1_macro": f1_of(tp, fp, fn).mean(),
     }
     both = (labels.min(axis=0) == 0) & (labels.max(axis=0) == 1)
     if both.any():
         scores["roc_auc"] = metrics.roc_auc_score(labels[:, both], probabilities[:, both], average="macro")
         scores["average_precision"] = metrics.average_precision_score(labels[:, both], probabilities[:, both])
-    return _plain(scores)
+    return defined(scores)
 
 
 def regression_metrics(labels, values):
@@ -156,8 +181,9 @@ def regression_metrics(labels, values):
         "pearson_spearman": (pearson + spearman) / 2,
         "mean_squared_error": error,
     }
-    return _plain(scores)
+    return defined(scores)
 
 
-def _plain(scores):
+def defined(scores):
+    """Returns the scores that are finite, as Python's floats: dict -> dict."""
     return {name: float(value) for name, value in scores.items() if np.isfinite(value)}

@@ -6,7 +6,7 @@ weight 2 counts as two, and a score that a weighting leaves undefined is NaN.
 
 import numpy as np
 
-from tfbert.tasks.scores.metrics import BINS, bin_numbers, confidences, sigmoid, softmax
+from tfbert.tasks.scores.metrics import BINS, bin_numbers, confidences, f1_of, sigmoid, softmax
 
 
 def resampled_metrics(task, labels, outputs, weights):
@@ -28,14 +28,12 @@ def resampled_metrics(task, labels, outputs, weights):
 
 
 def _classification(task, labels, outputs, weights):
-    probabilities, classes = softmax(outputs), task.outputs
-    guesses = task.guesses(outputs)
-    confusion = np.stack(
-        [weights @ ((labels == a) & (guesses == b)) for a in range(classes) for b in range(classes)], axis=1
-    ).reshape(-1, classes, classes)
-    right, held, guessed = confusion.diagonal(axis1=1, axis2=2), confusion.sum(axis=2), confusion.sum(axis=1)
+    probabilities, guesses, classes = softmax(outputs), task.guesses(outputs), task.outputs
+    by_row = np.ascontiguousarray(weights.T)
+    held, guessed = _totals(labels, classes, by_row), _totals(guesses, classes, by_row)
+    right = _totals(labels[labels == guesses], classes, by_row[labels == guesses])
     rows = weights.sum(axis=1)
-    f1 = _f1(right, guessed - right, held - right)
+    f1 = f1_of(right, guessed - right, held - right)
     spread = np.sqrt((rows**2 - (guessed**2).sum(axis=1)) * (rows**2 - (held**2).sum(axis=1)))
     mcc = (right.sum(axis=1) * rows - (held * guessed).sum(axis=1)) / spread
     scores = {
@@ -45,8 +43,11 @@ def _classification(task, labels, outputs, weights):
         "f1_micro": right.sum(axis=1) / rows,
         "mcc": np.where(spread > 0, mcc, 0.0),
     }
-    curves = [_areas(labels == k, probabilities[:, k], weights) for k in ([1] if classes == 2 else range(classes))]
-    scores["roc_auc"], scores["average_precision"] = np.mean(curves, axis=0)
+    whole = (held > 0).all(axis=1)  # else there is no mean over the classes
+    by_row = np.ascontiguousarray(by_row[:, whole])
+    curves = [_areas(labels == k, probabilities[:, k], by_row) for k in ([1] if classes == 2 else range(classes))]
+    scores["roc_auc"], scores["average_precision"] = np.full((2, len(weights)), np.nan)
+    scores["roc_auc"][whole], scores["average_precision"][whole] = np.mean(curves, axis=0)
     return scores | {"expected_calibration_error": _calibration_error(*confidences(task, labels, outputs), weights)}
 
 
@@ -56,10 +57,11 @@ def _multilabel(task, labels, outputs, weights):
     tp, fp, fn = (weights @ cell.astype(float) for cell in cells)
     scores = {
         "accuracy": weights @ (labels == guesses).all(axis=1) / weights.sum(axis=1),
-        "f1_micro": _f1(tp.sum(axis=1), fp.sum(axis=1), fn.sum(axis=1)),
-        "f1_macro": _f1(tp, fp, fn).mean(axis=1),
+        "f1_micro": f1_of(tp.sum(axis=1), fp.sum(axis=1), fn.sum(axis=1)),
+        "f1_macro": f1_of(tp, fp, fn).mean(axis=1),
     }
-    curves = np.array([_areas(y == 1, p, weights) for y, p in zip(labels.T, probabilities.T)])
+    by_row = np.ascontiguousarray(weights.T)
+    curves = np.array([_areas(y == 1, p, by_row) for y, p in zip(labels.T, probabilities.T)])
     defined = np.isfinite(curves)
     means = np.where(defined, curves, 0.0).sum(axis=0) / defined.sum(axis=0)
     scores["roc_auc"], scores["average_precision"] = means
@@ -78,21 +80,39 @@ def _regression(labels, values, weights):
     }
 
 
-def _f1(tp, fp, fn):
-    total = 2 * tp + fp + fn
-    return np.where(total > 0, 2 * tp / total, 0.0)
+def _totals(classes, count, by_row):
+    """Returns the sum of the weights of each class' rows: int [N], int, float [N, B] -> float [B, count]."""
+    return np.ascontiguousarray(_sums(classes, count, by_row).T)
 
 
-def _areas(holds, scores, weights):
-    """Returns the areas under the ROC curve and, in steps, under the precision-recall curve: [2, B]."""
-    order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
-    tp, fp = (np.cumsum(weights[:, order] * side[order], axis=1)[:, ends] for side in (holds, ~holds))
-    more_tp, more_fp = (np.diff(counts, axis=1, prepend=0.0) for counts in (tp, fp))
-    roc = (more_fp * (tp - more_tp / 2)).sum(axis=1) / (tp[:, -1] * fp[:, -1])
-    precision = np.where(tp > 0, tp / (tp + fp), 0.0)
-    both = (tp[:, -1] > 0) & (fp[:, -1] > 0)
-    return np.where(both, [roc, (more_tp * precision).sum(axis=1) / tp[:, -1]], np.nan)
+def _sums(groups, count, by_row):
+    """Returns the sum of the weights of each group of rows: int [N], int, float [N, B] -> float [count, B]."""
+    from scipy import sparse
+
+    rows = len(groups)
+    return sparse.csc_array((np.ones(rows), groups, np.arange(rows + 1)), shape=(count, rows)) @ by_row
+
+
+def _areas(holds, scores, by_row):
+    """Returns the areas under the ROC curve and, in steps, under the precision-recall curve: [2, B].
+
+    Both are sums over the different scores of the rows that hold the label, of which there may be few; the others are
+    counted between them.
+
+    Args:
+        holds: bool [N].
+        scores: float [N].
+        by_row: float [N, B]. Weights.
+    """
+    values, place = np.unique(scores[holds], return_inverse=True)
+    between = np.searchsorted(values, scores) + np.searchsorted(values, scores, "right")  # odd: equal to a value
+    tp, of_all = _sums(place, len(values), by_row[holds]), _sums(between, 2 * len(values) + 1, by_row)
+    tp_from, all_from = (np.cumsum(sums[::-1], axis=0)[::-1] for sums in (tp, of_all))  # from a score on
+    held, rows = tp.sum(axis=0), of_all.sum(axis=0)
+    precision = np.where(tp > 0, tp_from / all_from[1::2], 0.0)
+    beaten = (rows - all_from[1::2]) - (held - tp_from) + (of_all[1::2] - tp) / 2
+    areas = np.array([(tp * beaten).sum(axis=0) / (held * (rows - held)), (tp * precision).sum(axis=0) / held])
+    return np.where((held > 0) & (held < rows), areas, np.nan)
 
 
 def _calibration_error(probabilities, hits, weights):

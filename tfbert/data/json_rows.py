@@ -1,0 +1,135 @@
+"""Rows of JSON: an object a line, or one array of objects."""
+
+import json
+import re
+
+from tfbert.core.errors import InputError
+from tfbert.data.lines import LONGEST, numbered_lines, open_text
+
+_BLOCK = 2**16
+_WHITE = re.compile(r"\s*")
+
+
+def read_json(path, columns):
+    """Yields (line, row) of a file with an object a line, or with an array of objects.
+
+    Args:
+        path: str.
+        columns: dict, role -> name of a column; none may stand twice in an object.
+
+    Raises:
+        InputError: it cannot be read, is not JSON, or a row is no object; its line is named.
+    """
+    hook = _row_maker(set(columns.values()))
+    with open_text(path) as text:
+        while (start := text.read(_BLOCK)).isspace():
+            pass
+    return _array(path, hook) if start.lstrip().startswith("[") else _lines(path, hook)
+
+
+def _lines(path, hook):
+    for number, line in numbered_lines(path):
+        if line.isspace():
+            continue
+        try:
+            row = json.loads(line, object_pairs_hook=hook)
+        except (ValueError, RecursionError) as error:
+            raise _not_json(path, number, error) from None
+        if not isinstance(row, dict):
+            raise InputError(f"{path}, line {number}: a {type(row).__name__}, where an object {{...}} is needed.")
+        yield number, row
+
+
+def _array(path, hook):
+    """Yields the objects of an array, of which little more than one stands in memory at a time."""
+    with open_text(path, newline=None) as text:
+        source = _Source(text, json.JSONDecoder(object_pairs_hook=hook))
+        mark = source.mark()
+        source.move(1)
+        closed = source.mark() == "]"
+        source.move(closed)
+        while not closed:
+            source.mark()
+            line = source.line
+            try:
+                row = source.value()
+            except (ValueError, RecursionError) as error:
+                raise _not_json(path, line, error) from None
+            if not isinstance(row, dict):
+                raise InputError(
+                    f"{path}, line {line}: a list, where an object {{...}} is needed, or a list of them. Its member is "
+                    f"a {type(row).__name__}."
+                )
+            yield line, row
+            mark = source.mark()
+            closed = mark == "]"
+            if mark not in (",", "]"):
+                raise _not_json(path, source.line, "a comma or the end of the array is missing")
+            source.move(1)
+        if source.mark():
+            raise _not_json(path, source.line, "text follows the array")
+
+
+class _Source:
+    """Text that is read as it is needed, and forgotten when it has been passed.
+
+    Attributes:
+        line: int. That of the place where it stands.
+    """
+
+    def __init__(self, text, decoder):
+        self._text, self._decode = text, decoder.raw_decode
+        self._held, self._place, self.line = "", 0, 1
+
+    def mark(self):
+        """Passes white space; returns the character that follows, "" at the end."""
+        while True:
+            self.move(_WHITE.match(self._held, self._place).end() - self._place)
+            if self._place < len(self._held) or not self._more(_BLOCK):
+                return self._held[self._place : self._place + 1]
+
+    def move(self, count):
+        """Passes some characters."""
+        self.line += self._held.count("\n", self._place, self._place + count)
+        self._place += count
+
+    def value(self):
+        """Passes a value and returns it; ValueError or RecursionError where there is none."""
+        size = _BLOCK
+        while True:
+            try:
+                value, end = self._decode(self._held, self._place)
+                break
+            except json.JSONDecodeError:  # perhaps as the rest has not been read
+                if len(self._held) - self._place > LONGEST or not self._more(size):
+                    raise
+            size *= 2
+        self.move(end - self._place)
+        return value
+
+    def _more(self, size):
+        read = self._text.read(size)
+        self._held, self._place = self._held[self._place :] + read, 0
+        return bool(read)
+
+
+def _row_maker(names):
+    """Returns what makes an object of its pairs, and refuses one in which a column stands twice."""
+
+    def row(pairs):
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            keys = [key for key, _ in pairs]
+            for key in names.intersection(keys):
+                if keys.count(key) > 1:
+                    raise ValueError(f"the key {key!r} stands twice in an object")
+        return made
+
+    return row
+
+
+def _not_json(path, line, error):
+    reason = "objects are nested too deep" if isinstance(error, RecursionError) else error
+    return InputError(
+        f"{path}, line {line}: not JSON ({reason}); one object a line, or an array of objects, is needed."
+    )

@@ -1,0 +1,100 @@
+"""BERTs in keras-hub's own layout: its presets by name, and folders, of which only what a BERT has is read."""
+
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from tfbert.core.errors import InputError
+from tfbert.models.checkpoint_config import DIMENSIONS, check_config
+from tfbert.models.model_files import first_line, local_file, read_json
+from tfbert.models.tokenizers.checkpoint_tokenizer import TokenizerFiles
+from tfbert.models.tokenizers.wordpiece import read_vocabulary
+
+# What may stand beside a BERT's tokenizer in its file; other values would split words in another way.
+_BERT_TOKENIZER = {"split": True, "split_on_cjk": True, "suffix_indicator": "##", "oov_token": "[UNK]"}
+
+
+def read_keras_preset(name, folder=None):
+    """Finds a Keras preset.
+
+    Args:
+        name: str. As the user gave it: a preset's name or handle, or a folder.
+        folder: str or None. The folder, if it is one.
+
+    Returns:
+        (TokenizerFiles, rows of the table of embeddings, callable dtype -> keras_hub.models.BertBackbone with weights).
+
+    Raises:
+        InputError: it cannot be had, or is damaged.
+    """
+    return _from_folder(folder) if folder else _by_name(name)
+
+
+def _by_name(name):
+    import keras_hub
+
+    try:
+        tokenizer = keras_hub.models.BertTokenizer.from_preset(name)
+    except Exception as error:  # keras-hub and its downloaders raise many kinds
+        known = ", ".join(sorted(keras_hub.models.BertBackbone.presets))
+        raise InputError(
+            f"--preset={name} cannot be had as a Keras preset: {first_line(error)} Give a folder, hf://ORG/NAME, "
+            f"minilm, or one of keras-hub's: {known}."
+        ) from None
+
+    def backbone(dtype):
+        try:
+            return keras_hub.models.BertBackbone.from_preset(name, dtype=dtype)
+        except Exception as error:
+            raise InputError(f"--preset={name} is incomplete: {first_line(error)}") from None
+
+    vocabulary = list(tokenizer.vocabulary)  # keras-hub's presets are its own, and whole
+    return TokenizerFiles(vocabulary, tokenizer.lowercase), len(vocabulary), backbone
+
+
+def _from_folder(folder):
+    """Reads a folder without Keras' deserialisation, which would make whatever object the files name."""
+    sizes = _settings_of(folder, "config.json", "BertBackbone")
+    config = check_config({theirs: sizes.get(ours) for ours, theirs in DIMENSIONS.items()}, folder, _UNSAID)
+    settings = {"lowercase": False, **_settings_of(folder, "tokenizer.json", "BertTokenizer")}
+    for key, value in _BERT_TOKENIZER.items():
+        if settings.get(key, value) != value:
+            raise InputError(f"tokenizer.json in {folder} has {key}={settings[key]!r}; BERT's is {value!r} alone.")
+    if not isinstance(settings["lowercase"], bool):
+        raise InputError(f"tokenizer.json in {folder} has lowercase={settings['lowercase']!r}; it is true or false.")
+    vocabulary = read_vocabulary(os.path.join(folder, "assets", "tokenizer", "vocabulary.txt"))
+    files = TokenizerFiles(vocabulary, settings["lowercase"])
+    return files, config["vocab_size"], lambda dtype: _backbone(folder, config, dtype)
+
+
+_UNSAID = ("hidden_act", "layer_norm_eps", "attention_probs_dropout_prob")
+
+
+def _settings_of(folder, file, name):
+    """Returns the `config` of a file that describes a keras-hub object of some name: dict."""
+    about = read_json(folder, file)
+    if about.get("registered_name") not in (f"keras_hub>{name}", f"keras_nlp>{name}"):
+        raise InputError(f"{file} in {folder} is that of {about.get('registered_name')!r}; tfbert takes a {name}.")
+    if not isinstance(about.get("config"), dict):
+        raise InputError(f"{file} in {folder} is damaged: it has no config.")
+    return about["config"]
+
+
+def _backbone(folder, config, dtype):
+    import keras_hub
+
+    path = os.path.join(folder, "model.weights.h5")
+    if not tf.io.gfile.exists(path):
+        raise InputError(f"{path}: no such file; it must hold the weights.")
+    if tf.io.gfile.stat(path).length < config.parameters:
+        raise InputError(f"{path} is too small for the {config.parameters:,} weights of its configuration.")
+    backbone = keras_hub.models.BertBackbone(**config.backbone, dtype=dtype)
+    try:
+        backbone.load_weights(local_file(path))
+    except Exception as error:  # HDF5 and Keras raise many kinds
+        raise InputError(f"{path} is damaged, or does not fit its configuration: {first_line(error)}") from None
+    bad = [variable.path for variable in backbone.weights if not np.isfinite(variable.numpy()).all()]
+    if bad:
+        raise InputError(f"{path} holds numbers that are not finite, in {bad[0]}; it is damaged.")
+    return backbone

@@ -1,0 +1,65 @@
+"""What an optimiser can be given: checked at its constructor, so that a step cannot go wrong silently."""
+
+import math
+import numbers
+import re
+
+from tfbert.core.errors import InputError
+
+
+def number(name, value, below=math.inf, optional=False):
+    """Returns a number from 0 on as a float, or None where that is allowed.
+
+    Args:
+        name: str. The argument, for the message.
+        value: what it was given.
+        below: float. What the number must be less than.
+        optional: bool. Whether None is allowed.
+
+    Raises:
+        InputError: no number, one that is out of its range, or one that is not finite.
+    """
+    if value is None and optional:
+        return None
+    if not (isinstance(value, numbers.Real) and not isinstance(value, bool) and 0 <= value < below):
+        limit = "finite" if below == math.inf else f"below {below:g}"
+        none = ", or None" if optional else ""
+        raise InputError(f"{name} must be a number of 0 or more, {limit}{none}. Received: {name}={value!r}.")
+    return float(value)
+
+
+def patterns(name, given):
+    """Returns regular expressions as a list of str; InputError for what is no list of them.
+
+    Args:
+        name: str. The argument, for the message.
+        given: what it was given.
+    """
+    if isinstance(given, str) or not all(isinstance(pattern, str) for pattern in given):
+        raise InputError(f"{name} must be a list of regular expressions. Received: {name}={given!r}.")
+    for pattern in given:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise InputError(
+                f"{name} must be regular expressions, as {r'.*/bias'!r}. Received: {pattern!r} ({error})."
+            ) from None
+    return list(given)
+
+
+def pairs(name, given, whole=False):
+    """Returns (regex, value) pairs: list of (str, float), or of (str, int) with `whole`; InputError for other things.
+
+    Args:
+        name: str. The argument, for the message.
+        given: what it was given.
+        whole: bool. Whether the values must be whole numbers.
+    """
+    try:
+        given = [(pattern, value) for pattern, value in given]
+    except (TypeError, ValueError):
+        raise InputError(f"{name} must be a list of (regex, value) pairs. Received: {name}={given!r}.") from None
+    values = [number(f"The value of {pattern!r} in {name}", value) for pattern, value in given]
+    if whole and any(value % 1 for value in values):
+        raise InputError(f"The values of {name} must be whole numbers. Received: {name}={given!r}.")
+    return list(zip(patterns(name, [pattern for pattern, _ in given]), map(int, values) if whole else values))

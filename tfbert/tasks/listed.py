@@ -1,0 +1,135 @@
+"""Several labels in one cell: a list, a text that stands for one, or a vector of zeros and ones."""
+
+import ast
+import json
+import re
+
+from tfbert.core.errors import InputError
+from tfbert.data.values import describe
+from tfbert.tasks.labelled.labels import plain_label, reading, sorted_labels
+
+_QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
+_ALL_QUOTED = re.compile(rf"\s*(?:{_QUOTED})(?:[\s,]+(?:{_QUOTED}))*[\s,]*")
+_NUMPY_SCALAR = re.compile(r"\bnp\.\w+\(([^()]*)\)")
+_NUMPY_ARRAY = re.compile(r"array\((.*?)(?:,\s*dtype=[^)]*)?\)", re.DOTALL)
+_BITS = re.compile(r"[01]\.?(?:\s+[01]\.?)+")
+
+
+def listed(label, where):
+    """Returns the labels that a cell lists, as they stand there: list.
+
+    A text may separate them by commas, semicolons or bars, or be what Python, NumPy or JSON print of a list.
+
+    Raises:
+        InputError: it is no list, or one that can be read in two ways.
+    """
+    label = label.tolist() if hasattr(label, "tolist") else label
+    if isinstance(label, str):
+        return _of_text(label.strip(), where)
+    if isinstance(label, (list, tuple, set, frozenset)):
+        return list(label)
+    if isinstance(label, (int, float)) and not isinstance(label, bool) and label == label // 1:
+        return [label]
+    raise InputError(f"{describe(where)}: the labels {label!r} are no list; give a list, or a text with commas.")
+
+
+def learned_labels(examples):
+    """Returns the labels of some rows, in their order; of vectors the numbers of their places, from 0.
+
+    Args:
+        examples: iterable of dict with `label` and `where`.
+
+    Raises:
+        InputError: a row's labels cannot be read, or rows are vectors and lists of names, or of several lengths.
+    """
+    names, lengths, named, undecided = set(), {}, None, None
+    for example in examples:
+        label, where = listed(example["label"], example["where"]), example["where"]
+        if repeats_bits(label):
+            lengths.setdefault(len(label), where)
+        elif len(label) == 2 and bits_of(label):
+            undecided = undecided or (label, where)
+        else:
+            named = named or where
+        names.update(plain_label(name, where) for name in label)
+    if len(lengths) == 1 and max(lengths) > 2 and not named and not undecided:
+        return list(range(max(lengths)))
+    if lengths and (named or len(lengths) > 1):
+        first, second = [*lengths.values(), named][:2]
+        raise InputError(
+            f"{describe(first)} has a vector of zeros and ones for labels, {describe(second)} a list of names or a "
+            "vector of another length; name in every row the labels that hold."
+        )
+    if lengths or (undecided and not named):
+        _, where = undecided or (None, *lengths.values())
+        raise InputError(
+            f"{describe(where)}: two zeros and ones may be a vector, or name the labels 0 and 1; name in every row "
+            'the labels that hold, such as ["toxic"].'
+        )
+    return sorted_labels(names)
+
+
+def bits_of(label):
+    """Returns the zeros and ones of a list as they may be written (1, 1.0, "1", true), or None: list -> list of int."""
+    found = [_BIT.get(reading(value) if isinstance(value, (str, float, int)) else None) for value in label]
+    return None if None in found else found
+
+
+def repeats_bits(label):
+    """Says whether a list holds nothing but zeros and ones, one of them twice, as a list of names would not."""
+    found = bits_of(label)
+    return bool(found) and len(set(found)) < len(found)
+
+
+def _of_text(text, where):
+    array = _NUMPY_ARRAY.fullmatch(text)
+    text = array[1].strip() if array else text
+    inner = text[1:-1]
+    if text[:1] + text[-1:] == "[]" and len(text) > 1:
+        return _of_list(inner, where)
+    if text[:1] + text[-1:] in ("()", "{}") and len(text) > 1 and (not inner or "," in inner or inner[0] in "'\""):
+        return _of_list(inner, where)
+    if text.startswith("["):
+        raise _unclear(text, where)
+    if text == "set()":
+        return []
+    if _BITS.fullmatch(text):
+        return text.split()
+    marks = [mark for mark in ",;|" if mark in text]
+    if len(marks) > 1 and marks != [",", "|"]:
+        raise _unclear(text, where)
+    parts = text.split(marks[0]) if marks else [text]
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _of_list(inner, where):
+    """Returns the members of what is printed between brackets."""
+    inner = _NUMPY_SCALAR.sub(r"\1", inner).strip()
+    try:
+        return json.loads(f"[{inner}]")
+    except (ValueError, RecursionError):
+        pass
+    if _ALL_QUOTED.fullmatch(inner):
+        try:
+            return [ast.literal_eval(quoted) for quoted in re.findall(_QUOTED, inner)]
+        except (ValueError, SyntaxError):
+            raise _unclear(inner, where) from None
+    parts = [part.strip() for part in (inner.split(",") if "," in inner else inner.split()) if part.strip()]
+    words = "," not in inner and len(parts) > 1 and not all(map(_is_number, parts))
+    if words or re.search(r"['\":\[\](){}]|\.\.\.", inner):
+        raise _unclear(inner, where)
+    return parts
+
+
+def _is_number(text):
+    return bool(re.fullmatch(r"[+-]?\d+\.?\d*", text))
+
+
+def _unclear(text, where):
+    return InputError(
+        f"{describe(where)}: the labels {text[:80]!r} can be read in several ways; give a list, or a text in which "
+        "nothing but commas separates them."
+    )
+
+
+_BIT = {"0": 0, "1": 1, "false": 0, "true": 1}
