@@ -38,7 +38,6 @@ def main(arguments):
 
 def _described(config):
     from tfbert.modes.build import datasets_of, describe_data, preset_of, task_of
-    from tfbert.tasks.labelled.balance import label_counts
     from tfbert.training.loop import total_steps
 
     data, task = config.data, task_of(config)
@@ -46,12 +45,10 @@ def _described(config):
     datasets = datasets_of(config, tokenizer, task, ("train", "dev", "test"))
     train, training = datasets["train"], config.training
     steps = training.max_steps or total_steps(train.steps_per_epoch, training.num_train_epochs)
-    labels = []
-    if task.labels:
-        counts = label_counts(train.examples.labels, task.outputs)
-        each = [f"{label} ({n:.0f}, {n / len(train.examples.labels):.1%})" for label, n in zip(task.labels, counts)]
-        labels = [f"Labels: {', '.join(each[:50])}{', …' if len(each) > 50 else ''}."]
-    return labels + describe_data(config, task, tokenizer, datasets, steps)
+    counted, rows = task.counted(train.examples.labels), len(train.examples.labels)
+    each = [f"{label} ({count:.0f}, {count / rows:.1%})" for label, count in counted]
+    labels = f"Labels: {', '.join(each[:50])}{', …' if len(each) > 50 else ''}."
+    return [labels] * bool(each) + describe_data(config, task, tokenizer, datasets, steps)
 
 
 if __name__ == "__main__":

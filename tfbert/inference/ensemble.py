@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from tfbert.core.errors import InputError
+
 
 class EnsembleModel(keras.Model):
     """Averages the probabilities of its members: features -> float32 [M, outputs].
@@ -30,6 +32,10 @@ class EnsembleModel(keras.Model):
         self.text_columns = first.text_columns
         self.built = True
 
+    def vector_model(self, *about):
+        """Raises InputError, as the members have each a vector of their own."""
+        raise InputError("An ensemble has no vectors; name one of its members, FOLDER/members/*.")
+
     @property
     def width(self):
         """The number of the task's outputs, int."""
@@ -48,22 +54,8 @@ class EnsembleModel(keras.Model):
 
     def call(self, features, training=False):
         outputs = [member.calibrated(member(features, training=training)) for member in self.members]
-        return average(self.task, ops.stack(outputs))
+        return self.task.mean_outputs(ops.stack(outputs))
 
     def calibrated(self, outputs):
         """Returns outputs as they are to be read, np.float32 [N, outputs]."""
         return self.task.decision.calibrated(outputs)
-
-
-def average(task, outputs):
-    """Returns the logits of mean probabilities, or mean numbers: float [members, M, outputs] -> float [M, outputs].
-
-    Args:
-        task: one of TASKS.
-        outputs: float [members, M, outputs].
-    """
-    if task.name == "regression":
-        return ops.mean(outputs, axis=0)
-    if task.name == "classification":
-        return ops.logsumexp(ops.log_softmax(outputs, axis=-1), axis=0) - ops.log(1.0 * outputs.shape[0])
-    return ops.logsumexp(ops.log_sigmoid(outputs), axis=0) - ops.logsumexp(ops.log_sigmoid(-outputs), axis=0)

@@ -6,8 +6,7 @@ import numpy as np
 
 from tfbert.data.augmentation import CJK
 from tfbert.core.errors import InputError
-from tfbert.tasks.masked_lm.fill_mask import fill_windows, masked_windows
-from tfbert.tasks.masked_lm.model import PretrainingModel
+from tfbert.tasks.masked_lm.fill_mask import fill_windows, fills_masks, masked_windows
 from tfbert.inference.saved_model import load_model
 
 # A word without the marks around it.
@@ -35,7 +34,7 @@ class MaskedWords:
             InputError: there is no such model.
         """
         self._model = load_model(folder)
-        if not isinstance(self._model, PretrainingModel):
+        if not fills_masks(self._model):
             raise InputError(f"--augment=masked_words:{folder} needs a model that --task=masked_lm has saved.")
 
     def __call__(self, text, rng, probability):

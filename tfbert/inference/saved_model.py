@@ -1,28 +1,16 @@
 """A model folder: Hugging Face's layout, which transformers and keras-hub read too, with what tfbert adds."""
 
-import dataclasses
 import json
 import os
 
-import numpy as np
 import tensorflow as tf
 
-from tfbert.data.windows import LongText
 from tfbert.core.errors import InputError
 from tfbert.core.files import write_tensors, write_whole
 from tfbert.inference.ensemble import EnsembleModel
 from tfbert.models.presets import find_preset
-from tfbert.tasks.masked_lm.model import PretrainingModel, build_pretraining_model
-from tfbert.models.checkpoint_tensors import SafetensorsReader, encoder_tensors, hugging_face_tensors, load_tensors, read_json
-from tfbert.models.text_model import build_model
+from tfbert.models.checkpoint_tensors import SafetensorsReader, encoder_tensors, load_tensors, read_json
 from tfbert.tasks import TASKS
-from tfbert.tasks.labelled.decision import Decision
-
-_PROBLEM = {
-    "classification": "single_label_classification",
-    "multilabel": "multi_label_classification",
-    "regression": "regression",
-}
 
 
 def save_model(model, folder):
@@ -55,7 +43,7 @@ def save_model(model, folder):
         tf.io.gfile.remove(weights)
     for name, text in changed.items():
         write_whole(os.path.join(folder, name), text.encode())
-    write_tensors(weights, _tensors(model), {"format": "pt"})
+    write_tensors(weights, encoder_tensors(model.encoder) | model.head_tensors(), {"format": "pt"})
 
 
 def save_decision(model, folder):
@@ -73,12 +61,7 @@ def save_ensemble(model, folder):
     names = [f"members/{number + 1}" for number in range(len(model.members))]
     for name, member in zip(names, model.members):
         save_model(member, os.path.join(folder, name))
-    about = {
-        "members": names,
-        "task": model.task.name,
-        "labels": model.task.labels,
-        "decision": dataclasses.asdict(model.task.decision),
-    }
+    about = {"members": names} | model.task.to_json()
     write_whole(os.path.join(folder, "tfbert.json"), json.dumps(about, indent=2, ensure_ascii=False).encode())
 
 
@@ -98,102 +81,33 @@ def load_model(folder, dropout=None, dtype="float32"):
     about = read_json(folder, "tfbert.json")
     if "members" in about:
         members = [load_model(os.path.join(folder, name), dropout, dtype) for name in about["members"]]
-        return EnsembleModel(members, _task_of(about))
+        return EnsembleModel(members, TASKS[about["task"]].from_json(about))
     encoder = find_preset(folder).encoder(dropout, dtype, clean=about["clean_text"])
-    if about["task"] == "masked_lm":
-        task = TASKS["masked_lm"](next_sentence=about["next_sentence"])
-        reader = SafetensorsReader(folder)
-        return build_pretraining_model(
-            encoder, task, None, about["max_seq_length"], about["text_columns"], reader=reader, folder=folder
-        )
-    model = build_model(
-        encoder,
-        _task_of(about),
-        None,
-        about["pooling"],
-        about["max_seq_length"],
-        about["text_columns"],
-        head_layers=about["head_layers"],
-        head_activation=about["head_activation"],
-        long_text=LongText(**about["long_text"]),
-    )
-    _load_head(model, SafetensorsReader(folder))
-    return model
+    task = TASKS[about["task"]].from_json(about)
+    return task.saved_model(encoder, about, SafetensorsReader(folder), folder)
 
 
 def load_weights(model, folder):
     """Puts the weights of a folder that `save_model` wrote into a model of the same kind."""
     reader = SafetensorsReader(folder)
     load_tensors(model.encoder, reader, folder)
-    _load_head(model, reader)
-
-
-def _task_of(about):
-    """Returns the task of a saved model, from what tfbert.json says."""
-    task = TASKS[about["task"]](about["labels"])
-    task.decision = Decision(**about["decision"])
-    return task
+    model.load_head(reader, folder)
 
 
 def _about(model):
     """Returns what prediction needs to know, beside the weights, the content of tfbert.json: str."""
-    about = {"task": model.task.name, "labels": model.task.labels}
+    own = model.task.to_json()
+    about = {"task": own.pop("task"), "labels": own.pop("labels")}
     about |= {"max_seq_length": model.max_seq_length, "text_columns": model.text_columns}
-    about |= {"clean_text": model.tokenizer.clean}
-    if isinstance(model, PretrainingModel):
-        about |= {"next_sentence": model.head.next_sentence}
-    else:
-        about |= {
-            "pooling": model.pooling,
-            "head_layers": [bias.shape[0] for _, bias in model.head.hidden],
-            "head_activation": model.head.activation,
-            "long_text": dataclasses.asdict(model.long_text),
-            "decision": dataclasses.asdict(model.task.decision),
-        }
+    about |= {"clean_text": model.tokenizer.clean} | model.about() | own
     return json.dumps(about, indent=2, ensure_ascii=False)
-
-
-def _load_head(model, reader):
-    if isinstance(model, PretrainingModel):
-        return model.head.load(reader, "the model")
-    for name, (variable, transposed) in _own_variables(model).items():
-        value = reader.tensor(name)
-        variable.assign(value.T if transposed else value)
-
-
-def _tensors(model):
-    if isinstance(model, PretrainingModel):  # transformers ties the decoder to the embeddings by itself
-        return encoder_tensors(model.encoder) | hugging_face_tensors(model.head.named_variables())
-    own = {
-        name: np.array(variable.numpy().T if transposed else variable.numpy(), order="C")
-        for name, (variable, transposed) in _own_variables(model).items()
-    }
-    return encoder_tensors(model.encoder) | own
-
-
-def _own_variables(model):
-    """Returns what stands on the encoder: name in the file -> (variable, whether it is transposed there)."""
-    head = model.head
-    own = {"classifier.weight": (head.kernel, True), "classifier.bias": (head.bias, False)}
-    for number, (kernel, bias) in enumerate(head.hidden):
-        own |= {f"tfbert.head.{number}.weight": (kernel, True), f"tfbert.head.{number}.bias": (bias, False)}
-    merge = model.merge
-    if merge and merge.merge == "attention":
-        own |= {
-            "tfbert.window_merge.weight": (merge.kernel, True),
-            "tfbert.window_merge.bias": (merge.bias, False),
-            "tfbert.window_merge.context": (merge.context, False),
-        }
-    if model.pooling == "scalar_mix":
-        own |= {"tfbert.mix": (model.pool.mix, False), "tfbert.mix_scale": (model.pool.scale, False)}
-    return own
 
 
 def _hugging_face_config(model):
     encoder = model.encoder
     backbone = encoder.backbone
     return {
-        "architectures": [_architecture(model)],
+        "architectures": [f"Bert{model.task.hugging_face}"],
         "model_type": "bert",
         "vocab_size": backbone.vocabulary_size,
         "hidden_size": backbone.hidden_dim,
@@ -206,25 +120,8 @@ def _hugging_face_config(model):
         "layer_norm_eps": encoder.layer_norm_epsilon,
         "hidden_dropout_prob": encoder.dropout_rate,
         "attention_probs_dropout_prob": encoder.dropout_rate,
-        **_labels_config(model.task),
+        **model.task.hugging_face_config(),
         "pad_token_id": model.tokenizer.pad_id,
-    }
-
-
-def _architecture(model):
-    if not isinstance(model, PretrainingModel):
-        return "BertForSequenceClassification"
-    return "BertForPreTraining" if model.head.next_sentence else "BertForMaskedLM"
-
-
-def _labels_config(task):
-    if task.name not in _PROBLEM:
-        return {}
-    labels = task.labels or ["LABEL_0"]
-    return {
-        "problem_type": _PROBLEM[task.name],
-        "id2label": {str(number): str(label) for number, label in enumerate(labels)},
-        "label2id": {str(label): number for number, label in enumerate(labels)},
     }
 
 

@@ -1,9 +1,12 @@
 """Encoder, pooling and head as one Keras model, for one task."""
 
+import dataclasses
 import functools
 
 import keras
+import numpy as np
 
+from tfbert.core.errors import InputError
 from tfbert.data.windows import LongText
 from tfbert.models.memory import in_chunks
 from tfbert.models.heads import Head
@@ -57,6 +60,33 @@ class VectorModel(keras.Model):
         """Returns outputs as they are to be read: np.float32 [N, width], unchanged for vectors."""
         return outputs
 
+    def notes(self):
+        """Returns what the weights of a trained model say, in sentences: list of str."""
+        shares = self.pool.shares()
+        if shares is None:
+            return []
+        return [f"Shares of the layers in the scalar mix, from the bottom: {' '.join(f'{x:.3f}' for x in shares)}"]
+
+    def vector_model(self, pooling=None, max_seq_length=128, long_text=LongText()):
+        """Returns what makes vectors of texts as this model does, its own lengths kept: VectorModel.
+
+        Args:
+            pooling: str or None. Another pooling than its own.
+            max_seq_length, long_text: not used; `encoder_vectors` takes them.
+
+        Raises:
+            InputError: another pooling with learned weights, or below learned weights.
+        """
+        same = pooling in (None, self.pooling)
+        pool = self.pool if same else _new_pooling(pooling, self.encoder)
+        if not same and self.merge and self.merge.weights:
+            raise InputError(
+                f"--pooling={pooling} cannot be merged by this model's attention over windows, which was trained on "
+                f"--pooling={self.pooling}; leave --pooling out."
+            )
+        own = (self.max_seq_length, self.long_text, self.text_columns)
+        return VectorModel(self.encoder, self.tokenizer, pool, self.merge, *own)
+
 
 class TextModel(VectorModel):
     """Predicts a task's outputs from a batch: features -> float32 [M, outputs] (logits, or the values of a regression).
@@ -87,11 +117,75 @@ class TextModel(VectorModel):
         """Returns outputs as they are to be read, np.float32 [N, outputs]: prior corrected, over the temperature."""
         return self.task.decision.calibrated(outputs)
 
+    def about(self):
+        """Returns what of its making is not the task's: dict of plain values."""
+        return {
+            "pooling": self.pooling,
+            "head_layers": [bias.shape[0] for _, bias in self.head.hidden],
+            "head_activation": self.head.activation,
+            "long_text": dataclasses.asdict(self.long_text),
+        }
+
+    def head_tensors(self):
+        """Returns the weights that stand on the encoder by their names in a model folder: dict of np.ndarray."""
+        return {
+            name: np.array(variable.numpy().T if transposed else variable.numpy(), order="C")
+            for name, (variable, transposed) in self._head_variables().items()
+        }
+
+    def load_head(self, reader, folder):
+        """Takes these weights from a folder that `save_model` wrote: SafetensorsReader, its name for messages."""
+        for name, (variable, transposed) in self._head_variables().items():
+            value = reader.tensor(name)
+            variable.assign(value.T if transposed else value)
+
+    def _head_variables(self):
+        """Returns what stands on the encoder: name in the file -> (variable, whether it is transposed there)."""
+        head, merge = self.head, self.merge
+        own = {"classifier.weight": (head.kernel, True), "classifier.bias": (head.bias, False)}
+        for number, (kernel, bias) in enumerate(head.hidden):
+            own |= {f"tfbert.head.{number}.weight": (kernel, True), f"tfbert.head.{number}.bias": (bias, False)}
+        if merge and merge.merge == "attention":
+            own |= {
+                "tfbert.window_merge.weight": (merge.kernel, True),
+                "tfbert.window_merge.bias": (merge.bias, False),
+                "tfbert.window_merge.context": (merge.context, False),
+            }
+        if self.pooling == "scalar_mix":
+            own |= {"tfbert.mix": (self.pool.mix, False), "tfbert.mix_scale": (self.pool.scale, False)}
+        return own
+
     def compile(self, optimizer="rmsprop", loss=None, weighted_metrics=None, **kwargs):
         """Configures `fit`: as `keras.Model.compile`, with the task's loss and accuracy where none are given."""
         loss = loss or _WeightedMeanLoss(self.task)
         weighted_metrics = self.task.keras_metrics() if weighted_metrics is None else weighted_metrics
         super().compile(optimizer=optimizer, loss=loss, weighted_metrics=weighted_metrics, **kwargs)
+
+
+def encoder_vectors(encoder, pooling=None, max_seq_length=128, long_text=LongText()):
+    """Returns what makes vectors of texts by a pre-trained encoder: VectorModel.
+
+    Args:
+        encoder: BertEncoder.
+        pooling: str, as `Pooling` takes it; None: the mean.
+        max_seq_length: int.
+        long_text: LongText.
+
+    Raises:
+        InputError: a pooling or a merge of windows that has learned weights.
+    """
+    if long_text.strategy == "attention":
+        raise InputError("--long_text=attention is learned in training; of a pre-trained BERT take mean or max.")
+    encoder.check_length(max_seq_length)
+    pool = _new_pooling(pooling or "mean", encoder)
+    merge = WindowMerge(long_text.strategy, pool.width) if long_text.windows > 1 else None
+    return VectorModel(encoder, encoder.tokenizer, pool, merge, max_seq_length, long_text)
+
+
+def _new_pooling(pooling, encoder):
+    if pooling == "scalar_mix":
+        raise InputError("--pooling=scalar_mix is learned in training; this model was not trained with it.")
+    return Pooling(pooling, encoder, dtype=encoder.dtype_policy)
 
 
 class _WeightedMeanLoss(keras.losses.Loss):

@@ -6,12 +6,9 @@ import os
 import tensorflow as tf
 
 from tfbert.core.files import write_whole
-from tfbert.data.sources import read_examples
-from tfbert.inference.predict import batches_of
 from tfbert.models.checkpoint_tensors import read_json
-from tfbert.modes.build import uses_xla
+from tfbert.modes.build import read_rows, settings_for, uses_xla
 from tfbert.modes.saved import saved_model, text_columns
-from tfbert.tasks.masked_lm.corpus import corpus_of
 from tfbert.training.devices import is_chief, leave_together
 from tfbert.training.evaluation import Evaluator
 
@@ -40,9 +37,13 @@ def evaluate_mode(config):
 
 
 def _labelled(config, model, split, location):
-    """Returns the rows of a location with their labels, or raw text with its masks: ExampleBatches."""
-    data = config.data
-    if model.task.name == "masked_lm":
-        return corpus_of(config, model.tokenizer, model.task, split, location, max_seq_length=model.max_seq_length)
-    examples = read_examples(location, *text_columns(data, model), data.label_column, None, data.quoting, split)
-    return batches_of(model, examples, config.training.eval_batch_size, model.task.encode_label)
+    """Returns the rows of a location as the model's task scores them: ExampleBatches."""
+    task, length = model.task, model.max_seq_length
+
+    def rows():
+        return read_rows(config.data, task, location, split, columns=text_columns(config.data, model))
+
+    asked = settings_for(config, task.tokenized)
+    tokenized = task.tokenized(rows, model.tokenizer, length, model.long_text, **asked)
+    batch_size, asked = config.training.eval_batch_size, settings_for(config, task.batches)
+    return task.batches(tokenized, model.tokenizer, batch_size, length, **asked)

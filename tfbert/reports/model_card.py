@@ -14,16 +14,15 @@ def write_model_card(output_dir, settings, task, results):
         task: one of TASKS.
         results: dict. The content of `eval_results.json`.
     """
-    verb = "Pre-trained further" if settings["task"] == "masked_lm" else "Fine-tuned"
     splits = [split for split in ("dev", "test") if split in results]
     names = list(dict.fromkeys(name for split in splits for name in results[split]))
     lines = [
         f"# {settings['task']} with {settings['preset']}",
         "",
-        f"{verb} by tfbert from `{settings['preset']}` on `{settings['train_file']}`, "
+        f"{task.verb} by tfbert from `{settings['preset']}` on `{settings['train_file']}`, "
         f"kept from step {results['best_step']}.",
         *([f"**This run has failed**: {results['failed']}."] if results.get("failed") else []),
-        *([f"Labels: {', '.join(f'`{label}`' for label in task.labels)}."] if task.labels else []),
+        *task.card(),
         "",
         f"| score | {' | '.join(splits)} |",
         f"|---|{'---|' * len(splits)}",
@@ -34,20 +33,13 @@ def write_model_card(output_dir, settings, task, results):
         "```python",
         "import tfbert",
         f"model = tfbert.load_model({os.path.join(output_dir, 'model')!r})",
-        _call(settings),
+        task.usage(pairs=bool(settings["text_pair_column"])),
         "```",
         "",
         "`config.yaml` beside this file repeats the run: `python -m tfbert.run --config=config.yaml --output_dir=...`.",
         "",
     ]
     write_whole(os.path.join(output_dir, "README.md"), "\n".join(lines).encode())
-
-
-def _call(settings):
-    if settings["task"] == "masked_lm":
-        return 'tfbert.fill_mask(model, ["... [MASK] ..."])'
-    text = '("...", "...")' if settings["text_pair_column"] else '"..."'
-    return f"tfbert.predict(model, [{text}])"
 
 
 def _number(score):

@@ -1,5 +1,6 @@
 """report.html: what came of a run, or of many, in one file that needs no network."""
 
+import functools
 import html
 import importlib.metadata
 import json
@@ -13,7 +14,7 @@ from tfbert.core.files import write_whole
 from tfbert.reports.page import COLORS, figure, legend_beside, name_axes, page, table
 from tfbert.reports.quality import mislabelled_section, quality_sections
 from tfbert.reports.statistics import best_of, bootstrap_intervals, paired_effect
-from tfbert.training.evaluation import lower_is_better
+from tfbert.tasks import TASKS
 
 _PACKAGES = ("tfbert", "tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy")
 _MOST_CURVES = len(COLORS)
@@ -40,8 +41,8 @@ def write_run_report(output_dir, settings, metric, results, task, outputs):
     intervals = {split: bootstrap_intervals(task, *found) for split, found in outputs.items()}
     if "dev" in results or "test" in results:
         body.append("<h2>Scores</h2>" + _scores_table(results, intervals))
-    if results.get("samples"):
-        body.append("<h2>Words behind masks</h2>" + _samples_table(results["samples"]))
+    for name, head, rows in task.tables(results):
+        body.append(f"<h2>{name}</h2><div class=words>{table(head, rows)}</div>")
     for split in list(outputs)[-1:]:
         body += quality_sections(task, *outputs[split], split)
     body += [_settings_of(settings), _about(results)]
@@ -76,7 +77,7 @@ def write_folds_report(output_dir, settings, results, task, labels, outputs, mis
     bad = results["failed"] or results["split_texts"] > 0.01 * len(labels)
     body = [_verdict(text, bad=bool(bad)), "<h2>Scores</h2>" + table(head, rows)]
     body += quality_sections(task, labels, outputs, "all folds")
-    if task.labels:
+    if mislabelled is None or mislabelled:
         body.append(mislabelled_section(mislabelled))
     body += [_settings_of(settings), _about(results)]
     _write(output_dir, f"{settings['task']} with {settings['preset']}: {len(results['folds'])} folds", body)
@@ -92,13 +93,15 @@ def write_sweep_report(output_dir, settings, metric, trials):
         trials: list of SweepTrial, those that have ended.
     """
     groups = group_trials(trials, settings)
+    sign = -1 if TASKS[settings["task"]].lower_is_better(metric) else 1
     curves = {name: [_curve(trial.folder, metric) for trial in members] for name, members in groups.items()}
-    body = [_sweep_verdict(metric, groups)]
-    body.append("<h2>Scores over seeds</h2>" + _groups_table(metric, groups))
+    body = [_sweep_verdict(metric, groups, sign)]
+    body.append("<h2>Scores over seeds</h2>" + _groups_table(metric, groups, sign))
     body.append(figure(f"Distribution of {metric} on dev", lambda axes: _boxes(axes, metric, groups),
                        height=1.2 + 0.45 * len(groups)))  # fmt: skip
     if any(len(members) > 1 for members in groups.values()):
-        body.append(figure(f"Expected best {metric} of k runs", lambda axes: _best_of_curves(axes, metric, groups)))
+        curves_of = functools.partial(_best_of_curves, metric=metric, groups=groups, sign=sign)
+        body.append(figure(f"Expected best {metric} of k runs", curves_of))
     if any(curve for members in curves.values() for curve in members):
         body.append(figure(f"{metric} on dev while training", lambda axes: _group_curves(axes, curves, metric)))
     body.append("<h2>Effect of each setting</h2>" + _effects_table(metric, trials))
@@ -159,17 +162,22 @@ def _run_verdict(metric, results):
     return _verdict(text, bad=bool(results["failed"]))
 
 
-def _sweep_verdict(metric, groups):
-    """Says which setting to trust: the highest median, and by how much it leads."""
-    sign = -1 if lower_is_better(metric) else 1
-    ranked = sorted(groups.items(), key=lambda item: -sign * _summary(metric, item[1])["median"])
-    best, found = ranked[0][0], _summary(metric, ranked[0][1])
+def _sweep_verdict(metric, groups, sign):
+    """Says which setting to trust: the best median, and by how much it leads.
+
+    Args:
+        metric: str.
+        groups: dict of list of SweepTrial.
+        sign: -1 where lower is better, else 1.
+    """
+    ranked = sorted(groups.items(), key=lambda item: -sign * _summary(metric, item[1], sign)["median"])
+    best, found = ranked[0][0], _summary(metric, ranked[0][1], sign)
     text = (
         f"Best median {metric}: <b>{html.escape(best)}</b>, {found['median']:.4f} "
         f"(mean {found['mean']:.4f} ± {found['std']:.4f} over {found['runs']} runs, {found['failed']:.0%} failed)."
     )
     if len(ranked) > 1:
-        second = _summary(metric, ranked[1][1])
+        second = _summary(metric, ranked[1][1], sign)
         lead = abs(found["median"] - second["median"])
         spread = max(found["std"], second["std"])
         word = "less than" if lead < spread else "more than"
@@ -180,7 +188,7 @@ def _sweep_verdict(metric, groups):
     return _verdict(text, bad=found["failed"] > 0.2)
 
 
-def _summary(metric, members):
+def _summary(metric, members, sign):
     values = np.array([score_of(trial, metric) for trial in members])
     scored = values[np.isfinite(values)]
     nothing = {"mean": np.nan, "std": np.nan, "median": np.nan, "best": np.nan}
@@ -191,16 +199,16 @@ def _summary(metric, members):
             "mean": scored.mean(),
             "std": scored.std(ddof=1) if scored.size > 1 else np.nan,
             "median": np.median(scored),
-            "best": scored.min() if lower_is_better(metric) else scored.max(),
+            "best": sign * (sign * scored).max(),
         }
     )
     return found | {"runs": len(members), "failed": np.mean([bool(trial.failed) for trial in members])}
 
 
-def _groups_table(metric, groups):
+def _groups_table(metric, groups, sign):
     rows = []
     for name, members in groups.items():
-        found = _summary(metric, members)
+        found = _summary(metric, members, sign)
         test = np.array([trial.results.get("test", {}).get(metric, np.nan) for trial in members])
         test = test[np.isfinite(test)]
         rows.append(
@@ -294,10 +302,9 @@ def _boxes(axes, metric, groups):
     name_axes(axes[0], f"{metric} on dev (× failed)", "")
 
 
-def _best_of_curves(axes, metric, groups):
+def _best_of_curves(axes, metric, groups, sign):
     for number, (name, members) in enumerate(list(groups.items())[:_MOST_CURVES]):
         values = np.array([score_of(trial, metric) for trial in members])
-        sign = -1 if lower_is_better(metric) else 1
         values = values[np.isfinite(values)]
         if not len(values):
             continue
@@ -350,12 +357,6 @@ def _scores_table(results, intervals):
         "<p class=quiet>Baseline: one answer to every text. Intervals: a bootstrap over the examples, which says what "
         "other examples would change, not what another seed would.</p>"
     )
-
-
-def _samples_table(samples):
-    guesses = [", ".join(f"{g['piece']} {g['probability']:.0%}" for g in sample["guesses"]) for sample in samples]
-    rows = [[sample["text"], sample["word"], said] for sample, said in zip(samples, guesses)]
-    return f'<div class=words>{table(["text", "hidden", "predicted"], rows)}</div>'
 
 
 def _settings_of(settings):

@@ -102,18 +102,6 @@ def scores(task, labels, outputs):
     return {"loss": float(tf.reduce_mean(losses)), **task.metrics(labels, outputs)}
 
 
-def lower_is_better(metric):
-    """Says whether less of a metric is better."""
-    return metric in ("loss", "mean_squared_error", "perplexity", "expected_calibration_error")
-
-
-def is_better(metric, score, best):
-    """Says whether a score (None: undefined) beats the best so far (None: there is none)."""
-    if score is None or best is None:
-        return best is None
-    return score < best if lower_is_better(metric) else score > best
-
-
 def evaluate(model, dataset, strategy=None):
     """Returns the scores of a labelled data set: dict with `loss` and the task's metrics.
 

@@ -29,7 +29,7 @@ def fill_mask(model, texts, top=5):
         InputError: the model has no masked-word head, or a text has no mask where the model can see it.
     """
     refuse_one_text(texts)
-    if not isinstance(model, PretrainingModel):
+    if not fills_masks(model):
         raise InputError("This model has no masked-word head; train one with --task=masked_lm.")
     windows = masked_windows(model, texts)
     for text, window in zip(texts, windows):
@@ -39,6 +39,11 @@ def fill_mask(model, texts, top=5):
                 "one at least."
             )
     return fill_windows(model, windows, top)
+
+
+def fills_masks(model):
+    """Says whether a model has a masked-word head."""
+    return isinstance(model, PretrainingModel)
 
 
 def masked_windows(model, texts):

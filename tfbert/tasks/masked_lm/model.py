@@ -3,6 +3,9 @@
 import keras
 from keras import ops
 
+from tfbert.data.windows import LongText
+from tfbert.models.checkpoint_tensors import hugging_face_tensors
+from tfbert.models.text_model import encoder_vectors
 from tfbert.tasks.masked_lm.head import PretrainingHead
 
 
@@ -11,7 +14,7 @@ class PretrainingModel(keras.Model):
 
     Logits over a vocabulary at every masked place are too much to bring back from a device: what comes back of each
     example is the sum of its masked words' cross-entropy, their number, how many of them are right, the cross-entropy
-    of its next-sentence label, and whether that is right (`tfbert.tasks.masked_lm.task` makes loss and metrics of them).
+    of its next-sentence label, and whether that is right (`MaskedLM` makes loss and metrics of them).
 
     Attributes:
         encoder: BertEncoder.
@@ -21,9 +24,11 @@ class PretrainingModel(keras.Model):
         max_seq_length: int. The longest sequence the model was made for.
         text_columns: tuple of str. Where its training data had the text.
         width: int. Numbers that come back of an example.
+        long_text: LongText, of one window.
         windows_per_step: None: all windows at once.
     """
 
+    long_text = LongText()
     windows_per_step = None
 
     def __init__(self, encoder, task, tokenizer, head, max_seq_length, text_columns, **kwargs):
@@ -52,6 +57,26 @@ class PretrainingModel(keras.Model):
     def calibrated(self, outputs):
         """Returns the outputs as they are: np.float32 [N, 5] -> the same."""
         return outputs
+
+    def vector_model(self, pooling=None, max_seq_length=128, long_text=LongText()):
+        """Returns what makes vectors of texts by the encoder alone: VectorModel."""
+        return encoder_vectors(self.encoder, pooling, max_seq_length, long_text)
+
+    def notes(self):
+        """Returns what the weights of a trained model say, in sentences: an empty list."""
+        return []
+
+    def about(self):
+        """Returns what of its making is not the task's: an empty dict."""
+        return {}
+
+    def head_tensors(self):
+        """Returns the head's weights by their names in a model folder: dict of np.ndarray."""
+        return hugging_face_tensors(self.head.named_variables())  # transformers ties the decoder to the embeddings
+
+    def load_head(self, reader, folder):
+        """Takes the head's weights from a folder that `save_model` wrote: SafetensorsReader, its name for messages."""
+        self.head.load(reader, folder)
 
     def logits(self, features, training=False, seed=None):
         """Returns the logits at the masked places alone, and of the next sentence.
