@@ -26,7 +26,11 @@ ORDER = [
 ]
 # Methods whose meaning is the base class's.
 INHERITED = {"call", "build", "element_spec", "parse", "flag_type"}
-BASE_CLASSES = (("tasks/task.py", "Task"), ("tasks/labelled/labelled_task.py", "LabelledTask"))
+BASE_CLASSES = (
+    ("models/families/family.py", "Family"),
+    ("tasks/task.py", "Task"),
+    ("tasks/labelled/labelled_task.py", "LabelledTask"),
+)
 FILES = sorted((ROOT / "tfbert").rglob("*.py"))
 
 
@@ -83,6 +87,59 @@ def test_public_names_have_docstrings(path):
         assert ast.get_docstring(node), node.name
         first = ast.get_docstring(node).split("\n\n")[0].strip()
         assert first[-1] in ".:", f"{node.name}: the first line is no sentence"
+
+
+MODELS = {"EnsembleModel", "PretrainingModel", "TextModel", "VectorModel"}
+OUTSIDE = [path for path in FILES if path.relative_to(ROOT).parts[1] != "tasks"]
+
+
+def questions(tree):
+    """Yields the places where code asks what kind of task or model it has in hand: (line, what it asks)."""
+    from tfbert.tasks import TASKS
+
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            named = {part.value for side in sides for part in ast.walk(side) if isinstance(part, ast.Constant)}
+            if named & set(TASKS):
+                yield node.lineno, "a task's name"
+            attributes = [side for side in sides if isinstance(side, ast.Attribute)]
+            if any(side.attr == "name" and is_named(side.value, "task") for side in attributes):
+                yield node.lineno, "a task's name"
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", None) == "isinstance":
+            classes = {getattr(part, "id", getattr(part, "attr", None)) for part in ast.walk(node.args[1])}
+            if classes & (MODELS | {place.rpartition(":")[2] for place in TASKS._places.values()}):
+                yield node.lineno, "a model's or a task's class"
+        elif isinstance(node, ast.Attribute) and node.attr in ("ndim", "dtype") and is_named(node.value, "labels"):
+            yield node.lineno, f"the labels' {node.attr}"
+        elif isinstance(node, (ast.If, ast.IfExp, ast.While)):
+            for part in ast.walk(node.test):
+                if isinstance(part, ast.Attribute) and part.attr == "labels" and is_named(part.value, "task"):
+                    yield node.lineno, "whether there are labels"
+
+
+def is_named(node, name):
+    """Says whether an expression is a variable or an attribute of that name."""
+    return name in (getattr(node, "id", None), getattr(node, "attr", None))
+
+
+@pytest.mark.parametrize("path", OUTSIDE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_tasks_ask_what_kind_of_task_there_is(path):
+    assert not list(questions(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def test_the_questions_are_seen():
+    """The test above looks for what it should."""
+    asked = (
+        "if model.task.name == other: pass",
+        "x = kind in ('masked_lm', 'regression')",
+        "isinstance(model, (int, TextModel))",
+        "isinstance(task, tasks.Regression)",
+        "if labels.ndim == 2: pass",
+        "y = examples.labels.dtype.kind",
+        "z = 1 if not model.task.labels else 2",
+    )
+    assert all(list(questions(ast.parse(line))) for line in asked)
 
 
 def test_files_stay_small():

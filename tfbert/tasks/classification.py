@@ -9,7 +9,6 @@ from tfbert.tasks.scores import metrics
 from tfbert.tasks.labelled.balance import draws_of_classes
 from tfbert.tasks.labelled.labelled_task import LabelledTask
 from tfbert.tasks.labelled.labels import plain_label, sorted_labels
-from tfbert.tasks.rules import RULES
 from tfbert.tasks.scores import resampled
 
 
@@ -36,7 +35,6 @@ class Classification(LabelledTask):
         "average_precision": "higher",
         "expected_calibration_error": "lower",
     }
-    rules = RULES["classification"]
     problem_type = "single_label_classification"
 
     def __init__(self, labels, **options):

@@ -9,8 +9,6 @@ from keras import ops
 from tfbert.data.sources import describe
 from tfbert.core.errors import InputError
 from tfbert.tasks.scores import metrics
-from tfbert.tasks.labelled.decision import Decision
-from tfbert.tasks.rules import RULES
 from tfbert.tasks.scores import resampled
 from tfbert.tasks.text_task import TextTask
 
@@ -32,16 +30,7 @@ class Regression(TextTask):
         "pearson_spearman": "higher",
         "mean_squared_error": "lower",
     }
-    rules = RULES["regression"]
     problem_type = "regression"
-
-    def __init__(self, labels=()):
-        self.labels, self.outputs, self.decision = list(labels), 1, Decision()
-
-    @classmethod
-    def from_examples(cls, examples):
-        """Returns the task; there is nothing to learn from the examples."""
-        return cls()
 
     def encode_label(self, label, where):
         """Returns the label as a number: float32."""

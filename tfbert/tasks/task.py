@@ -249,7 +249,7 @@ class Task:
         return {}
 
     def tables(self, results):
-        """Returns what `shown` found as tables of a report: dict, eval_results.json's -> list of (title, head, rows)."""
+        """Returns what `shown` found as tables of a report: eval_results.json's dict -> list of (title, head, rows)."""
         return []
 
     def quality(self, labels, outputs):

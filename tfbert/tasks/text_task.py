@@ -8,13 +8,18 @@ from tfbert.data.inspection import inspect_examples
 from tfbert.data.windows import LongText
 from tfbert.models.text_model import build_model
 from tfbert.tasks.labelled.decision import Decision
+from tfbert.tasks.rules import RULES
 from tfbert.tasks.task import Task
 
 
 class TextTask(Task):
     """One label a row, which becomes a number or an array; one vector a text, a head over it."""
 
-    problem_type = None
+    rules = RULES["regression"]
+    problem_type = None  # transformers' name for the loss
+
+    def __init__(self, labels=()):
+        self.labels = list(labels)
 
     def encode_label(self, label, where):
         """Returns a row's label as the loss takes it: number or np.ndarray.
@@ -47,8 +52,7 @@ class TextTask(Task):
 
     def hugging_face_config(self):
         labels = self.labels or [f"LABEL_{number}" for number in range(self.outputs)]
-        return {
-            "problem_type": self.problem_type,
+        return ({"problem_type": self.problem_type} if self.problem_type else {}) | {
             "id2label": {str(number): str(label) for number, label in enumerate(labels)},
             "label2id": {str(label): number for number, label in enumerate(labels)},
         }

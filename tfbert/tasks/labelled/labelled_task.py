@@ -10,6 +10,7 @@ from tfbert.tasks.labelled.labels import LabelSet, answers
 from tfbert.tasks.labelled.loss_options import LossOptions
 from tfbert.tasks.labelled.mislabelled import likely_mislabelled
 from tfbert.tasks.labelled.quality import Quality
+from tfbert.tasks.rules import RULES
 from tfbert.tasks.scores.metrics import confidences
 from tfbert.tasks.text_task import TextTask
 
@@ -24,10 +25,12 @@ class LabelledTask(TextTask):
         options: LossOptions. What `training_loss` has beyond `loss`; the constructor takes them by name.
     """
 
+    rules = RULES["classification"]
+
     def __init__(self, labels, **options):
         """Takes the labels (list of str or int, by number) and the LossOptions by name."""
-        self.labels, self.options, self.decision = list(labels), LossOptions(**options), Decision()
-        self.outputs = len(self.labels)
+        super().__init__(labels)
+        self.options, self.outputs = LossOptions(**options), len(self.labels)
         self._set = LabelSet(self.labels)
 
     def indicators(self, labels):

@@ -120,7 +120,7 @@ def _fill(model, windows, top):
     placement = pad_rows(lengths, tf.reduce_max(lengths), len(windows))
     features = fill_rows(ragged, lengths, tf.ones_like(lengths), placement, len(windows), len(windows))
     places = tf.constant([places + [0] * (most - len(places)) for places in masks])
-    logits, _ = model.logits(features | {"masked_at": places + features["window_start"][:, tf.newaxis]})
+    logits, _ = model.logits(features | {"target_at": places + features["window_start"][:, tf.newaxis]})
     values, pieces = (part.numpy() for part in tf.math.top_k(tf.nn.softmax(tf.cast(logits, tf.float64)), top))
     vocabulary = model.tokenizer.vocabulary
     return [

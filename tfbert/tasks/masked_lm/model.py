@@ -1,48 +1,29 @@
 """Encoder and pre-training head as one Keras model."""
 
-import keras
 from keras import ops
 
-from tfbert.data.windows import LongText
 from tfbert.models.checkpoint_tensors import hugging_face_tensors
-from tfbert.models.text_model import encoder_vectors
+from tfbert.models.token_model import TokenModel
 from tfbert.tasks.masked_lm.head import PretrainingHead
 
 
-class PretrainingModel(keras.Model):
+class PretrainingModel(TokenModel):
     """Predicts masked words and next sentences, and scores its predictions: features -> float32 [M, 5].
 
     Logits over a vocabulary at every masked place are too much to bring back from a device: what comes back of each
     example is the sum of its masked words' cross-entropy, their number, how many of them are right, the cross-entropy
     of its next-sentence label, and whether that is right (`MaskedLM` makes loss and metrics of them).
 
-    Attributes:
-        encoder: BertEncoder.
-        task: MaskedLM.
-        tokenizer: BertTokenizer.
-        head: PretrainingHead.
-        max_seq_length: int. The longest sequence the model was made for.
-        text_columns: tuple of str. Where its training data had the text.
-        width: int. Numbers that come back of an example.
-        long_text: LongText, of one window.
-        windows_per_step: None: all windows at once.
+    Attributes are those of TokenModel: the task is MaskedLM, the head a PretrainingHead.
     """
 
-    long_text = LongText()
-    windows_per_step = None
-
     def __init__(self, encoder, task, tokenizer, head, max_seq_length, text_columns, **kwargs):
-        super().__init__(**kwargs)
-        self.encoder, self.task, self.tokenizer, self.head = encoder, task, tokenizer, head
-        self.width = task.outputs
-        self.max_seq_length, self.text_columns = max_seq_length, tuple(text_columns)
-        encoder.train_only(encoder.num_layers, pooler=head.next_sentence)
-        self.built = True
+        super().__init__(encoder, task, tokenizer, head, max_seq_length, text_columns, head.next_sentence, **kwargs)
 
     def call(self, features, training=False, seed=None):
         """Computes the scores; `seed` (int32 [2]) decides what is dropped out, None: the encoder's own generator."""
         logits, next_logits = self.logits(features, training, seed)
-        ids, used = features["masked_ids"], features["masked_used"]
+        ids, used = features["targets"], features["target_used"]
         losses = ops.sparse_categorical_crossentropy(ids, logits, from_logits=True)
         right = ops.cast(ops.equal(ops.argmax(logits, axis=-1), ids), "float32")
         columns = [ops.sum(losses * used, axis=1), ops.sum(used, axis=1), ops.sum(right * used, axis=1)]
@@ -53,22 +34,6 @@ class PretrainingModel(keras.Model):
             columns.append(ops.sparse_categorical_crossentropy(labels, next_logits, from_logits=True))
             columns.append(ops.cast(ops.equal(ops.argmax(next_logits, axis=-1), labels), "float32"))
         return ops.stack(columns, axis=1)
-
-    def calibrated(self, outputs):
-        """Returns the outputs as they are: np.float32 [N, 5] -> the same."""
-        return outputs
-
-    def vector_model(self, pooling=None, max_seq_length=128, long_text=LongText()):
-        """Returns what makes vectors of texts by the encoder alone: VectorModel."""
-        return encoder_vectors(self.encoder, pooling, max_seq_length, long_text)
-
-    def notes(self):
-        """Returns what the weights of a trained model say, in sentences: an empty list."""
-        return []
-
-    def about(self):
-        """Returns what of its making is not the task's: an empty dict."""
-        return {}
 
     def head_tensors(self):
         """Returns the head's weights by their names in a model folder: dict of np.ndarray."""
@@ -85,14 +50,11 @@ class PretrainingModel(keras.Model):
             (float32 [M, most, vocabulary], float32 [M, 2] or None).
         """
         seed = self.encoder.dropout_seed(training, seed)
-        places, starts = features["masked_at"], features["window_start"]
-        slots, most = ops.shape(places)
-        at = ops.concatenate([ops.reshape(places, (-1,)), starts])
-        *_, last = self.encoder(features, training=training, seed=seed, last_layer_at=at)
-        logits = ops.reshape(self.head(last[: slots * most], encoder=self.encoder), (slots, most, -1))
+        at_masks, at_starts = self.vectors_at_targets(features, training, seed)
+        logits = ops.reshape(self.head(at_masks, encoder=self.encoder), (*ops.shape(features["target_at"]), -1))
         if not self.head.next_sentence:
             return logits, None
-        pooled = self.encoder.pool(last[slots * most :], training=training, seed=seed)
+        pooled = self.encoder.pool(at_starts, training=training, seed=seed)
         return logits, self.head.next_sentence_logits(pooled)
 
 
