@@ -26,6 +26,11 @@ ORDER = [
 ]
 # Methods whose meaning is the base class's.
 INHERITED = {"call", "build", "element_spec", "parse", "flag_type"}
+BASE_CLASSES = (
+    ("models/families/family.py", "Family"),
+    ("tasks/task.py", "Task"),
+    ("tasks/labelled/labelled_task.py", "LabelledTask"),
+)
 FILES = sorted((ROOT / "tfbert").rglob("*.py"))
 
 
@@ -40,6 +45,17 @@ def imported_by(path):
             yield node.module
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.startswith("tfbert"))
+
+
+def methods_of_base_classes(path):
+    """Returns the methods of the base classes that other files hold, which these document."""
+    names = set()
+    for place, name in BASE_CLASSES:
+        if path != ROOT / "tfbert" / place:
+            tree = ast.parse((ROOT / "tfbert" / place).read_text(encoding="utf-8"))
+            node = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+            names |= {method.name for method in node.body if isinstance(method, ast.FunctionDef)}
+    return names
 
 
 def test_the_root_holds_packages():
@@ -65,11 +81,65 @@ def test_public_names_have_docstrings(path):
         assert ast.get_docstring(tree), path
     nodes = [n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.name.startswith("_")]
     methods = [m for n in nodes if isinstance(n, ast.ClassDef) for m in n.body if isinstance(m, ast.FunctionDef)]
-    methods = [method for method in methods if not method.name.startswith("_") and method.name not in INHERITED]
+    inherited = INHERITED | methods_of_base_classes(path)
+    methods = [method for method in methods if not method.name.startswith("_") and method.name not in inherited]
     for node in nodes + methods:
         assert ast.get_docstring(node), node.name
         first = ast.get_docstring(node).split("\n\n")[0].strip()
         assert first[-1] in ".:", f"{node.name}: the first line is no sentence"
+
+
+MODELS = {"EnsembleModel", "PretrainingModel", "TextModel", "VectorModel"}
+OUTSIDE = [path for path in FILES if path.relative_to(ROOT).parts[1] != "tasks"]
+
+
+def questions(tree):
+    """Yields the places where code asks what kind of task or model it has in hand: (line, what it asks)."""
+    from tfbert.tasks import TASKS
+
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            named = {part.value for side in sides for part in ast.walk(side) if isinstance(part, ast.Constant)}
+            if named & set(TASKS):
+                yield node.lineno, "a task's name"
+            attributes = [side for side in sides if isinstance(side, ast.Attribute)]
+            if any(side.attr == "name" and is_named(side.value, "task") for side in attributes):
+                yield node.lineno, "a task's name"
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", None) == "isinstance":
+            classes = {getattr(part, "id", getattr(part, "attr", None)) for part in ast.walk(node.args[1])}
+            if classes & (MODELS | {place.rpartition(":")[2] for place in TASKS._places.values()}):
+                yield node.lineno, "a model's or a task's class"
+        elif isinstance(node, ast.Attribute) and node.attr in ("ndim", "dtype") and is_named(node.value, "labels"):
+            yield node.lineno, f"the labels' {node.attr}"
+        elif isinstance(node, (ast.If, ast.IfExp, ast.While)):
+            for part in ast.walk(node.test):
+                if isinstance(part, ast.Attribute) and part.attr == "labels" and is_named(part.value, "task"):
+                    yield node.lineno, "whether there are labels"
+
+
+def is_named(node, name):
+    """Says whether an expression is a variable or an attribute of that name."""
+    return name in (getattr(node, "id", None), getattr(node, "attr", None))
+
+
+@pytest.mark.parametrize("path", OUTSIDE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_tasks_ask_what_kind_of_task_there_is(path):
+    assert not list(questions(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def test_the_questions_are_seen():
+    """The test above looks for what it should."""
+    asked = (
+        "if model.task.name == other: pass",
+        "x = kind in ('masked_lm', 'regression')",
+        "isinstance(model, (int, TextModel))",
+        "isinstance(task, tasks.Regression)",
+        "if labels.ndim == 2: pass",
+        "y = examples.labels.dtype.kind",
+        "z = 1 if not model.task.labels else 2",
+    )
+    assert all(list(questions(ast.parse(line))) for line in asked)
 
 
 def test_files_stay_small():

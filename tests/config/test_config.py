@@ -8,8 +8,10 @@ import pytest
 
 from tests.conftest import ROOT, command
 from tfbert import InputError, load_config
+from tfbert.config.groups import BalanceConfig, PretrainingConfig
 from tfbert.config.load import FIELDS, Config, flags_table, parse
 from tfbert.modes import MODES, check_complete
+from tfbert.tasks.rules import RULES
 
 
 def test_precedence(tmp_path):
@@ -217,6 +219,26 @@ def test_help_and_wrong_flags_answer_before_tensorflow_is_loaded():
     assert "Unknown command line flag 'learning_rat'" in result.stderr
     result = command("learning_rate=1", check=1, forked=False)
     assert result.stderr == "Error: Every setting is a flag, --name=value. Received: learning_rate=1.\n"
+
+
+def test_the_rules_of_tasks_are_known_before_tensorflow_is_loaded():
+    script = (
+        "import sys, tfbert\n"
+        "for name in ('classification', 'multilabel', 'regression', 'masked_lm'):\n"
+        "    tfbert.load_config(task=name)\n"
+        "assert not {'tensorflow', 'keras', 'numpy'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
+
+
+def test_every_setting_of_a_group_that_a_task_ignores_is_in_its_rules():
+    """A new setting of raw text, or of rare classes, must say which tasks it means nothing to."""
+    raw_text = {field.name for field in dataclasses.fields(PretrainingConfig)}
+    classes = {field.name for field in dataclasses.fields(BalanceConfig)} | {"label_smoothing"}
+    assert raw_text <= RULES["classification"].ignores.keys() & RULES["multilabel"].ignores.keys()
+    assert raw_text | classes == RULES["regression"].ignores.keys()
+    assert classes <= RULES["masked_lm"].ignores.keys()
+    assert all(name in FIELDS for rules in RULES.values() for name in [*rules.ignores, *rules.least])
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.name)

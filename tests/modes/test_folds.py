@@ -12,7 +12,7 @@ from tests.processes import wait_until
 from tfbert import TASKS, load_config
 from tfbert.data.folds import fold_numbers
 from tfbert.data.sources import read_examples
-from tfbert.inference.ensemble import EnsembleModel, average
+from tfbert.inference.ensemble import EnsembleModel
 from tfbert.inference.saved_model import load_model
 from tfbert.modes.build import strategy_of
 from tfbert.modes.trainer import Trainer
@@ -185,7 +185,7 @@ def test_a_fold_without_a_label(tiny, tmp_path):
 def test_average(name):
     outputs = np.random.default_rng(0).normal(size=(4, 10, 3)).astype(np.float32) * 5
     task = TASKS[name](["a", "b", "c"]) if name != "regression" else TASKS[name]()
-    found = np.asarray(average(task, outputs), np.float64)
+    found = np.asarray(task.mean_outputs(outputs), np.float64)
     if name == "regression":
         np.testing.assert_allclose(found, outputs.mean(axis=0), atol=1e-6)
     elif name == "classification":

@@ -1,13 +1,10 @@
 """Which settings exclude or need each other."""
 
-import dataclasses
 import math
 
-from tfbert.config.setting import read_amounts
+from tfbert.config.setting import read_amounts, rules_of
 from tfbert.core.errors import InputError
 
-# The least pieces of a sequence in which a pair of segments has words to mask.
-_SHORTEST = 8
 # Units of a dense layer: as many take 200 MB above a hidden size of 768.
 _WIDEST = 2**16
 # Trials that the store of a sweep can hold in its queue.
@@ -17,8 +14,8 @@ _MOST_POINTS = 10_000
 def check_together(config, fields):
     """Raises InputError for settings that exclude or need each other.
 
-    What a setting needs and excludes is declared with it. Here stands what compares values, and what depends on the
-    task.
+    What a setting needs and excludes is declared with it, or follows from the rules of its value. Here stands what
+    compares values.
 
     Args:
         config: Config.
@@ -27,11 +24,11 @@ def check_together(config, fields):
     if config.training.stages:
         return _check_stages(config)  # each is checked by itself
     _check_declared(config.as_dict(), fields)
-    _check_values(config.data, config.training, config.balance)
+    _check_values(config.data, config.training, config.balance, config.pretraining)
     _check_techniques(config.model)
-    _check_balance(config.model, config.balance)
+    _check_balance(config.balance)
     if config.training.mode in ("train", "sweep", "inspect", "probe", "preflight"):
-        _check_pretraining(config)
+        _check_rules(config.as_dict(), fields)
     _check_sweep(config.sweep, config.training, config.runtime)
 
 
@@ -84,9 +81,15 @@ def _flag(name, values):
 _NOT_GIVEN = (None, (), False, 0, "none")
 
 
-def _check_values(data, training, balance):
+def _check_values(data, training, balance, pretraining):
     """Refuses values that do not go together."""
+    short = pretraining.short_seq_length or 0
     for wrong, message in (
+        (
+            short >= data.max_seq_length,
+            f"--short_seq_length must be less than --max_seq_length={data.max_seq_length}, which follows. "
+            f"Received: {short}.",
+        ),
         (
             training.gradient_accumulation_steps > training.train_batch_size,
             f"--gradient_accumulation_steps={training.gradient_accumulation_steps} is more than "
@@ -124,32 +127,22 @@ def _check_stages(config):
         raise InputError(f"--stages needs a name of its own for each stage. Received: {', '.join(names)}.")
 
 
-def _check_pretraining(config):
-    """Refuses settings that do nothing: of labels and poolings on raw text, of masks on labelled texts."""
-    data, task = config.data, config.model.task
-    if task == "masked_lm":
-        groups = [(data, ("text_pair_column", "halve_dev", "long_text", "truncation", "group_column", "augment"))]
-        groups += [(config.training, ("windows_per_step", "folds", "fold"))]
-        groups += [(config.balance, [field.name for field in dataclasses.fields(config.balance)])]
-        groups += [(config.model, ("pooling", "head_layers", "head_activation", "label_smoothing"))]
-    else:
-        groups = [(config.pretraining, [field.name for field in dataclasses.fields(config.pretraining)])]
-    for group, names in groups:
-        for name in names:
-            value = getattr(group, name)
-            if value != getattr(type(group)(), name):
-                value = ",".join(value) if isinstance(value, tuple) else value
-                raise InputError(f"--{name}={value} does nothing with --task={task}; leave one of them out.")
-    short = config.pretraining.short_seq_length
-    if short and short >= data.max_seq_length:
-        raise InputError(
-            f"--short_seq_length must be less than --max_seq_length={data.max_seq_length}, which follows. "
-            f"Received: {short}."
-        )
-    if task == "masked_lm" and data.max_seq_length < _SHORTEST:
-        raise InputError(
-            f"--task=masked_lm needs --max_seq_length of at least {_SHORTEST}. Received: {data.max_seq_length}."
-        )
+def _check_rules(values, fields):
+    """Refuses settings that do nothing, or are too small, beside the value of another: a task, say."""
+    for chosen, field in fields.items():
+        rules = rules_of(field, values[chosen])
+        if not rules:
+            continue
+        for name, reason in rules.ignores.items():
+            if values[name] != fields[name].default:
+                given, beside = _flag(name, values), _flag(chosen, values)
+                if reason:
+                    raise InputError(f"{given} and {beside} exclude each other: {reason}.")
+                raise InputError(f"{given} does nothing with {beside}; leave one of them out.")
+        for name, least in rules.least.items():
+            if values[name] < least:
+                asked = f"{_flag(chosen, values)} needs --{name} of at least {least}"
+                raise InputError(f"{asked}. Received: {values[name]}.")
 
 
 def _check_sweep(sweep, training, runtime):
@@ -173,7 +166,7 @@ def _check_sweep(sweep, training, runtime):
         raise InputError("--sweep needs --mode=sweep. Received: --mode=train.")
 
 
-def _check_balance(model, balance):
+def _check_balance(balance):
     """Refuses amounts that are none, and ways to balance that undo each other or do nothing."""
     over = read_amounts("oversample", balance.oversample, minimum=1)
     under = read_amounts("undersample", balance.undersample, minimum=1, whole=True)
@@ -181,22 +174,7 @@ def _check_balance(model, balance):
         read_amounts("class_weights", balance.class_weights)
     resampling = [f"--{name}" for name in ("oversample", "undersample") if getattr(balance, name)]
     resampling += [f"--balance={balance.balance}"] * (balance.balance != "none")
-    loss = ["--class_weights"] * bool(balance.class_weights)
-    loss += [f"--logit_adjustment={balance.logit_adjustment}"] * bool(balance.logit_adjustment)
-    loss += ["--loss=focal"] * (balance.loss == "focal")
-    fitted = [f"--tune_threshold={balance.tune_threshold}"] * bool(balance.tune_threshold)
-    fitted += ["--calibrate"] * balance.calibrate
     for wrong, message in (
-        (
-            model.task in ("regression", "masked_lm") and resampling + loss + fitted,
-            f"{' and '.join(resampling + loss + fitted)} and --task={model.task} exclude each other: there are no "
-            "labels.",
-        ),
-        (
-            model.task == "multilabel" and (under or balance.balance != "none"),
-            f"{' and '.join(resampling)} and --task=multilabel exclude each other, as a row may have several labels; "
-            "--oversample takes the largest factor among them.",
-        ),
         (
             balance.balance != "none" and len(resampling) > 1,
             f"{' and '.join(resampling)} exclude each other: both say how many rows of a label an epoch takes.",
@@ -222,10 +200,6 @@ def _check_techniques(model):
             not all(1 <= units <= _WIDEST for units in model.head_layers),
             f"--head_layers must be whole numbers of at least 1, at most {_WIDEST}. "
             f"Received: {', '.join(map(str, model.head_layers))}.",
-        ),
-        (
-            model.label_smoothing and model.task == "regression",
-            f"--label_smoothing={model.label_smoothing} and --task=regression exclude each other: there are no labels.",
         ),
     ):
         if wrong:

@@ -125,6 +125,7 @@ class ModelConfig:
         "classification",
         "What is predicted; masked_lm: further pre-training on raw text",
         choices="tfbert.tasks:TASKS",
+        rules="tfbert.tasks.rules:rules_of",
     )
     preset: str | None = setting(
         None,

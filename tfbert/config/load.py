@@ -25,7 +25,7 @@ from tfbert.config.groups import (
     SweepConfig,
     TrainingConfig,
 )
-from tfbert.config.setting import Scope, allowed, kind_of, read_truth, read_value, read_yaml, shown
+from tfbert.config.setting import Scope, allowed, kind_of, read_truth, read_value, read_yaml, rules_of, shown
 from tfbert.core.errors import InputError
 
 
@@ -172,12 +172,18 @@ def flags_table():
 
 def _with_held_out(stage, later):
     """Returns a stage on raw text with what later stages are scored on held out of it, unless it says what is."""
-    scored = [config for _, config in later if config.model.task != "masked_lm"]
-    if stage.model.task != "masked_lm" or stage.pretraining.held_out or not scored:
+    scored = [config for _, config in later if not _reads_raw_text(config)]
+    if not _reads_raw_text(stage) or stage.pretraining.held_out or not scored:
         return stage
     columns = [name for config in scored for name in config.data.text_columns]
     files = [name for config in scored for name in (config.data.dev_file, config.data.test_file) if name]
     return stage.replace(held_out=list(dict.fromkeys(files)), held_out_columns=list(dict.fromkeys(columns)))
+
+
+def _reads_raw_text(config):
+    """Says whether texts can be held out of what a run reads."""
+    rules = rules_of(FIELDS["task"], config.model.task)
+    return "held_out" not in rules.ignores
 
 
 def _stage(stage):

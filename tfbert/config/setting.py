@@ -45,6 +45,7 @@ def setting(
     scope=Scope.RESULT | Scope.GRAPH,
     needs=None,
     excludes=None,
+    rules=None,
 ):
     """Declares one setting: a dataclass field with its meaning, the values allowed, and what goes with it.
 
@@ -61,19 +62,31 @@ def setting(
         needs: dict of condition -> str. What must hold where the setting is given, and why: the end of a sentence, or
             "" where it is plain.
         excludes: dict of condition -> str. What must not hold, likewise.
+        rules: "module:NAME" of a function from the value to what it asks of the other settings, an object with
+            `ignores` (dict of setting -> why it does nothing) and `least` (dict of setting -> number); None: nothing.
     """
-    rules = {"help": help, "minimum": minimum, "above": above, "maximum": maximum, "below": below, "choices": choices,
-             "path": path, "scope": scope, "needs": needs or {}, "excludes": excludes or {}}  # fmt: skip
-    return dataclasses.field(default=default, metadata=rules)
+    about = {"help": help, "minimum": minimum, "above": above, "maximum": maximum, "below": below, "choices": choices,
+             "path": path, "scope": scope, "needs": needs or {}, "excludes": excludes or {},
+             "rules": rules}  # fmt: skip
+    return dataclasses.field(default=default, metadata=about)
 
 
 def choices_of(field):
     """Returns the only values that a setting may have: tuple of str, None where there is no such list."""
     choices = field.metadata["choices"]
-    if not isinstance(choices, str):
-        return choices
-    module, _, table = choices.partition(":")
-    return tuple(getattr(importlib.import_module(module), table))
+    return tuple(_found(choices)) if isinstance(choices, str) else choices
+
+
+def rules_of(field, value):
+    """Returns what a value of a setting asks of the others, as `setting` says; None where it is nothing."""
+    rules = field.metadata["rules"]
+    return rules and _found(rules)(value)
+
+
+def _found(place):
+    """Returns what a place names: "module:NAME" -> object."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def read_value(field, value):

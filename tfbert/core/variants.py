@@ -4,10 +4,11 @@ import collections.abc
 import importlib
 
 
-class Variants(collections.abc.Mapping):
+class Variants(collections.abc.MutableMapping):
     """A table of what a setting may choose from: name -> object, which a module of its own holds.
 
-    The names are known, and a wrong one is refused, before anything is loaded.
+    The names are known, and a wrong one is refused, before anything is loaded. One's own may be added:
+    `tfbert.TASKS["ordinal"] = Ordinal`.
     """
 
     def __init__(self, **places):
@@ -15,8 +16,17 @@ class Variants(collections.abc.Mapping):
         self._places = places
 
     def __getitem__(self, name):
-        module, _, attribute = self._places[name].partition(":")
+        place = self._places[name]
+        if not isinstance(place, str):
+            return place
+        module, _, attribute = place.partition(":")
         return getattr(importlib.import_module(module), attribute)
+
+    def __setitem__(self, name, place):
+        self._places[name] = place
+
+    def __delitem__(self, name):
+        del self._places[name]
 
     def __iter__(self):
         return iter(self._places)

@@ -4,9 +4,8 @@ import keras
 from keras import ops
 
 from tfbert.core.errors import InputError
-from tfbert.models.keras_model import BatchModel
+from tfbert.models.keras_model import BatchModel, task_from_config
 from tfbert.models.text_model import TextModel
-from tfbert.tasks.configuration import task_config, task_from_config
 
 
 @keras.saving.register_keras_serializable("tfbert")
@@ -39,13 +38,17 @@ class EnsembleModel(BatchModel):
     def get_config(self):
         """Returns all that `from_config` needs, the vocabularies too: dict, as JSON has it."""
         members = [member.get_config() for member in self.members]
-        return {"name": self.name, "members": members, "task": task_config(self.task)}
+        return {"name": self.name, "members": members, "task": self.task.get_config()}
 
     @classmethod
     def from_config(cls, config):
         """Returns a model of what `get_config` returned, with new weights."""
         members = [TextModel.from_config(member) for member in config["members"]]
         return cls(members, task_from_config(config["task"]), name=config["name"])
+
+    def vector_model(self, *about):
+        """Raises InputError, as the members have each a vector of their own."""
+        raise InputError("An ensemble has no vectors; name one of its members, FOLDER/members/*.")
 
     @property
     def width(self):
@@ -73,22 +76,8 @@ class EnsembleModel(BatchModel):
 
     def call(self, features, training=False):
         outputs = [member.calibrated(member(features, training=training)) for member in self.members]
-        return average(self.task, ops.stack(outputs))
+        return self.task.mean_outputs(ops.stack(outputs))
 
     def calibrated(self, outputs):
         """Returns outputs as they are to be read, np.float32 [N, outputs]."""
         return self.task.decision.calibrated(outputs)
-
-
-def average(task, outputs):
-    """Returns the logits of mean probabilities, or mean numbers: float [members, M, outputs] -> float [M, outputs].
-
-    Args:
-        task: one of TASKS.
-        outputs: float [members, M, outputs].
-    """
-    if task.name == "regression":
-        return ops.mean(outputs, axis=0)
-    if task.name == "classification":
-        return ops.logsumexp(ops.log_softmax(outputs, axis=-1), axis=0) - ops.log(1.0 * outputs.shape[0])
-    return ops.logsumexp(ops.log_sigmoid(outputs), axis=0) - ops.logsumexp(ops.log_sigmoid(-outputs), axis=0)

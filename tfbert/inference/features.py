@@ -6,13 +6,10 @@ import tempfile
 
 import numpy as np
 
-from tfbert.core.errors import InputError
 from tfbert.data.values import id_of
 from tfbert.data.windows import LongText
 from tfbert.inference.predict import outputs_of, write_outputs
-from tfbert.models.pooling import Pooling, WindowMerge
-from tfbert.models.text_model import TextModel, VectorModel
-from tfbert.tasks.masked_lm.model import PretrainingModel
+from tfbert.models.text_model import encoder_vectors
 
 _BLOCK = 2**24
 
@@ -44,29 +41,9 @@ def extract_features(model, texts, pooling=None, batch_size=32, max_seq_length=1
 
 def vector_model(model, pooling=None, max_seq_length=128, long_text=LongText()):
     """Returns what makes vectors from batches: VectorModel. Arguments and errors are those of `extract_features`."""
-    if isinstance(model, TextModel):
-        same = pooling in (None, model.pooling)
-        pool = model.pool if same else _new_pooling(pooling, model.encoder)
-        if not same and model.merge and model.merge.weights:
-            raise InputError(
-                f"--pooling={pooling} cannot be merged by this model's attention over windows, which was trained on "
-                f"--pooling={model.pooling}; leave --pooling out."
-            )
-        own = (model.max_seq_length, model.long_text, model.text_columns)
-        return VectorModel(model.encoder, model.tokenizer, pool, model.merge, *own)
-    model = model.encoder if isinstance(model, PretrainingModel) else model
-    if long_text.strategy == "attention":
-        raise InputError("--long_text=attention is learned in training; of a pre-trained BERT take mean or max.")
-    model.check_length(max_seq_length)
-    pool = _new_pooling(pooling or "mean", model)
-    merge = WindowMerge(long_text.strategy, pool.width) if long_text.windows > 1 else None
-    return VectorModel(model, model.tokenizer, pool, merge, max_seq_length, long_text)
-
-
-def _new_pooling(pooling, encoder):
-    if pooling == "scalar_mix":
-        raise InputError("--pooling=scalar_mix is learned in training; this model was not trained with it.")
-    return Pooling(pooling, encoder, dtype=encoder.dtype_policy)
+    own = getattr(model, "vector_model", None)  # a BertEncoder has none
+    about = (pooling, max_seq_length, long_text)
+    return own(*about) if own else encoder_vectors(model, *about)
 
 
 def write_features(model, examples, path, batch_size, strategy=None, xla=False):

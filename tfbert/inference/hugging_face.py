@@ -2,54 +2,11 @@
 
 import json
 
-from tfbert.tasks.masked_lm.model import PretrainingModel
-
-_PROBLEM = {
-    "classification": "single_label_classification",
-    "multilabel": "multi_label_classification",
-    "regression": "regression",
-}
-
-
-def has_berts_head(model):
-    """Says whether transformers' BertForSequenceClassification computes a TextModel's outputs.
-
-    That is dropout and one dense layer on the pooler of a single window. The head of every other model is written under
-    a name that transformers does not know, so that it says which weights it misses rather than predict something else.
-    """
-    return model.pooling == "pooler" and model.merge is None and not model.head.hidden
-
 
 def beyond_transformers(model):
     """Returns what of a model's predictions transformers does not make by itself: list of str, sentences."""
-    if isinstance(model, PretrainingModel):
-        return _beyond_tokenizer(model)
-    decision, found = model.task.decision, []
-    if not has_berts_head(model):
-        found.append(
-            f"Its head (pooling {model.pooling}, {model.long_text.windows} window(s), hidden layers "
-            f"{[bias.shape[0] for _, bias in model.head.hidden]}) is none of transformers', which loads the encoder "
-            "and reports the classifier's weights as missing."
-        )
-    if decision.prior_shift is not None:
-        shift = [float(value) for value in decision.prior_shift]
-        found.append(f"Probabilities are those of the logits plus the prior's correction, {shift}.")
-    if decision.temperature != 1:
-        found.append(f"Probabilities are those of the logits divided by the temperature, {decision.temperature}.")
-    if decision.thresholds is not None:
-        found.append(f"Answers are given from the thresholds {[float(value) for value in decision.thresholds]} on.")
-    long_text = model.long_text
-    cut_otherwise = len(model.text_columns) == 2 and long_text.truncation != "longest_first"
-    if long_text.strategy in ("tail", "head_tail") or cut_otherwise:
-        found.append(
-            f"Of texts beyond {model.max_seq_length} pieces it takes what long_text={long_text.strategy}, "
-            f"truncate_pair={long_text.truncation} say, not their beginning."
-        )
-    return found + _beyond_tokenizer(model)
-
-
-def _beyond_tokenizer(model):
-    return ["Texts are cleaned of HTML and the like (clean_text) before all else."] if model.tokenizer.clean else []
+    cleaned = "Texts are cleaned of HTML and the like (clean_text) before all else."
+    return model.beyond_transformers() + [cleaned] * bool(model.tokenizer.clean)
 
 
 def hugging_face_files(model):
@@ -70,7 +27,7 @@ def _config(model):
     backbone = encoder.backbone
     beyond = beyond_transformers(model)
     return {
-        "architectures": [_architecture(model)],
+        "architectures": [f"Bert{model.hugging_face}"],
         "model_type": "bert",
         "vocab_size": backbone.vocabulary_size,
         "hidden_size": backbone.hidden_dim,
@@ -83,26 +40,9 @@ def _config(model):
         "layer_norm_eps": encoder.layer_norm_epsilon,
         "hidden_dropout_prob": encoder.dropout_rate,
         "attention_probs_dropout_prob": encoder.attention_dropout_rate,
-        **_labels_config(model.task),
+        **model.task.hugging_face_config(),
         "pad_token_id": model.tokenizer.pad_id,
         **({"tfbert_beyond_transformers": beyond} if beyond else {}),
-    }
-
-
-def _architecture(model):
-    if isinstance(model, PretrainingModel):
-        return "BertForPreTraining" if model.head.next_sentence else "BertForMaskedLM"
-    return "BertForSequenceClassification" if has_berts_head(model) else "BertModel"
-
-
-def _labels_config(task):
-    if task.name not in _PROBLEM:
-        return {}
-    labels = task.labels or ["LABEL_0"]
-    return {
-        "problem_type": _PROBLEM[task.name],
-        "id2label": {str(number): str(label) for number, label in enumerate(labels)},
-        "label2id": {str(label): number for number, label in enumerate(labels)},
     }
 
 

@@ -7,8 +7,7 @@ import numpy as np
 from tfbert.core.errors import InputError
 from tfbert.data.augmentation import CJK
 from tfbert.inference.saved_model import load_model
-from tfbert.tasks.masked_lm.fill_mask import fill_windows, masked_windows
-from tfbert.tasks.masked_lm.model import PretrainingModel
+from tfbert.tasks.masked_lm.fill_mask import fill_windows, fills_masks, masked_windows
 
 # A word without the marks around it.
 _BARE_WORD = re.compile(rf"[{CJK}]|[^\W{CJK}]+(?:'[^\W{CJK}]+)?")
@@ -35,7 +34,7 @@ class MaskedWords:
             InputError: there is no such model.
         """
         self._model = load_model(folder)
-        if not isinstance(self._model, PretrainingModel):
+        if not fills_masks(self._model):
             raise InputError(f"--augment=masked_words:{folder} needs a model that --task=masked_lm has saved.")
 
     def __call__(self, text, rng, probability):

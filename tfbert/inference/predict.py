@@ -171,15 +171,15 @@ def batches_of(model, examples, batch_size, encode_label=None):
         batch_size: int.
         encode_label: callable (label, where) -> number or np.ndarray; None: no labels.
     """
-    examples = _with_pairs(examples) if len(model.text_columns) == 2 else examples
+    examples = paired(model, examples)
     tokenized = tokenize_examples(examples, model.tokenizer, model.max_seq_length, encode_label, model.long_text)
     return ExampleBatches(tokenized, batch_size, model.max_seq_length, shuffle=False, seed=0)
 
 
-def _with_pairs(examples):
-    """Yields examples, all of which must be pairs."""
+def paired(model, examples):
+    """Yields examples, which must all be pairs where the model was trained on pairs: iterable of dict."""
     for number, example in enumerate(examples, 1):
-        if "text_pair" not in example:
+        if len(model.text_columns) == 2 and "text_pair" not in example:
             raise InputError(
                 f"This model was trained on pairs of texts, and example {number} has no text_pair; on the command line "
                 "name its column with --text_pair_column."

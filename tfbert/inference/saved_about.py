@@ -11,36 +11,20 @@ from tfbert.models.encoder import ACTIVATIONS
 from tfbert.models.model_files import read_json
 from tfbert.tasks import TASKS
 from tfbert.tasks.labelled.decision import Decision
-from tfbert.tasks.masked_lm.model import PretrainingModel
 
 
 def about_of(model):
     """Returns what prediction needs to know, beside the weights, the content of tfbert.json: str."""
-    about = {"task": model.task.name, "labels": model.task.labels}
+    own = model.task.to_json()
+    about = {"task": own.pop("task"), "labels": own.pop("labels")}
     about |= {"max_seq_length": model.max_seq_length, "text_columns": model.text_columns}
-    about |= {"clean_text": model.tokenizer.clean}
-    if isinstance(model, PretrainingModel):
-        about |= {"next_sentence": model.head.next_sentence}
-    else:
-        about |= {
-            "pooling": model.pooling,
-            "head_layers": [bias.shape[0] for _, bias in model.head.hidden],
-            "head_activation": model.head.activation,
-            "long_text": dataclasses.asdict(model.long_text),
-            "decision": dataclasses.asdict(model.task.decision),
-        }
+    about |= {"clean_text": model.tokenizer.clean} | model.about() | own
     return json.dumps(about, indent=2, ensure_ascii=False)
 
 
 def about_of_ensemble(model, members):
     """Returns the content of an ensemble's tfbert.json, whose members are in the folders of these names: str."""
-    about = {
-        "members": members,
-        "task": model.task.name,
-        "labels": model.task.labels,
-        "decision": dataclasses.asdict(model.task.decision),
-    }
-    return json.dumps(about, indent=2, ensure_ascii=False)
+    return json.dumps({"members": members} | model.task.to_json(), indent=2, ensure_ascii=False)
 
 
 def read_about(folder):
@@ -50,33 +34,30 @@ def read_about(folder):
         InputError: it is damaged; the value and what is needed are named.
     """
     about = read_json(folder, "tfbert.json")
-    needed = _ENSEMBLE if "members" in about else _MASKED_LM if about.get("task") == "masked_lm" else _TEXT_MODEL
+    _check(about, ["task"], folder)
+    _check(about, _ENSEMBLE if "members" in about else [*_MODEL, *TASKS[about["task"]].saved_keys], folder)
+    return about
+
+
+def _check(about, needed, folder):
     for name in needed:
-        check, meaning = _CHECKS[name]
+        check, meaning = _CHECKS.get(name, (lambda value: True, ""))  # what a task of one's own has, it reads itself
         if name not in about:
             raise InputError(f"{folder}/tfbert.json is damaged: it has no {name}.")
         if not check(about[name]):
             raise InputError(
                 f"{folder}/tfbert.json is damaged: {name} is {reprlib.repr(about[name])}; it must be {meaning}."
             )
-    return about
 
 
 def task_of(about, folder):
     """Returns the task of a saved model, from what `read_about` returned."""
-    if about["task"] == "masked_lm":
-        return TASKS["masked_lm"](next_sentence=about["next_sentence"])
-    task = TASKS[about["task"]](about["labels"])
-    task.decision = Decision(**about["decision"])
-    for name, count in (("prior_shift", task.outputs), ("thresholds", _threshold_count(task))):
-        values = about["decision"].get(name)
+    task = TASKS[about["task"]].from_json(about)
+    for name, count in (("prior_shift", task.outputs), ("thresholds", len(task.threshold_labels))):
+        values = getattr(task.decision, name)
         if values is not None and len(values) != count:
             raise InputError(f"{folder}/tfbert.json is damaged: {name} has {len(values)} values for {count}.")
     return task
-
-
-def _threshold_count(task):
-    return 1 if task.name == "classification" else task.outputs
 
 
 def _is_whole(value, least=1, most=10**6):
@@ -142,9 +123,5 @@ _CHECKS = {
     "decision": (_fields_of(Decision, _DECISION), "what Decision has"),
     "members": (_list_of(_is_member, 1, 1000), "a list of members/1, members/2 and so on"),
 }
-_ENSEMBLE = ("members", "task", "labels", "decision")
-_MASKED_LM = ("task", "max_seq_length", "text_columns", "clean_text", "next_sentence")
-_TEXT_MODEL = (
-    *("task", "labels", "max_seq_length", "text_columns", "clean_text", "pooling", "head_layers", "head_activation"),
-    *("long_text", "decision"),
-)
+_ENSEMBLE = ("members", "labels", "decision")
+_MODEL = ("max_seq_length", "text_columns", "clean_text")

@@ -2,26 +2,17 @@
 
 import os
 
-import numpy as np
 import tensorflow as tf
 
 from tfbert.core.errors import InputError
 from tfbert.core.files import write_tensors, write_whole
 from tfbert.core.paths import read_path
-from tfbert.data.windows import LongText
 from tfbert.inference.ensemble import EnsembleModel
-from tfbert.inference.hugging_face import has_berts_head, hugging_face_files
+from tfbert.inference.hugging_face import hugging_face_files
 from tfbert.inference.saved_about import about_of, about_of_ensemble, read_about, task_of
-from tfbert.models.checkpoint_tensors import (
-    SafetensorsReader,
-    as_float32,
-    encoder_tensors,
-    hugging_face_tensors,
-    load_tensors,
-)
+from tfbert.models.checkpoint_tensors import SafetensorsReader, encoder_tensors, load_tensors
 from tfbert.models.presets import find_preset
-from tfbert.models.text_model import build_model
-from tfbert.tasks.masked_lm.model import PretrainingModel, build_pretraining_model
+from tfbert.tasks import TASKS
 
 
 def save_model(model, folder):
@@ -43,7 +34,7 @@ def save_model(model, folder):
         tf.io.gfile.remove(weights)
     for name, text in changed.items():
         write_whole(os.path.join(folder, name), text.encode())
-    write_tensors(weights, _tensors(model), {"format": "pt"})
+    write_tensors(weights, encoder_tensors(model.encoder) | model.head_tensors(), {"format": "pt"})
 
 
 def save_decision(model, folder):
@@ -83,30 +74,12 @@ def load_model(folder, dropout=None, dtype="float32"):
     if "members" in about:
         return _load_ensemble(folder, about, dropout, dtype)
     encoder = find_preset(folder).encoder(dropout, dtype, clean=about["clean_text"])
-    task, reader = task_of(about, folder), SafetensorsReader(folder)
-    if about["task"] == "masked_lm":
-        return build_pretraining_model(
-            encoder, task, None, about["max_seq_length"], about["text_columns"], reader=reader, folder=folder
-        )
-    _check_head(reader, about, task, folder)
-    model = build_model(
-        encoder,
-        task,
-        None,
-        about["pooling"],
-        about["max_seq_length"],
-        about["text_columns"],
-        head_layers=about["head_layers"],
-        head_activation=about["head_activation"],
-        long_text=LongText(**about["long_text"]),
-    )
-    _load_head(model, reader, folder)
-    return model
+    return task_of(about, folder).saved_model(encoder, about, SafetensorsReader(folder), folder)
 
 
 def _load_ensemble(folder, about, dropout, dtype):
-    if about["task"] == "masked_lm":
-        raise InputError(f"{folder}/tfbert.json is damaged: there are no ensembles of masked_lm models.")
+    if "folds" in TASKS[about["task"]].rules.ignores:
+        raise InputError(f"{folder}/tfbert.json is damaged: there are no ensembles of {about['task']} models.")
     task, members = task_of(about, folder), []
     for name in about["members"]:
         own = read_about(os.path.join(folder, name))
@@ -120,63 +93,7 @@ def load_weights(model, folder):
     """Puts the weights of a folder that `save_model` wrote into a model of the same kind."""
     reader = SafetensorsReader(folder)
     load_tensors(model.encoder, reader, folder)
-    _load_head(model, reader, folder)
-
-
-def _check_head(reader, about, task, folder):
-    """Raises InputError where tfbert.json describes another head than that of the weights, before one is made."""
-    widths = {f"tfbert.head.{number}.bias": units for number, units in enumerate(about["head_layers"])}
-    for name, units in (widths | {_name_in(reader, "tfbert.classifier.bias"): task.outputs}).items():
-        if reader.shape(name) != [units]:
-            raise InputError(
-                f"{folder} does not fit its tfbert.json: {name} has the shape {reader.shape(name)}, where [{units}] is "
-                "needed."
-            )
-
-
-def _load_head(model, reader, folder):
-    if isinstance(model, PretrainingModel):
-        return model.head.load(reader, "the model")
-    for name, (variable, transposed) in _own_variables(model).items():
-        name = _name_in(reader, name)
-        value = as_float32(reader.tensor(name), name, folder)
-        value = value.T if transposed else value
-        if value.shape != tuple(variable.shape):
-            raise InputError(f"{folder} is damaged: {name} has the shape {list(reader.tensor(name).shape)}.")
-        variable.assign(value)
-
-
-def _name_in(reader, name):
-    """Returns the name of a tensor of the head in a file; earlier versions wrote every classifier as transformers'."""
-    return name if reader.has(name) else name.replace("tfbert.classifier", "classifier")
-
-
-def _tensors(model):
-    if isinstance(model, PretrainingModel):  # transformers ties the decoder to the embeddings by itself
-        return encoder_tensors(model.encoder) | hugging_face_tensors(model.head.named_variables())
-    own = {
-        name: np.array(variable.numpy().T if transposed else variable.numpy(), order="C")
-        for name, (variable, transposed) in _own_variables(model).items()
-    }
-    return encoder_tensors(model.encoder) | own
-
-
-def _own_variables(model):
-    """Returns what stands on the encoder: name in the file -> (variable, whether it is transposed there)."""
-    head, name = model.head, "classifier" if has_berts_head(model) else "tfbert.classifier"
-    own = {f"{name}.weight": (head.kernel, True), f"{name}.bias": (head.bias, False)}
-    for number, (kernel, bias) in enumerate(head.hidden):
-        own |= {f"tfbert.head.{number}.weight": (kernel, True), f"tfbert.head.{number}.bias": (bias, False)}
-    merge = model.merge
-    if merge and merge.merge == "attention":
-        own |= {
-            "tfbert.window_merge.weight": (merge.kernel, True),
-            "tfbert.window_merge.bias": (merge.bias, False),
-            "tfbert.window_merge.context": (merge.context, False),
-        }
-    if model.pooling == "scalar_mix":
-        own |= {"tfbert.mix": (model.pool.mix, False), "tfbert.mix_scale": (model.pool.scale, False)}
-    return own
+    model.load_head(reader, folder)
 
 
 def _read(folder, name):

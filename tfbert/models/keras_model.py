@@ -9,7 +9,6 @@ from keras.src.utils.rng_utils import get_random_seed  # there is no public way 
 
 from tfbert.core.errors import InputError
 from tfbert.data.batches import begin_epochs
-from tfbert.tasks.configuration import task_config, task_from_config
 
 _OF_ROWS = ("token_ids", "segment_ids", "positions", "window_ids")
 _OF_WINDOWS = ("window_start", "window_example", "example_windows")
@@ -120,8 +119,7 @@ class BatchModel(keras.Model):
     def _weighted(self, x, class_weight):
         """Returns batches whose weights are multiplied by those of their classes."""
         spec = x.element_spec if isinstance(x, tf.data.Dataset) else ()
-        labels = spec[1] if len(spec) == 3 else None
-        if labels is None or labels.shape.rank != 1 or not labels.dtype.is_integer:
+        if len(spec) != 3 or not self.task.one_class:
             raise InputError(
                 "class_weight wants batches of (features, labels, weights) with one class an example, as "
                 "tfbert.make_dataset gives them for a classification; other tasks, and other data, take "
@@ -159,12 +157,17 @@ class TaskLoss(keras.losses.Loss):
 
     def get_config(self):
         """Returns what `from_config` needs: dict, as JSON has it."""
-        return {"task": task_config(self._task)}
+        return {"task": self._task.get_config()}
 
     @classmethod
     def from_config(cls, config):
         """Returns the loss of what `get_config` returned."""
         return cls(task_from_config(config["task"]))
+
+
+def task_from_config(config):
+    """Returns the task of what its `get_config` returned, dict; Keras' registry knows where tasks are."""
+    return keras.saving.get_registered_object("tfbert>Task").from_config(config)
 
 
 def first_seed():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import inspect
 
 import keras
 import numpy as np
@@ -10,10 +11,9 @@ from tfbert.config.setting import read_amounts
 from tfbert.core.errors import InputError
 from tfbert.data.augmentation import find_augmentation, with_copies
 from tfbert.data.batches import ExampleBatches
-from tfbert.data.examples import tokenize_examples
 from tfbert.data.folds import fold_numbers
 from tfbert.data.glue import is_glue
-from tfbert.data.inspection import advice, findings, inspect_examples
+from tfbert.data.inspection import advice, findings
 from tfbert.data.sources import read_examples
 from tfbert.data.splits import halves
 from tfbert.data.windows import LongText
@@ -21,22 +21,10 @@ from tfbert.inference.masked_words import MaskedWords
 from tfbert.models.initialization import initialize, reinitialize
 from tfbert.models.mixout import add_mixout
 from tfbert.models.presets import find_preset
-from tfbert.models.text_model import build_model
 from tfbert.optim import OPTIMIZERS
 from tfbert.optim.parameter_groups import HEAD, freeze, gradual_unfreezing, layer_decay, parse_multipliers, pretrained
 from tfbert.optim.schedules import make_schedule
 from tfbert.tasks import TASKS
-from tfbert.tasks.labelled.balance import (
-    balanced_weights,
-    epoch_draws,
-    label_counts,
-    label_numbers,
-    log_prior,
-    prior_shift,
-)
-from tfbert.tasks.labelled.decision import Decision
-from tfbert.tasks.masked_lm.corpus import corpus_of
-from tfbert.tasks.masked_lm.model import build_pretraining_model
 from tfbert.training.devices import device_kind, make_strategy
 from tfbert.training.loop import total_steps
 
@@ -48,7 +36,7 @@ class TrainingParts:
     """What a training needs.
 
     Attributes:
-        model: TextModel or PretrainingModel, new.
+        model: the task's, new.
         optimizer: AdamWeightDecay or Lamb, built.
         datasets: dict of ExampleBatches: "train", and perhaps "dev" and "test".
         metric: str. The dev score that decides which model is kept.
@@ -73,7 +61,7 @@ def training_parts(config, strategy, splits=("train", "dev", "test"), kept=None)
     if metric not in ("loss", *task.metric_names):
         raise InputError(f"--best_metric must be one of loss, {', '.join(task.metric_names)}. Received: {metric!r}.")
     datasets = datasets_of(config, tokenizer, task, splits, kept)
-    task = balance_training(config, task, datasets)
+    task, datasets["train"] = task.for_training(datasets["train"], **settings_for(config, task.for_training))
     with strategy.scope():
         model = model_of(config, preset, tokenizer, task, datasets["train"].examples.labels)
         steps = training.max_steps or total_steps(datasets["train"].steps_per_epoch, training.num_train_epochs)
@@ -107,18 +95,45 @@ def pair_of(columns):
     return (*columns, None)[:2]
 
 
-def read_rows(data, location, split, limit=None):
-    """Returns the rows of a data location: iterable of dict."""
-    return read_examples(location, *pair_of(data.text_columns), data.label_column, None, data.quoting, split, limit)
+def read_rows(data, task, location, split, limit=None, columns=None):
+    """Returns the rows of a data location: iterable of dict.
+
+    Args:
+        data: DataConfig.
+        task: one of TASKS, or its class. It says which columns it reads.
+        location: str. A data location.
+        split: str.
+        limit: int or None. Read so many rows only.
+        columns: (text, second text or None) or None. The columns of texts; None: those that the settings name.
+    """
+    first, second = columns or pair_of(data.text_columns)
+    named = {"text_column": first, "text_pair_column": second, "label_column": data.label_column}
+    read = (name if setting in task.columns else None for setting, name in named.items())
+    return read_examples(location, *read, None, data.quoting, split, limit)
+
+
+def settings_for(config, method):
+    """Returns the settings that a method of a task asks for, which are its keyword-only arguments: dict."""
+    values = config.as_dict() | _amounts_of(config.balance)
+    asked = inspect.signature(method).parameters.values()
+    return {each.name: values[each.name] for each in asked if each.kind is each.KEYWORD_ONLY}
+
+
+def _amounts_of(settings):
+    """Returns the settings of LABEL=NUMBER as the tasks take them: dict of label -> number each."""
+    weights = settings.class_weights
+    return {
+        "oversample": read_amounts("oversample", settings.oversample),
+        "undersample": read_amounts("undersample", settings.undersample, whole=True),
+        "class_weights": weights if weights == ("balanced",) else read_amounts("class_weights", weights),
+    }
 
 
 def task_of(config):
     """Returns the task, with the labels that the training rows have."""
-    data, model = config.data, config.model
-    if model.task == "masked_lm":
-        return TASKS["masked_lm"](next_sentence=config.pretraining.next_sentence)
-    examples = read_rows(data, data.train_file, "train", data.limit_train_rows)
-    return TASKS[model.task].from_examples(examples)
+    data, task = config.data, TASKS[config.model.task]
+    rows = read_rows(data, task, data.train_file, "train", data.limit_train_rows)
+    return task.from_examples(rows, **settings_for(config, task.from_examples))
 
 
 def datasets_of(config, tokenizer, task, splits, kept=None):
@@ -138,24 +153,25 @@ def datasets_of(config, tokenizer, task, splits, kept=None):
         ("dev", data.dev_file, None),
         ("test", data.test_file, None),
     ):
-        if location and split in splits and task.name == "masked_lm":
-            datasets[split] = corpus_of(config, tokenizer, task, split, location, limit, seed=seed)
-        elif location and split in splits:
-            made = functools.partial(_examples_of, config, tokenizer, task, split, location, limit)
+        if location and split in splits:
+            made = functools.partial(_tokenized, config, tokenizer, task, split, location, limit)
             changed = split == "train" and bool(data.augment)  # by the seed, each epoch anew
-            settings = (data, config.model.preset, config.model.vocab_file, task.name, task.labels)
+            asked = settings_for(config, task.tokenized)
+            settings = (data, config.model.preset, config.model.vocab_file, task.name, task.labels, asked)
             if not changed and kept.get(split, (None,))[0] != settings:
                 kept[split] = settings, made(epoch=0)
-            datasets[split] = ExampleBatches(
+            datasets[split] = task.batches(
                 made(epoch=0) if changed else kept[split][1],
+                tokenizer,
                 training.train_batch_size if split == "train" else training.eval_batch_size,
                 data.max_seq_length,
-                shuffle=split == "train",
-                seed=seed,
-                renew=made if changed else None,
+                split == "train",
+                seed,
+                made if changed else None,
+                **settings_for(config, task.batches),
             )
     if training.fold:
-        datasets["train"], left_out = _without_fold(config, datasets["train"])
+        datasets["train"], left_out = _without_fold(config, task, datasets["train"])
         if "test" in splits:
             datasets["test"] = left_out
     if data.halve_dev and "dev" in datasets:
@@ -165,24 +181,33 @@ def datasets_of(config, tokenizer, task, splits, kept=None):
     return datasets
 
 
-def _examples_of(config, tokenizer, task, split, location, limit, epoch):
-    """Returns the examples of a data location, for training with the changed copies of an epoch: TokenizedExamples."""
-    data, seed = config.data, seed_of(config.training, config.training.data_seed)
-    examples = read_rows(data, location, split, limit)
-    if split == "train" and data.augment:
-        examples = with_copies(
-            examples, data.augment, data.augment_copies, data.augment_probability, seed, epoch, augmentation_of
-        )
-    return tokenize_examples(examples, tokenizer, data.max_seq_length, task.encode_label, long_text_of(data))
+def _tokenized(config, tokenizer, task, split, location, limit, epoch):
+    """Returns the rows of a data location as the task tokenises them; those of training with an epoch's copies."""
+    data, train = config.data, split == "train"
+    seed = seed_of(config.training, config.training.data_seed)
+
+    def rows():
+        found = read_rows(data, task, location, split, limit)
+        if not train or not data.augment:
+            return found
+        changes = (data.augment, data.augment_copies, data.augment_probability, seed, epoch)
+        return with_copies(found, *changes, augmentation_of)
+
+    asked = settings_for(config, task.tokenized)
+    return task.tokenized(rows, tokenizer, data.max_seq_length, long_text_of(data), train, **asked)
 
 
-def _without_fold(config, whole):
+def _without_fold(config, task, whole):
     """Returns the training data without a fold, and the fold: (ExampleBatches, ExampleBatches)."""
     step = 1 + copies_of(config.data)
-    left_out = folds_of(config, whole.examples.labels[::step]) == config.training.fold - 1
+    left_out = folds_of(config, task, whole.examples.labels[::step]) == config.training.fold - 1
     rest = whole.subset(np.flatnonzero(np.repeat(~left_out, step)))
-    tested = whole.examples.subset(np.flatnonzero(left_out) * step)
-    return rest, ExampleBatches(tested, config.training.eval_batch_size, config.data.max_seq_length, False, seed=0)
+    return rest, batches_to_score(whole.examples.subset(np.flatnonzero(left_out) * step), config)
+
+
+def batches_to_score(examples, config):
+    """Returns examples of labelled rows in order, in batches to be scored: ExampleBatches."""
+    return ExampleBatches(examples, config.training.eval_batch_size, config.data.max_seq_length, False, seed=0)
 
 
 @functools.cache  # a model that fills masks is loaded once, not every epoch
@@ -197,8 +222,8 @@ def copies_of(data):
     return data.augment_copies if data.augment else 0
 
 
-def folds_of(config, labels):
-    """Returns the fold of each training row, from 0: np.int64 [N]."""
+def folds_of(config, task, labels):
+    """Returns the fold of each training row, from 0: np.int64 [N]; labels: np.ndarray [N, ...]."""
     data, folds, groups = config.data, config.training.folds, None
     if data.group_column and is_glue(data.train_file):
         raise InputError(
@@ -217,57 +242,7 @@ def folds_of(config, labels):
     parts = len(set(groups)) if groups else len(labels)
     if parts < folds:
         raise InputError(f"--folds={folds} needs as many {'groups' if groups else 'rows'}. There are {parts}.")
-    return fold_numbers(labels, folds, groups)
-
-
-def check_threshold(config, task):
-    """Raises InputError where a threshold is to be tuned between more than two classes."""
-    metric = config.balance.tune_threshold
-    if metric and task.name == "classification" and task.outputs > 2:
-        raise InputError(
-            f"--tune_threshold={metric} needs two classes, or --task=multilabel; the training data has {task.outputs}: "
-            f"{', '.join(map(str, task.labels[:30]))}."
-        )
-
-
-def balance_training(config, task, datasets):
-    """Lets an epoch of the training data take what the settings say; returns the task with the loss to train on."""
-    settings, labels = config.balance, datasets["train"].examples.labels
-    if not task.labels:
-        return task
-    check_threshold(config, task)
-    draws = epoch_draws(
-        task,
-        labels,
-        read_amounts("oversample", settings.oversample),
-        read_amounts("undersample", settings.undersample, whole=True),
-        settings.balance,
-    )
-    datasets["train"] = datasets["train"].with_draws(draws)
-    counts, rows = label_counts(labels, task.outputs), len(labels)
-    true = log_prior(task, counts, rows)
-    if draws:
-        counts, rows = label_counts(labels, task.outputs, draws.rates), draws.size
-    needs_all = settings.correct_prior or settings.logit_adjustment or settings.class_weights == ("balanced",)
-    if needs_all and not counts.all():
-        raise InputError(
-            f"No training row has the label {task.labels[int(counts.argmin())]!r}, which --class_weights=balanced, "
-            "--logit_adjustment and --correct_prior need; with --folds all its rows may be in one fold."
-        )
-    sampled = log_prior(task, counts, rows)
-    weights = class_weights_of(settings, task, counts, rows)
-    tau = settings.logit_adjustment
-    balanced = type(task)(
-        task.labels,
-        label_smoothing=config.model.label_smoothing,
-        class_weights=weights,
-        focal_gamma=settings.focal_gamma if settings.loss == "focal" else None,
-        focal_alpha=settings.focal_alpha,
-        logit_offsets=tau * sampled if tau else None,
-    )
-    if settings.correct_prior:
-        balanced.decision = Decision(tuple(prior_shift(true, sampled, weights, tau).tolist()))
-    return balanced
+    return fold_numbers(task.strata(labels, folds), folds, groups)
 
 
 def describe_data(config, task, tokenizer, datasets, steps):
@@ -276,7 +251,9 @@ def describe_data(config, task, tokenizer, datasets, steps):
     examples = {split: dataset.examples for split, dataset in datasets.items()}
     if data.augment:
         examples["train"] = examples["train"].subset(np.arange(0, examples["train"].size, 1 + copies_of(data)))
-    found = {split: inspect_examples(each, tokenizer) for split, each in examples.items()}
+    found = {split: task.inspection(each, tokenizer) for split, each in examples.items()}
+    if None in found.values():
+        return []
     balanced = balance.balance != "none" or balance.oversample or balance.undersample or balance.class_weights
     suggested = advice(
         task,
@@ -291,20 +268,6 @@ def describe_data(config, task, tokenizer, datasets, steps):
     return ["Data:", *(f"  {line}" for line in findings(task, found, data.max_seq_length))] + (
         ["Worth trying:", *suggested] if suggested else []
     )
-
-
-def class_weights_of(settings, task, counts, rows):
-    """Returns the factor of each label in the training loss: float64 [outputs], None where there are none."""
-    if settings.class_weights == ("balanced",):
-        return balanced_weights(task, counts, rows)
-    if not settings.class_weights:
-        return None
-    weights = np.ones(task.outputs)
-    for number, weight in label_numbers(
-        "class_weights", read_amounts("class_weights", settings.class_weights), task
-    ).items():
-        weights[number] = weight
-    return weights
 
 
 def encoder_of(config, preset):
@@ -323,31 +286,18 @@ def encoder_of(config, preset):
 
 
 def model_of(config, preset, tokenizer, task, train_labels):
-    """Returns the model to train: the encoder with what is new in it, and a new head, or its pre-training head."""
+    """Returns the model to train: the encoder with what is new in it, and the task's head."""
     data, training = config.data, config.training
-    if task.name == "masked_lm":
-        return build_pretraining_model(
-            encoder_of(config, preset),
-            task,
-            tokenizer,
-            data.max_seq_length,
-            data.text_columns,
-            seed_of(training, training.init_seed),
-            preset.reader and preset.reader(),
-            preset.name,
-        )
-    model = build_model(
+    model = task.model(
         encoder_of(config, preset),
-        task,
         tokenizer,
-        config.model.pooling or "pooler",
+        preset,
         data.max_seq_length,
         data.text_columns,
         seed_of(training, training.init_seed),
-        train_labels,
-        config.model.head_layers,
-        config.model.head_activation,
         long_text_of(data),
+        train_labels,
+        **settings_for(config, task.model),
     )
     model.windows_per_step = training.windows_per_step
     return model

@@ -5,13 +5,11 @@ import os
 import tensorflow as tf
 
 from tfbert.core.files import json_of, write_whole
-from tfbert.data.sources import read_examples
-from tfbert.inference.predict import batches_of
+from tfbert.inference.predict import paired
 from tfbert.models.model_files import read_json
-from tfbert.modes.build import strategy_of, uses_xla
+from tfbert.modes.build import read_rows, settings_for, strategy_of, uses_xla
 from tfbert.modes.saved import saved_model, text_columns
 from tfbert.modes.trainer import output_lock
-from tfbert.tasks.masked_lm.corpus import corpus_of
 from tfbert.training.devices import is_chief, leave_together
 from tfbert.training.evaluation import Evaluator
 
@@ -47,9 +45,13 @@ def _evaluate(config, strategy):
 
 
 def _labelled(config, model, split, location):
-    """Returns the rows of a location with their labels, or raw text with its masks: ExampleBatches."""
-    data = config.data
-    if model.task.name == "masked_lm":
-        return corpus_of(config, model.tokenizer, model.task, split, location, max_seq_length=model.max_seq_length)
-    examples = read_examples(location, *text_columns(data, model), data.label_column, None, data.quoting, split)
-    return batches_of(model, examples, config.training.eval_batch_size, model.task.encode_label)
+    """Returns the rows of a location as the model's task scores them: ExampleBatches."""
+    task, length = model.task, model.max_seq_length
+
+    def rows():
+        return paired(model, read_rows(config.data, task, location, split, columns=text_columns(config.data, model)))
+
+    asked = settings_for(config, task.tokenized)
+    tokenized = task.tokenized(rows, model.tokenizer, length, model.long_text, **asked)
+    batch_size, asked = config.training.eval_batch_size, settings_for(config, task.batches)
+    return task.batches(tokenized, model.tokenizer, batch_size, length, **asked)

@@ -8,19 +8,25 @@ import tensorflow as tf
 
 from tfbert.core.errors import InputError
 from tfbert.core.files import json_of, write_whole
-from tfbert.data.batches import ExampleBatches
 from tfbert.data.folds import split_texts
 from tfbert.data.inspection import inspect_examples
 from tfbert.inference.ensemble import EnsembleModel
 from tfbert.inference.saved_model import load_model, save_ensemble
 from tfbert.models.model_files import read_json
-from tfbert.modes.build import check_threshold, datasets_of, dtype_of, folds_of, preset_of, read_rows, task_of, uses_xla
+from tfbert.modes.build import (
+    batches_to_score,
+    datasets_of,
+    dtype_of,
+    folds_of,
+    preset_of,
+    read_rows,
+    task_of,
+    uses_xla,
+)
 from tfbert.modes.trainer import output_lock, refuse_finished
 from tfbert.modes.training_run import changes_since
 from tfbert.reports.run_report import write_folds_report
 from tfbert.reports.statistics import mean_and_spread
-from tfbert.tasks.labelled.calibration import check_fit, describe_fit, fit_decision
-from tfbert.tasks.labelled.mislabelled import likely_mislabelled
 from tfbert.training.devices import is_chief, leave_together
 from tfbert.training.evaluation import Evaluator, scores
 
@@ -68,13 +74,13 @@ def _cross_validate(config, trainer, announce):
     refuse_finished(output_dir, config.training.overwrite, chief)
     folders = [os.path.join(output_dir, "folds", str(number + 1)) for number in range(config.training.folds)]
     task = task_of(config)
-    check_threshold(config, task)
+    task.check_threshold(config.balance.tune_threshold)
     tokenizer = preset_of(config).tokenizer(config.data.do_lower_case, config.data.clean_text)
     plain = config.replace(augment=(), augment_copies=1, augment_probability=0.1)
     datasets = datasets_of(plain, tokenizer, task, ("train", "dev", "test"))
     examples = datasets.pop("train").examples
-    check_fit(task, examples.labels, config.balance.calibrate, config.balance.tune_threshold)
-    folds = folds_of(config, examples.labels)
+    task.check_fit(examples.labels, config.balance.calibrate, config.balance.tune_threshold)
+    folds = folds_of(config, task, examples.labels)
     _refuse_changed(config)
     if chief:
         tf.io.gfile.makedirs(output_dir)
@@ -94,9 +100,7 @@ def _cross_validate(config, trainer, announce):
             failed.append(f"fold {number + 1}: {reason}")
         members.append(_member(config, folder, strategy))
         left_out = np.flatnonzero(folds == number)
-        batches = ExampleBatches(
-            examples.subset(left_out), config.training.eval_batch_size, config.data.max_seq_length, False, seed=0
-        )
+        batches = batches_to_score(examples.subset(left_out), config)
         outputs[left_out] = Evaluator(members[-1], strategy, uses_xla(config, strategy)).outputs(batches)
     results |= {"failed": "; ".join(failed) or None} | _out_of_fold(config, task, examples.labels, outputs, folds)
     outputs = task.decision.calibrated(outputs)
@@ -142,8 +146,9 @@ def _out_of_fold(config, task, labels, outputs, folds):
     """Returns the scores of out-of-fold predictions; the task gets the decision that is fitted on them."""
     settings = config.balance
     if settings.calibrate or settings.tune_threshold:
-        task.decision = fit_decision(task, labels, outputs, settings.calibrate, settings.tune_threshold)
-        print("\n".join(describe_fit(task, labels, settings.calibrate, settings.tune_threshold)))
+        fit = (settings.calibrate, settings.tune_threshold)
+        task.decision = task.fit_decision(labels, outputs, *fit)
+        print("\n".join(task.describe_fit(labels, *fit)))
     outputs = task.decision.calibrated(outputs)
     each = [scores(task, labels[folds == number], outputs[folds == number]) for number in range(folds.max() + 1)]
     means, deviations = mean_and_spread(each)
@@ -152,28 +157,15 @@ def _out_of_fold(config, task, labels, outputs, folds):
 
 def _mislabelled(config, task, labels, outputs):
     """Returns the rows whose label is likely wrong, as the report takes them; at most `_SHOWN`."""
-    ranked = likely_mislabelled(task, labels, outputs) if task.labels else None
-    if ranked is None:
-        return None
-    ranked = [int(row) for row in ranked[:_SHOWN]]
-    texts = {}
-    for row, example in enumerate(
-        read_rows(config.data, config.data.train_file, "train", config.data.limit_train_rows)
-    ):
-        if row in ranked:
+    found = task.doubted(labels, outputs, _SHOWN)
+    if not found:
+        return found
+    texts, shown = {}, {row for row, *_ in found}
+    rows = read_rows(config.data, task, config.data.train_file, "train", config.data.limit_train_rows)
+    for row, example in enumerate(rows):
+        if row in shown:
             texts[row] = " | ".join(example[side] for side in ("text", "text_pair") if side in example)
-    found = []
-    for row, prediction in zip(ranked, task.predictions(outputs[ranked])):
-        given = task.decode_label(labels[row])
-        several = isinstance(given, list)
-        words = [", ".join(map(str, label)) if several else str(label) for label in (given, prediction["label"])]
-        shares = [
-            share if not several or label in map(str, given) else 1 - share
-            for label, share in prediction["probabilities"].items()
-        ]
-        share = min(shares) if several else prediction["probabilities"][str(given)]
-        found.append((row + 1, texts[row], *words, share))
-    return found
+    return [(row + 1, texts[row], *doubt) for row, *doubt in found]
 
 
 def _write_predictions(output_dir, task, labels, outputs, folds):

@@ -1,7 +1,6 @@
 """Says what a data set is like before anything is trained, and which settings it suggests."""
 
 from tfbert.modes.build import datasets_of, describe_data, preset_of, task_of
-from tfbert.tasks.labelled.balance import label_counts
 from tfbert.training.loop import total_steps
 
 # Labels that are counted one by one; what has more says "…".
@@ -22,14 +21,12 @@ def inspect_mode(config):
     datasets = datasets_of(config, tokenizer, task, ("train", "dev", "test"))
     train = datasets["train"]
     steps = training.max_steps or total_steps(train.steps_per_epoch, training.num_train_epochs)
-    lines = _labels(task, train.examples.labels) if task.labels else []
-    lines += describe_data(config, task, tokenizer, datasets, steps)
+    lines = _labels(task, train.examples.labels) + describe_data(config, task, tokenizer, datasets, steps)
     print("\n".join(lines))
     return {"findings": lines}
 
 
 def _labels(task, labels):
-    """Returns how many rows have each label, as a line to read: list of one str."""
-    counts = label_counts(labels, task.outputs)
-    each = [f"{label} ({count:.0f}, {count / len(labels):.1%})" for label, count in zip(task.labels, counts)]
-    return [f"Labels: {', '.join(each[:_SHOWN])}{', …' if len(each) > _SHOWN else ''}."]
+    """Returns how many rows have each label, as a line to read: list of one str, or none where there are no labels."""
+    each = [f"{label} ({count:.0f}, {count / len(labels):.1%})" for label, count in task.counted(labels)]
+    return [f"Labels: {', '.join(each[:_SHOWN])}{', …' if len(each) > _SHOWN else ''}."] * bool(each)

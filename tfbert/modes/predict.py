@@ -6,7 +6,6 @@ import tensorflow as tf
 
 from tfbert.core.errors import InputError
 from tfbert.data.sources import read_examples
-from tfbert.inference.ensemble import EnsembleModel
 from tfbert.inference.features import vector_model, write_features
 from tfbert.inference.predict import predict_file
 from tfbert.modes.build import dtype_of, long_text_of, preset_of, strategy_of, uses_xla
@@ -35,8 +34,8 @@ def _predict(config, strategy):
     if tf.io.gfile.exists(path) and not training.overwrite:
         raise InputError(f"{path} exists already; choose another --output_dir, or --overwrite.")
     model = _vector_model(config, strategy) if training.features else saved_model(config, strategy)
-    if not training.features and model.task.name == "masked_lm":
-        raise InputError("This model predicts masked words, not labels: ask it from Python, tfbert.fill_mask.")
+    if not training.features and model.task.not_predicted:
+        raise InputError(model.task.not_predicted)
     examples = read_examples(data.test_file, *text_columns(data, model), None, data.id_column, data.quoting, "test")
     if is_chief(strategy):
         tf.io.gfile.makedirs(training.output_dir)
@@ -51,8 +50,6 @@ def _vector_model(config, strategy):
     folder = model_folder(config)
     if tf.io.gfile.exists(os.path.join(folder, "tfbert.json")) or not config.model.preset:
         model = saved_model(config, strategy)
-        if isinstance(model, EnsembleModel):
-            raise InputError(f"{folder} is an ensemble, which has no vectors; name one of {folder}/members/*.")
     else:
         with strategy.scope():
             data = config.data

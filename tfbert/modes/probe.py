@@ -14,6 +14,7 @@ from tfbert.data.batches import ExampleBatches
 from tfbert.inference.layer_probe import LayerVectors, probe_layers, share_of_most_frequent
 from tfbert.modes.build import datasets_of, dtype_of, preset_of, strategy_of, task_of, uses_xla
 from tfbert.reports.layer_curve import layer_curve
+from tfbert.tasks import TASKS
 from tfbert.training.devices import is_chief, leave_together
 from tfbert.training.evaluation import Evaluator
 
@@ -57,7 +58,7 @@ def probe_mode(config):
 def _check(config):
     """Refuses what a probe cannot do."""
     task, long_text = config.model.task, config.data.long_text
-    if task != "classification":
+    if not TASKS[task].one_class:
         raise InputError(f"--mode=probe needs --task=classification. Received: --task={task}.")
     if long_text not in ("head", "tail", "head_tail"):
         raise InputError(f"--mode=probe needs --long_text=head, tail or head_tail. Received: --long_text={long_text}.")

@@ -16,10 +16,10 @@ def saved_model(config, strategy):
     """Returns the saved model that the settings name, on the devices of a strategy."""
     with strategy.scope():
         model = load_model(model_folder(config), dtype=dtype_of(config))
-    if model.task.name == "masked_lm" and config.training.windows_per_step:
+    if config.training.windows_per_step and "windows_per_step" in model.task.rules.ignores:
         raise InputError(
-            f"--windows_per_step={config.training.windows_per_step} does nothing with a model of --task=masked_lm; "
-            "lower --eval_batch_size to save memory."
+            f"--windows_per_step={config.training.windows_per_step} does nothing with a model of "
+            f"--task={model.task.name}; lower --eval_batch_size to save memory."
         )
     model.windows_per_step = config.training.windows_per_step
     return model

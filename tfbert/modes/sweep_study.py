@@ -22,7 +22,7 @@ from tfbert.models.model_files import read_json
 from tfbert.modes.folds import train_model
 from tfbert.reports.run_report import write_sweep_report
 from tfbert.tasks import TASKS
-from tfbert.training.evaluation import dev_score, lower_is_better
+from tfbert.training.evaluation import dev_score
 from tfbert.training.signals import Interrupted
 
 _STUDY = "tfbert"
@@ -75,7 +75,9 @@ class Sweep:
         self._search, self._mistake = config.sweep.sweep_trials, None
         base = json.loads(json.dumps(config.as_dict()))
         self._base = {name: base[name] for space in self._spaces for name in space}
-        self._metric = config.training.best_metric or TASKS[config.model.task].default_metric
+        task = TASKS[config.model.task]
+        self._metric = config.training.best_metric or task.default_metric
+        self._lower_is_better = task.lower_is_better(self._metric)
         self._study = self._open()
         self._refuse_changed()
         self._give_up_on_the_dead()
@@ -118,7 +120,7 @@ class Sweep:
     def best(self):
         """Returns the trial with the best dev score: SweepTrial, None where none has a score."""
         scored = [trial for trial in self.trials() if dev_score(trial.results, self._metric) is not None]
-        choose = min if lower_is_better(self._metric) else max
+        choose = min if self._lower_is_better else max
         return choose(scored, key=lambda trial: dev_score(trial.results, self._metric)) if scored else None
 
     def _open(self):
@@ -165,7 +167,7 @@ class Sweep:
             storage=self._storage,
             study_name=f"{_STUDY} {self._output_dir}",
             sampler=optuna.samplers.TPESampler(seed=self._config.training.seed),
-            direction="minimize" if lower_is_better(self._metric) else "maximize",
+            direction="minimize" if self._lower_is_better else "maximize",
             load_if_exists=True,
         )
 

@@ -6,7 +6,6 @@ import gc
 import json
 import os
 
-import numpy as np
 import tensorflow as tf
 
 from tfbert.config.setting import Scope
@@ -21,7 +20,6 @@ from tfbert.modes.training_run import TracedGraphs, TrainingRun, changes_since
 from tfbert.optim.parameter_groups import describe_groups
 from tfbert.reports.model_card import write_model_card
 from tfbert.reports.run_report import write_run_report
-from tfbert.tasks.labelled.balance import label_counts
 from tfbert.training.checkpoints import check_disk
 from tfbert.training.devices import device_kind, imitates_bfloat16, is_chief, leave_together, worker_values
 from tfbert.training.signals import Interrupted
@@ -86,9 +84,8 @@ class Trainer:
         _check_shared(output_dir, strategy)
         results = run.train() | ({"restarts": restarts} if restarts else {})
         self._signal = run.signal
-        shares = None if model.task.name == "masked_lm" else model.pool.shares()
-        if chief and shares is not None:
-            print("Shares of the layers in the scalar mix, from the bottom:", " ".join(f"{x:.3f}" for x in shares))
+        for note in model.notes() if chief else ():
+            print(note)
         results["data"] = {split: dataset.examples.fingerprint for split, dataset in parts.datasets.items()}
         if chief:
             write_whole(os.path.join(output_dir, "eval_results.json"), json_of(results, indent=2).encode())
@@ -102,9 +99,7 @@ class Trainer:
         if self._parts:  # models stand in reference cycles: what earlier runs have left would keep its memory for long
             gc.collect()
         parts = training_parts(config, self.strategy, kept=self._examples)
-        task = parts.model.task
-        shape = config.within(Scope.GRAPH)
-        shape |= {"labels": task.labels, "loss": _loss_options(task), "steps": parts.steps}
+        shape = config.within(Scope.GRAPH) | {"loss": parts.model.task.graph_key(), "steps": parts.steps}
         if shape == self._shape:
             for old, new in zip(_variables(self._parts), _variables(parts), strict=True):
                 old.assign(new)
@@ -145,11 +140,6 @@ def schedule_of(optimizer):
     return optimizer._learning_rate
 
 
-def _loss_options(task):
-    """Returns what the training loss has by name, some of it from the training rows: dict; None without labels."""
-    return {name: np.asarray(value).tolist() for name, value in vars(task.options).items()} if task.labels else None
-
-
 def _variables(parts):
     return [*parts.model.variables, *parts.optimizer.variables]
 
@@ -160,8 +150,8 @@ def _announce(config, parts, strategy):
     if copies_of(config.data):
         sizes += f" (of the training rows {copies_of(config.data)} changed copies each)"
     print(f"Examples: {sizes}; {_cuts(train.examples, config.data.max_seq_length)}.")
-    if parts.model.task.labels:
-        print(f"Labels: {_label_counts(parts.model.task, train)}.")
+    for line in parts.model.task.announcement(train):
+        print(line)
     print(
         f"Devices: {strategy.num_replicas_in_sync} × {device_kind(strategy)}; {parts.steps} steps of "
         f"{train.batch_size} examples."
@@ -169,8 +159,6 @@ def _announce(config, parts, strategy):
     if config.runtime.mixed_precision != "none" and device_kind(strategy) == "CPU" and imitates_bfloat16():
         print("This CPU has no bfloat16 instructions: steps are usually faster without --mixed_precision=bfloat16.")
     print(describe_groups(parts.optimizer.groups()))
-    if parts.model.task.name == "masked_lm":
-        return
     for line in describe_data(config, parts.model.task, parts.model.tokenizer, parts.datasets, parts.steps):
         print(line)
 
@@ -185,17 +173,6 @@ def _cuts(examples, max_seq_length):
             kept += f", at most {most}: --max_windows={most} would do"
     lost = f"; {examples.lost_pieces:,} pieces are lost" if examples.cut_share else ""
     return f"{examples.cut_share:.1%} of the training texts are cut to {kept}{lost}"
-
-
-def _label_counts(task, train):
-    """Returns how many training rows each label has, and how many of them an epoch takes, in words."""
-    labels = train.examples.labels
-    own = label_counts(labels, task.outputs)
-    if not train.draws:
-        return ", ".join(f"{label} ({count:.0f})" for label, count in zip(task.labels, own))
-    taken = label_counts(labels, task.outputs, train.draws.rates)
-    each = (f"{label} ({count:.0f}, in an epoch {now:.0f})" for label, count, now in zip(task.labels, own, taken))
-    return f"{', '.join(each)}; {train.draws.size} training rows an epoch"
 
 
 def _check_shared(output_dir, strategy):

@@ -14,11 +14,9 @@ from tfbert.config.setting import Scope
 from tfbert.core.errors import InputError
 from tfbert.inference.saved_model import load_weights, save_decision, save_model
 from tfbert.modes.build import seed_of, steps_per_loop_of, uses_xla
-from tfbert.tasks.labelled.calibration import check_fit, describe_fit, fit_decision
-from tfbert.tasks.masked_lm.fill_mask import sample_predictions
 from tfbert.training.checkpoints import Checkpoints
 from tfbert.training.devices import is_chief, leave_together
-from tfbert.training.evaluation import Evaluator, is_better, scores
+from tfbert.training.evaluation import Evaluator, scores
 from tfbert.training.health import RunHealth, majority_share, part_norms
 from tfbert.training.loop import TrainingLoop, check_weights
 from tfbert.training.run_log import RunLog
@@ -86,7 +84,7 @@ class TrainingRun:
         self._loop, self._evaluator = graphs.loop, graphs.evaluator
         if "dev" in parts.datasets:
             labels, settings = parts.datasets["dev"].examples.labels, config.balance
-            check_fit(parts.model.task, labels, settings.calibrate, settings.tune_threshold)
+            parts.model.task.check_fit(labels, settings.calibrate, settings.tune_threshold)
         self._output_dir = self._training.output_dir
         self._model_dir = os.path.join(self._output_dir, "model")
         self._checkpoints = Checkpoints(
@@ -211,10 +209,11 @@ class TrainingRun:
         dataset = self._datasets["dev"]
         with self._optimizer.averaged():
             outputs = self._evaluator.outputs(dataset)
-        found = scores(self._model.task, dataset.examples.labels, outputs)
-        self._log.evaluation(step, "dev", found, majority_share(self._model.task, outputs))
+        task = self._model.task
+        found = scores(task, dataset.examples.labels, outputs)
+        self._log.evaluation(step, "dev", found, majority_share(task, outputs))
         self._waited += 1
-        if is_better(self._metric, found.get(self._metric), self._best.get("dev", {}).get(self._metric)):
+        if task.is_better(self._metric, found.get(self._metric), self._best.get("dev", {}).get(self._metric)):
             self._waited = 0 if self._metric in found else self._waited  # without scores the last model is kept
             self._dev_outputs = outputs
             self._keep(step, found)
@@ -254,8 +253,8 @@ class TrainingRun:
         untuned, results = self._best.get("dev"), {}
         known = {} if self._dev_outputs is None else {"dev": self._dev_outputs}
         splits = [split for split in ("dev", "test") if split in self._datasets]
-        masked_lm = self._model.task.name == "masked_lm"
-        told = masked_lm or self._model.pool.shares() is not None  # of the model itself, beside its scores
+        task = self._model.task
+        told = task.shows or bool(self._model.notes())  # of the model itself, beside its scores
         if (splits != list(known) or told) and (self._best["step"] != step or self._config.optimizer.ema_decay):
             load_weights(self._model, self._model_dir)
         for split in splits:
@@ -264,10 +263,8 @@ class TrainingRun:
             if split == "dev":
                 outputs = self._decide(labels, outputs)
             self.outputs[split] = labels, outputs
-            results[split] = scores(self._model.task, labels, outputs)
-        if masked_lm:
-            seen = self._datasets.get("dev", self._datasets["train"]).examples
-            results["samples"] = sample_predictions(self._model, seen)
+            results[split] = scores(task, labels, outputs)
+        results |= task.shown(self._model, self._datasets.get("dev", self._datasets["train"]).examples)
         results |= {
             "examples_per_second": round(examples_per_second, 2),
             "best_step": self._best["step"],
@@ -294,9 +291,9 @@ class TrainingRun:
         settings, task = self._config.balance, self._model.task
         if not (settings.calibrate or settings.tune_threshold):
             return outputs
-        task.decision = fit_decision(task, labels, outputs, settings.calibrate, settings.tune_threshold)
+        task.decision = task.fit_decision(labels, outputs, settings.calibrate, settings.tune_threshold)
         if is_chief(self._strategy):
             save_decision(self._model, self._model_dir)
-        for line in describe_fit(task, labels, settings.calibrate, settings.tune_threshold):
+        for line in task.describe_fit(labels, settings.calibrate, settings.tune_threshold):
             self._log.say(line)
         return outputs / np.float32(task.decision.temperature)

@@ -9,6 +9,7 @@ from tfbert.core.files import write_whole
 from tfbert.data.sources import read_examples
 from tfbert.models.tokenizers.cleaning import clean_text
 from tfbert.models.tokenizers.vocabulary import learn_vocabulary
+from tfbert.modes.build import pair_of
 
 
 def vocabulary_mode(config):
@@ -31,7 +32,7 @@ def vocabulary_mode(config):
 
 def _texts(data):
     """Yields the texts of train_file, of pairs both."""
-    columns = (data.text_column, data.text_pair_column, None, None)
+    columns = (*pair_of(data.text_columns), None, None)
     for row in read_examples(data.train_file, *columns, data.quoting, "train", data.limit_train_rows):
         for text in (row[role] for role in ("text", "text_pair") if role in row):
             yield clean_text(text) if data.clean_text else text

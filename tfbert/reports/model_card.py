@@ -15,16 +15,15 @@ def write_model_card(output_dir, settings, task, results, beyond=()):
         results: dict. The content of `eval_results.json`.
         beyond: sequence of str. What of its predictions transformers does not make by itself, a sentence each.
     """
-    verb = "Pre-trained further" if settings["task"] == "masked_lm" else "Fine-tuned"
     splits = [split for split in ("dev", "test") if split in results]
     names = list(dict.fromkeys(name for split in splits for name in results[split]))
     lines = [
         f"# {settings['task']} with {settings['preset']}",
         "",
-        f"{verb} by tfbert from `{settings['preset']}` on `{settings['train_file']}`, "
+        f"{task.verb} by tfbert from `{settings['preset']}` on `{settings['train_file']}`, "
         f"kept from step {results['best_step']}.",
         *([f"**This run has failed**: {results['failed']}."] if results.get("failed") else []),
-        *([f"Labels: {', '.join(f'`{label}`' for label in task.labels)}."] if task.labels else []),
+        *task.card(),
         "",
         f"| score | {' | '.join(splits)} |",
         f"|---|{'---|' * len(splits)}",
@@ -35,7 +34,7 @@ def write_model_card(output_dir, settings, task, results, beyond=()):
         "```python",
         "import tfbert",
         f"model = tfbert.load_model({os.path.join(output_dir, 'model')!r})",
-        _call(settings),
+        task.usage(pairs=bool(settings["text_pair_column"])),
         "```",
         "",
         *(_beyond(beyond) if beyond else []),
@@ -43,13 +42,6 @@ def write_model_card(output_dir, settings, task, results, beyond=()):
         "",
     ]
     write_whole(os.path.join(output_dir, "README.md"), "\n".join(lines).encode())
-
-
-def _call(settings):
-    if settings["task"] == "masked_lm":
-        return 'tfbert.fill_mask(model, ["... [MASK] ..."])'
-    text = '("...", "...")' if settings["text_pair_column"] else '"..."'
-    return f"tfbert.predict(model, [{text}])"
 
 
 def _beyond(sentences):

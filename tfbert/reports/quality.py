@@ -6,16 +6,7 @@ import numpy as np
 
 from tfbert.core.extras import install_command
 from tfbert.reports.page import COLORS, figure, name_axes, table
-from tfbert.tasks.scores.metrics import (
-    calibration_error,
-    confidences,
-    f1_of,
-    outcomes,
-    reliability,
-    share_of,
-    sigmoid,
-    softmax,
-)
+from tfbert.tasks.scores.metrics import calibration_error, f1_of, outcomes, reliability, share_of
 
 # More labels than these make a table that nobody reads.
 _MOST_CONFUSED, _MOST_CURVES = 30, 6
@@ -30,19 +21,19 @@ def quality_sections(task, labels, outputs, split):
         outputs: np.float32 [N, outputs].
         split: str. The data set's name.
     """
-    if not task.labels:
+    found = task.quality(labels, outputs)
+    if found is None:
         return []
-    held = labels if labels.ndim == 2 else np.eye(task.outputs, dtype=int)[labels]
-    probabilities = sigmoid(outputs) if labels.ndim == 2 else softmax(outputs)
 
     def draw(axes):
-        _reliability(axes[0], *confidences(task, labels, outputs))
-        _precision_recall(axes[1], task, held, probabilities)
+        _reliability(axes[0], found.given, found.hits)
+        _precision_recall(axes[1], found)
 
     sections = [figure(f"Calibration, precision and recall on {split}", draw, columns=2, height=4.0)]
-    if task.name == "classification" and task.outputs <= _MOST_CONFUSED:
-        sections.append(f"<h2>Confusions on {split}</h2>" + _confusions(task, labels, outputs))
-    sections.append(f"<h2>Each class on {split}</h2>" + _classes(task, labels, outputs, held, probabilities))
+    confusions = task.confusions(labels, outputs) if task.outputs <= _MOST_CONFUSED else None
+    if confusions is not None:
+        sections.append(f"<h2>Confusions on {split}</h2>" + _confusions(found, confusions))
+    sections.append(f"<h2>Each class on {split}</h2>" + _classes(found))
     return sections
 
 
@@ -75,61 +66,49 @@ def _reliability(axes, probabilities, hits):
     name_axes(axes, "probability given", "share that came true")
 
 
-def _precision_recall(axes, task, held, probabilities):
+def _precision_recall(axes, found):
     from sklearn import metrics
 
-    classes = [1] if task.name == "classification" and task.outputs == 2 else range(task.outputs)
-    shown = sorted((k for k in classes if held[:, k].any()), key=lambda k: held[:, k].sum())[:_MOST_CURVES]
+    held = found.held
+    shown = sorted((k for k in found.curves if held[:, k].any()), key=lambda k: held[:, k].sum())[:_MOST_CURVES]
     for number, k in enumerate(shown):
-        precision, recall, thresholds = metrics.precision_recall_curve(held[:, k], probabilities[:, k])
-        axes.step(recall, precision, where="post", color=COLORS[number], label=str(task.labels[k]))
+        precision, recall, thresholds = metrics.precision_recall_curve(held[:, k], found.probabilities[:, k])
+        axes.step(recall, precision, where="post", color=COLORS[number], label=str(found.labels[k]))
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
-    axes.set_title("rarest first" if len(shown) < len(classes) else "", fontsize=10)
+    axes.set_title("rarest first" if len(shown) < len(found.curves) else "", fontsize=10)
     axes.legend(frameon=False, fontsize=8)
     name_axes(axes, "recall", "precision")
 
 
-def _confusions(task, labels, outputs):
+def _confusions(found, confusions):
+    rows = [[str(label), *row] for label, row in zip(found.labels, confusions.tolist())]
+    return table(["true label ↓, answer →", *map(str, found.labels)], rows)
+
+
+def _classes(found):
     from sklearn import metrics
 
-    found = metrics.confusion_matrix(labels, task.guesses(outputs), labels=range(task.outputs))
-    rows = [[str(label), *row] for label, row in zip(task.labels, found.tolist())]
-    return table(["true label ↓, answer →", *map(str, task.labels)], rows)
-
-
-def _classes(task, labels, outputs, held, probabilities):
-    from sklearn import metrics
-
-    guesses = task.guesses(outputs)
-    guessed = guesses if labels.ndim == 2 else np.eye(task.outputs, dtype=int)[guesses]
-    tp, fp, fn = outcomes(held, guessed)
+    held, answered = found.held, found.answered
+    tp, fp, fn = outcomes(held, answered)
     precision, recall, f1 = share_of(tp, tp + fp), share_of(tp, tp + fn), f1_of(tp, fp, fn)
-    thresholds = _thresholds(task)
     lines = []
-    for k, label in enumerate(task.labels):
-        area = metrics.average_precision_score(held[:, k], probabilities[:, k]) if held[:, k].any() else np.nan
+    for k, label in enumerate(found.labels):
+        area = metrics.average_precision_score(held[:, k], found.probabilities[:, k]) if held[:, k].any() else np.nan
         numbers = (precision[k], recall[k], f1[k], area)
-        lines.append([str(label), held[:, k].sum(), guessed[:, k].sum(), *(f"{number:.4f}" for number in numbers)])
-        lines[-1] += thresholds[k : k + 1]
+        lines.append([str(label), held[:, k].sum(), answered[:, k].sum(), *(f"{number:.4f}" for number in numbers)])
+        if found.thresholds:
+            lines[-1].append("" if found.thresholds[k] is None else f"{found.thresholds[k]:.4f}")
     head = ["label", "rows", "answers", "precision", "recall", "F1", "average precision"]
-    return table(head + ["threshold"] * bool(thresholds), lines) + _decided(task)
+    return table(head + ["threshold"] * bool(found.thresholds), lines) + _decided(found.decision)
 
 
-def _thresholds(task):
-    """Returns each label's threshold in words, none where none was tuned: list of str."""
-    thresholds = task.decision.thresholds
-    if thresholds is None:
-        return []
-    return ([""] if task.name == "classification" else []) + [f"{threshold:.4f}" for threshold in thresholds]
-
-
-def _decided(task):
+def _decided(decision):
     notes = []
-    if task.decision.prior_shift is not None:
+    if decision.prior_shift is not None:
         notes.append("probabilities are taken back to the prior of the training data")
-    if task.decision.temperature != 1:
-        notes.append(f"logits are divided by a temperature of {task.decision.temperature:.4f}, fitted on dev")
-    if task.decision.thresholds is not None:
+    if decision.temperature != 1:
+        notes.append(f"logits are divided by a temperature of {decision.temperature:.4f}, fitted on dev")
+    if decision.thresholds is not None:
         notes.append("thresholds were tuned on dev, whose scores are therefore optimistic")
     text = "; ".join(notes)
     return f"<p class=quiet>{html.escape(text[:1].upper() + text[1:])}.</p>" if notes else ""

@@ -1,5 +1,6 @@
 """report.html: what came of a run, or of many, in one file that needs no network."""
 
+import functools
 import html
 import importlib.metadata
 import json
@@ -13,7 +14,7 @@ from tfbert.core.files import write_whole
 from tfbert.reports.page import COLORS, figure, legend_beside, name_axes, page, table
 from tfbert.reports.quality import mislabelled_section, quality_sections
 from tfbert.reports.statistics import best_of, bootstrap_intervals, paired_effect
-from tfbert.training.evaluation import lower_is_better
+from tfbert.tasks import TASKS
 
 _PACKAGES = ("tfbert", "tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy")
 _MOST_CURVES = len(COLORS)
@@ -40,8 +41,8 @@ def write_run_report(output_dir, settings, metric, results, task, outputs):
     intervals = {split: bootstrap_intervals(task, *found) for split, found in outputs.items()}
     if "dev" in results or "test" in results:
         body.append("<h2>Scores</h2>" + _scores_table(results, intervals))
-    if results.get("samples"):
-        body.append("<h2>Words behind masks</h2>" + _samples_table(results["samples"]))
+    for name, head, rows in task.tables(results):
+        body.append(f"<h2>{name}</h2><div class=words>{table(head, rows)}</div>")
     for split in list(outputs)[-1:]:
         body += quality_sections(task, *outputs[split], split)
     body += [_settings_of(settings), _about(results)]
@@ -78,7 +79,7 @@ def write_folds_report(output_dir, settings, results, task, labels, outputs, mis
     bad = results["failed"] or results["split_texts"] > 0.01 * len(labels)
     body = [_verdict(text, bad=bool(bad)), "<h2>Scores</h2>" + table(head, rows)]
     body += quality_sections(task, labels, outputs, "all folds")
-    if task.labels:
+    if mislabelled is None or mislabelled:
         body.append(mislabelled_section(mislabelled))
     body += [_settings_of(settings), _about(results)]
     _write(output_dir, f"{settings['task']} with {settings['preset']}: {len(results['folds'])} folds", body)
@@ -94,13 +95,15 @@ def write_sweep_report(output_dir, settings, metric, trials):
         trials: list of SweepTrial, those that have ended.
     """
     groups = group_trials(trials, settings)
+    sign = -1 if TASKS[settings["task"]].lower_is_better(metric) else 1
     curves = {name: [_curve(trial.folder, metric) for trial in members] for name, members in groups.items()}
-    body = [_sweep_verdict(metric, groups)]
-    body.append("<h2>Scores over seeds</h2>" + _groups_table(metric, groups))
+    body = [_sweep_verdict(metric, groups, sign)]
+    body.append("<h2>Scores over seeds</h2>" + _groups_table(metric, groups, sign))
     body.append(figure(f"Distribution of {metric} on dev", lambda axes: _boxes(axes, metric, groups),
                        height=1.2 + 0.45 * len(groups)))  # fmt: skip
     if any(len(members) > 1 for members in groups.values()):
-        body.append(figure(f"Expected best {metric} of k runs", lambda axes: _best_of_curves(axes, metric, groups)))
+        curves_of = functools.partial(_best_of_curves, metric=metric, groups=groups, sign=sign)
+        body.append(figure(f"Expected best {metric} of k runs", curves_of))
     if any(curve for members in curves.values() for curve in members):
         body.append(figure(f"{metric} on dev while training", lambda axes: _group_curves(axes, curves, metric)))
     body.append("<h2>Effect of each setting</h2>" + _effects_table(metric, trials))
@@ -161,10 +164,15 @@ def _run_verdict(metric, results):
     return _verdict(text, bad=bool(results["failed"]))
 
 
-def _sweep_verdict(metric, groups):
-    """Says which setting to trust: the highest median, and by how much it leads."""
-    sign = -1 if lower_is_better(metric) else 1
-    found = {name: _summary(metric, members) for name, members in groups.items()}
+def _sweep_verdict(metric, groups, sign):
+    """Says which setting to trust: the best median, and by how much it leads.
+
+    Args:
+        metric: str.
+        groups: dict of list of SweepTrial.
+        sign: -1 where lower is better, else 1.
+    """
+    found = {name: _summary(metric, members, sign) for name, members in groups.items()}
     scored = [name for name in groups if np.isfinite(found[name]["median"])]
     if not scored:
         return _verdict(f"No run has a score ({html.escape(metric)} on dev): nothing can be compared.", bad=True)
@@ -195,23 +203,22 @@ def _spread(mean, deviation):
     return f"{shown} ± {deviation:.4f}" if np.isfinite(deviation) else shown
 
 
-def _summary(metric, members):
-    """Returns what the dev scores of some runs say, NaN where they say nothing: dict."""
+def _summary(metric, members, sign):
+    """Returns what the dev scores of some runs say, NaN where they say nothing: dict; sign -1: lower is better."""
     values = np.array([score_of(trial, metric) for trial in members])
     scored = values[np.isfinite(values)]
     found = dict.fromkeys(("mean", "std", "median", "best"), np.nan)
     if scored.size:
-        best = scored.min() if lower_is_better(metric) else scored.max()
-        found |= {"mean": scored.mean(), "median": np.median(scored), "best": best}
+        found |= {"mean": scored.mean(), "median": np.median(scored), "best": sign * (sign * scored).max()}
     if scored.size > 1:
         found["std"] = scored.std(ddof=1)
     return found | {"runs": len(members), "failed": np.mean([bool(trial.failed) for trial in members])}
 
 
-def _groups_table(metric, groups):
+def _groups_table(metric, groups, sign):
     rows = []
     for name, members in groups.items():
-        found = _summary(metric, members)
+        found = _summary(metric, members, sign)
         test = np.array([trial.results.get("test", {}).get(metric, np.nan) for trial in members])
         test = test[np.isfinite(test)]
         rows.append(
@@ -305,10 +312,9 @@ def _boxes(axes, metric, groups):
     name_axes(axes[0], f"{metric} on dev (× failed)", "")
 
 
-def _best_of_curves(axes, metric, groups):
+def _best_of_curves(axes, metric, groups, sign):
     for number, (name, members) in enumerate(list(groups.items())[:_MOST_CURVES]):
         values = np.array([score_of(trial, metric) for trial in members])
-        sign = -1 if lower_is_better(metric) else 1
         values = values[np.isfinite(values)]
         if not len(values):
             continue
@@ -361,12 +367,6 @@ def _scores_table(results, intervals):
         "<p class=quiet>Baseline: one answer to every text. Intervals: a bootstrap over the examples, which says what "
         "other examples would change, not what another seed would.</p>"
     )
-
-
-def _samples_table(samples):
-    guesses = [", ".join(f"{g['piece']} {g['probability']:.0%}" for g in sample["guesses"]) for sample in samples]
-    rows = [[sample["text"], sample["word"], said] for sample, said in zip(samples, guesses)]
-    return f'<div class=words>{table(["text", "hidden", "predicted"], rows)}</div>'
 
 
 def _settings_of(settings):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tfbert.optim.parameter_groups import parts_of
-from tfbert.training.evaluation import is_better, scores
+from tfbert.training.evaluation import scores
 
 # A run whose dev predictions agree to this share predicts one class only.
 ONE_CLASS = 0.99
@@ -46,7 +46,7 @@ class RunHealth:
         """Returns why a run with these dev scores has failed, None where it has not."""
         score = dev_scores.get(self._metric)
         baseline = self.baseline.get(self._metric, 0.0)  # a constant correlates with nothing
-        if is_better(self._metric, score, baseline):
+        if self._task.is_better(self._metric, score, baseline):
             return None
         shown = "undefined" if score is None else f"{score:.4f}"
         return f"{self._metric} on dev is {shown}, no better than {baseline:.4f}, that of one answer to every text"
@@ -125,7 +125,7 @@ def majority_share(task, outputs):
         task: one of TASKS.
         outputs: np.float32 [N, outputs].
     """
-    if not task.labels:
+    answers = task.answered(outputs)
+    if answers is None:
         return 0.0
-    answers = np.asarray(task.predicted(outputs))
     return np.unique(answers, axis=0, return_counts=True)[1].max() / len(answers)

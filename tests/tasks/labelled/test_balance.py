@@ -7,7 +7,7 @@ from scipy.special import expit, log_softmax, logsumexp, softmax
 from sklearn.utils.class_weight import compute_class_weight
 
 from tfbert import TASKS, InputError, epoch_draws
-from tfbert.tasks.labelled.balance import balanced_weights, label_counts, label_numbers, log_prior, prior_shift
+from tfbert.tasks.labelled.balance import label_numbers, prior_shift
 from tfbert.tasks.labelled.decision import Decision
 
 RNG = np.random.default_rng(1)
@@ -39,7 +39,7 @@ def test_a_row_of_several_labels_has_their_largest_factor():
     labels = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 1, 1]], np.uint8)
     draws = epoch_draws(task_of("multilabel"), labels, {"other": 2, "x=y": 5})
     assert draws.rates.tolist() == [1, 2, 1, 2, 5] and draws.size == 11
-    assert label_counts(labels, 3, draws.rates).tolist() == [4, 8, 5]
+    assert task_of("multilabel").label_counts(labels, draws.rates).tolist() == [4, 8, 5]
 
 
 def test_an_unknown_label_is_refused_with_those_there_are():
@@ -51,11 +51,11 @@ def test_an_unknown_label_is_refused_with_those_there_are():
 
 
 def test_balanced_weights_are_scikit_learns_and_torchs():
-    counts = label_counts(CLASSES, 3)
+    counts = task_of().label_counts(CLASSES)
     expected = compute_class_weight("balanced", classes=np.arange(3), y=CLASSES)
-    np.testing.assert_allclose(balanced_weights(task_of(), counts, 100), expected, rtol=1e-12)
+    np.testing.assert_allclose(task_of().balanced_weights(counts, 100), expected, rtol=1e-12)
     held = SEVERAL.sum(axis=0)
-    np.testing.assert_allclose(balanced_weights(task_of("multilabel"), held, 100), (100 - held) / held, rtol=1e-12)
+    np.testing.assert_allclose(task_of("multilabel").balanced_weights(held, 100), (100 - held) / held, rtol=1e-12)
 
 
 def test_class_weights():
@@ -102,14 +102,14 @@ def test_the_focal_loss_has_a_finite_slope_everywhere(name, gamma):
 @pytest.mark.parametrize("tau", [0.5, 1.0])
 def test_logit_adjustment(tau):
     """Equation 10 of Menon et al. 2020: log(1 + Σ over y' of (p(y') / p(y))^τ exp(f(y') - f(y)))."""
-    prior = label_counts(CLASSES, 3) / 100
+    prior = task_of().label_counts(CLASSES) / 100
     x = LOGITS.astype(np.float64)
     terms = tau * np.log(prior / prior[CLASSES][:, None]) + x - x[np.arange(100), CLASSES][:, None]
-    offsets = tau * log_prior(task_of(), label_counts(CLASSES, 3), 100)
+    offsets = tau * task_of().log_prior(task_of().label_counts(CLASSES), 100)
     found = training_loss(CLASSES, logit_offsets=offsets)
     np.testing.assert_allclose(found, logsumexp(terms, axis=1), rtol=1e-6, atol=1e-5)
     odds = (SEVERAL.sum(axis=0) + 1) / (101 - SEVERAL.sum(axis=0))
-    offsets = tau * log_prior(task_of("multilabel"), SEVERAL.sum(axis=0), 100)
+    offsets = tau * task_of("multilabel").log_prior(SEVERAL.sum(axis=0), 100)
     p = odds**tau * np.exp(x) / (1 + odds**tau * np.exp(x))
     expected = -np.log(np.where(SEVERAL == 1, p, 1 - p)).mean(axis=-1)
     found = training_loss(SEVERAL, "multilabel", logit_offsets=offsets)
@@ -147,7 +147,7 @@ def test_the_correction_undoes_weights_draws_and_adjustment(tau):
     )
     task = TASKS["classification"](["no", "yes"])
     draws = epoch_draws(task, labels, {"yes": 3}, {"no": 40})
-    true, sampled = (log_prior(task, label_counts(labels, 2, rates), total) for rates, total in
+    true, sampled = (task.log_prior(task.label_counts(labels, rates), total) for rates, total in
                      ((None, 100), (draws.rates, draws.size)))  # fmt: skip
     weights = np.array([1.0, 2.5])
     task = TASKS["classification"](["no", "yes"], class_weights=weights, logit_offsets=tau * sampled)

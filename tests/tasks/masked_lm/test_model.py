@@ -66,7 +66,7 @@ def test_logits_equal_hugging_face(hugging_face, golden):
         "token_ids": ids, "segment_ids": segments, "window_ids": np.ones_like(ids),
         "positions": np.tile(np.arange(length, dtype=np.int32), (rows, 1)),
         "window_start": np.arange(rows, dtype=np.int32) * length,
-        "masked_at": np.arange(rows * length, dtype=np.int32).reshape(rows, length),
+        "target_at": np.arange(rows * length, dtype=np.int32).reshape(rows, length),
     }  # fmt: skip
     features = {name: tf.constant(value) for name, value in features.items()}
     masked, next_sentence = model_of(hugging_face).logits(features)

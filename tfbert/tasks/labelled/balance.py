@@ -16,7 +16,7 @@ def label_numbers(setting, amounts, task):
     Args:
         setting: str. What asks for them, for the message.
         amounts: dict. Labels as the data writes them, or as text.
-        task: one of TASKS.
+        task: LabelledTask.
 
     Raises:
         InputError: the data has no such label.
@@ -39,7 +39,7 @@ def epoch_draws(task, labels, oversample=(), undersample=(), balance="none"):
     """Returns which examples an epoch takes: GroupDraws, or None where it is each once.
 
     Args:
-        task: Classification, or Multilabel, for which there is only `oversample`.
+        task: LabelledTask; where a row may have several labels, there is only `oversample`.
         labels: np.ndarray [N] or [N, labels]. The training data's.
         oversample: dict of label -> factor, 1 at least. An epoch takes each row of the label so many times; a row of
             several labels has the largest factor among them.
@@ -56,10 +56,30 @@ def epoch_draws(task, labels, oversample=(), undersample=(), balance="none"):
     fewer = label_numbers("undersample", dict(undersample), task)
     if not len(oversample) and not fewer and balance == "none":
         return None
-    if labels.ndim == 2:
-        factors, groups = np.unique(np.where(labels == 1, factors, 1.0).max(axis=1), return_inverse=True)
-        return GroupDraws(groups, np.rint(np.bincount(groups) * factors))
-    sizes = np.bincount(labels, minlength=task.outputs)
+    return task.draws(labels, factors, fewer, balance)
+
+
+def draws_of_labels(labels, factors):
+    """Returns epochs that take each row as often as the largest factor among its labels says: GroupDraws.
+
+    Args:
+        labels: 0 or 1, [N, labels].
+        factors: float [labels].
+    """
+    factors, groups = np.unique(np.where(labels == 1, factors, 1.0).max(axis=1), return_inverse=True)
+    return GroupDraws(groups, np.rint(np.bincount(groups) * factors))
+
+
+def draws_of_classes(labels, factors, fewer, balance):
+    """Returns epochs that take the rows of each class so often, so many, or in such shares: GroupDraws.
+
+    Args:
+        labels: int [N].
+        factors: float [classes].
+        fewer: dict of int -> int. The rows of a class, by its number.
+        balance: str. As for `epoch_draws`.
+    """
+    sizes = np.bincount(labels, minlength=len(factors))
     if balance != "none":
         return GroupDraws(labels, _shares_of(len(labels), {"sqrt": np.sqrt(sizes), "uniform": sizes > 0}[balance]))
     counts = np.rint(sizes * factors)
@@ -68,38 +88,26 @@ def epoch_draws(task, labels, oversample=(), undersample=(), balance="none"):
     return GroupDraws(labels, counts)
 
 
-def label_counts(labels, outputs, rates=None):
-    """Returns the rows of each class, or those that hold each label: float64 [outputs].
+def class_weights_of(task, given, counts, rows):
+    """Returns the factor of each label in the training loss: float64 [outputs], None where there are none.
 
     Args:
-        labels: np.ndarray [N] or [N, labels].
-        outputs: int. Classes or labels.
-        rates: float [N] or None. How often each row counts; None: once.
-    """
-    rates = np.ones(len(labels)) if rates is None else rates
-    return rates @ labels if labels.ndim == 2 else np.bincount(labels, rates, minlength=outputs)
-
-
-def balanced_weights(task, counts, rows):
-    """Returns the weights that give all classes the same say: float64 [outputs].
-
-    For a class, rows / (classes * its rows): scikit-learn's `class_weight="balanced"`, after King and Zeng 2001. For
-    one of several labels, the rows without it over those with it: the `pos_weight` of torch's BCEWithLogitsLoss.
-
-    Args:
-        task: Classification or Multilabel.
-        counts: float [outputs].
+        task: LabelledTask.
+        given: ("balanced",), or dict of label -> weight; those that it does not name have 1.
+        counts: float [outputs]. Rows of each label.
         rows: float. Rows in all.
+
+    Raises:
+        InputError: an unknown label.
     """
-    return np.maximum(rows - counts, 1) / counts if task.name == "multilabel" else rows / (len(counts) * counts)
-
-
-def log_prior(task, counts, rows):
-    """Returns log p of each class, or each label's log-odds, smoothed by one row of each kind: float64 [outputs]."""
-    if task.name == "multilabel":
-        return np.log((counts + 1) / (rows - counts + 1))
-    with np.errstate(divide="ignore"):  # a class may be in another fold
-        return np.log(counts / rows)
+    if not given:
+        return None
+    if given == ("balanced",):
+        return task.balanced_weights(counts, rows)
+    weights = np.ones(task.outputs)
+    for number, weight in label_numbers("class_weights", given, task).items():
+        weights[number] = weight
+    return weights
 
 
 def prior_shift(true, sampled, class_weights=None, tau=0.0):
@@ -110,7 +118,7 @@ def prior_shift(true, sampled, class_weights=None, tau=0.0):
     long as resampling a class leaves its texts what they are, which for several labels is an approximation.
 
     Args:
-        true, sampled: float [outputs]. `log_prior` of the training data, and of an epoch.
+        true, sampled: float [outputs]. The task's `log_prior` of the training data, and of an epoch.
         class_weights: float [outputs] or None.
         tau: float. The strength of logit adjustment.
     """

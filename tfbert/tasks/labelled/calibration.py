@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 
 from tfbert.core.errors import InputError
-from tfbert.tasks.scores.metrics import sigmoid, softmax
 
 # The temperature is looked for within e^-4 to e^4.
 _WIDEST = 4.0
@@ -40,8 +39,8 @@ def fit_decision(task, labels, outputs, calibrate=False, metric=None):
         temperature = fit_temperature(labels, outputs)
         decision, outputs = dataclasses.replace(decision, temperature=temperature), outputs / np.float32(temperature)
     if metric:
-        columns = sigmoid(outputs) if labels.ndim == 2 else softmax(outputs)[:, 1:]
-        thresholds = tuple(best_threshold(y, p, metric) for y, p in zip(_columns(labels).T, columns.T))
+        columns = _decided(task, task.indicators(labels)), _decided(task, task.probabilities(outputs))
+        thresholds = tuple(best_threshold(y, p, metric) for y, p in zip(*(each.T for each in columns)))
         decision = dataclasses.replace(decision, thresholds=thresholds)
     return decision
 
@@ -53,8 +52,8 @@ def one_sided(task, labels):
         task: Classification of two classes, or Multilabel.
         labels: np.ndarray [N] or [N, labels].
     """
-    held = _columns(labels)
-    return [label for label, one in zip(task.labels[-held.shape[1] :], held.min(axis=0) == held.max(axis=0)) if one]
+    held = _decided(task, task.indicators(labels))
+    return [label for label, one in zip(task.threshold_labels, held.min(axis=0) == held.max(axis=0)) if one]
 
 
 def describe_fit(task, labels, calibrate, metric):
@@ -64,8 +63,8 @@ def describe_fit(task, labels, calibrate, metric):
         none = " None has the least loss, as every answer is right." * (decision.temperature == 1)
         lines.append(f"Temperature: {decision.temperature:.4f}.{none}")
     if metric:
-        names = task.labels[-len(decision.thresholds) :]
-        chosen = ", ".join(f"{label} {value:.4f}" for label, value in zip(names, decision.thresholds))
+        found = zip(task.threshold_labels, decision.thresholds)
+        chosen = ", ".join(f"{label} {value:.4f}" for label, value in found)
         lines.append(f"Threshold for {metric}: {chosen}.")
         if alike := one_sided(task, labels):
             lines.append(f"All rows or none have {', '.join(map(str, alike))}, whose threshold stays 0.5.")
@@ -146,6 +145,6 @@ def _between(low, high):
     return np.maximum((low + high) / 2, np.nextafter(low, np.inf))
 
 
-def _columns(labels):
-    """Returns whether each label holds, of classes the second: [N] or [N, labels] -> [N, 1] or [N, labels]."""
-    return labels if labels.ndim == 2 else labels[:, np.newaxis]
+def _decided(task, columns):
+    """Returns the columns of the labels that have a threshold, of two classes the second: [N, labels] -> [N, n]."""
+    return columns[:, task.outputs - len(task.threshold_labels) :]

@@ -1,5 +1,6 @@
-"""From settings to raw text, as batches with masks."""
+"""Raw text as batches with masks."""
 
+import dataclasses
 import itertools
 
 from tfbert.core.errors import InputError
@@ -9,7 +10,7 @@ from tfbert.data.sources import read_examples
 from tfbert.tasks.masked_lm.corpus_cache import cached_sentences, corpus_key
 from tfbert.tasks.masked_lm.documents import Sentences, read_documents, tokenized_chunks
 from tfbert.tasks.masked_lm.leaks import HeldOutTexts
-from tfbert.tasks.masked_lm.masking import Masking, WordMasker
+from tfbert.tasks.masked_lm.masking import WordMasker
 from tfbert.tasks.masked_lm.segments import SegmentExamples
 
 
@@ -50,60 +51,53 @@ def held_out_texts(locations, columns, quoting):
     return list(dict.fromkeys(texts))
 
 
-def sentences_of(config, tokenizer, location, split, limit):
-    """Returns the sentences of raw text, from the cache where there is one: Sentences."""
-    data, settings = config.data, config.pretraining
-    columns = settings.held_out_columns or data.text_columns[:1]
-    texts = held_out_texts(settings.held_out, columns, data.quoting) if split == "train" else []
+def sentences_of(rows, tokenizer, held_out=(), leaks="refuse", cache_dir=None):
+    """Returns the sentences of raw text, from the cache where there is one: Sentences.
+
+    Args:
+        rows: callable () -> iterable of dict, as `read_examples` yields them.
+        tokenizer: BertTokenizer.
+        held_out: list of str. Texts that must not stand in it.
+        leaks: "refuse" or "remove". What becomes of those that do.
+        cache_dir: str or None. Where tokenised text is kept.
+
+    Raises:
+        InputError: texts that are held out stand in it, and are to be refused.
+    """
     notes = []
 
     def documents():
-        rows = read_examples(location, data.text_columns[0], None, None, None, data.quoting, split, limit)
-        return read_documents(rows)
+        return read_documents(rows())
 
     def chunks():
-        found = without_leaks(documents(), texts, settings.leaks == "refuse", notes) if texts else documents()
+        found = without_leaks(documents(), held_out, leaks == "refuse", notes) if held_out else documents()
         return tokenized_chunks(found, tokenizer)
 
-    if not config.model.cache_dir:
+    if not cache_dir:
         return Sentences(chunks())
-    key = corpus_key(documents(), tokenizer, [*texts, settings.leaks] if texts else ())
-    return cached_sentences(config.model.cache_dir, key, chunks, notes)
+    key = corpus_key(documents(), tokenizer, [*held_out, leaks] if held_out else ())
+    return cached_sentences(cache_dir, key, chunks, notes)
 
 
-def corpus_of(config, tokenizer, task, split, location, limit=None, max_seq_length=None, seed=0):
-    """Returns raw text as batches with masks: ExampleBatches; those of dev and test are the same with every seed.
+def corpus_batches(
+    sentences, tokenizer, next_sentence, masking, short_share, batch_size, train, seed, max_seq_length, before=None
+):
+    """Returns sentences as batches with masks: ExampleBatches.
 
     Args:
-        config: Config.
+        sentences: Sentences.
         tokenizer: BertTokenizer.
-        task: MaskedLM.
-        split: "train", "dev" or "test".
-        location: str. A data location.
-        limit: int or None. Read so many rows only.
-        max_seq_length: int or None. Default: the setting.
-        seed: int. Decides segments, masks and order of the training text.
+        next_sentence: bool. Pairs of segments, or single ones.
+        masking: Masking. `most` is lowered to what a window of this length wants.
+        short_share: float. Share of the windows that are to be shorter.
+        batch_size: int.
+        train: bool. In a new order each epoch.
+        seed: int. Decides segments, masks and order.
+        max_seq_length: int. The longest window.
+        before: (ExampleBatches, int) or None. Other batches, which a run takes for so many steps first.
     """
-    data, training, settings = config.data, config.training, config.pretraining
-    train = split == "train"
-    seed = seed if train else 0
-    sentences = sentences_of(config, tokenizer, location, split, limit)
-
-    def batches(length, **options):
-        examples = SegmentExamples(sentences, tokenizer, length, task.next_sentence, settings.short_seq_prob, seed)
-        masking = Masking(
-            settings.masked_lm_prob,
-            # No window of this length wants more, and each place for a prediction costs a product with the vocabulary.
-            min(settings.max_predictions_per_seq, max(1, round(settings.masked_lm_prob * length))),
-            settings.whole_word_masking,
-            settings.max_ngram,
-            settings.dynamic_masking,
-        )
-        batch_size = training.train_batch_size if train else training.eval_batch_size
-        masker = WordMasker(tokenizer, length, masking, seed)
-        return ExampleBatches(examples, batch_size, length, shuffle=train, seed=seed, masker=masker, **options)
-
-    before = None
-    if train and settings.short_seq_length:
-        before = batches(settings.short_seq_length), round(settings.short_seq_share * training.max_steps)
-    return batches(max_seq_length or data.max_seq_length, before=before)
+    examples = SegmentExamples(sentences, tokenizer, max_seq_length, next_sentence, short_share, seed)
+    # Each place for a prediction costs a product with the vocabulary.
+    most = min(masking.most, max(1, round(masking.share * max_seq_length)))
+    masker = WordMasker(tokenizer, max_seq_length, dataclasses.replace(masking, most=most), seed)
+    return ExampleBatches(examples, batch_size, max_seq_length, train, seed, masker=masker, before=before)

@@ -29,7 +29,7 @@ def fill_mask(model, texts, top=5):
         InputError: the model has no masked-word head, a text has no mask where the model can see it, or there are not
             so many pieces.
     """
-    if not isinstance(model, PretrainingModel):
+    if not fills_masks(model):
         raise InputError("This model has no masked-word head; train one with --task=masked_lm.")
     if top not in range(1, len(model.tokenizer.vocabulary) + 1):
         raise InputError(
@@ -48,6 +48,11 @@ def fill_mask(model, texts, top=5):
                 "one at least."
             )
     return fill_windows(model, windows, int(top))
+
+
+def fills_masks(model):
+    """Says whether a model has a masked-word head."""
+    return isinstance(model, PretrainingModel)
 
 
 def masked_windows(model, texts):
@@ -124,7 +129,7 @@ def _fill(model, windows, top):
     placement = pad_rows(lengths, tf.reduce_max(lengths), len(windows))
     features = fill_rows(ragged, lengths, tf.ones_like(lengths), placement, len(windows), len(windows))
     places = tf.constant([places + [0] * (most - len(places)) for places in masks])
-    logits, _ = model.logits(features | {"masked_at": places + features["window_start"][:, tf.newaxis]})
+    logits, _ = model.logits(features | {"target_at": places + features["window_start"][:, tf.newaxis]})
     shares, vocabulary = tf.nn.softmax(tf.cast(logits, tf.float64)), model.tokenizer.vocabulary
     values, pieces = (part.numpy() for part in tf.math.top_k(shares, min(top, len(vocabulary))))
     return [

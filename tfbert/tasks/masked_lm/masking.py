@@ -236,8 +236,8 @@ def prediction_features(window_start, next_sentence, positions, ids, used):
         positions, ids, used: [n, most]. What WordMasker returned.
 
     Returns:
-        dict: `masked_at` int32 [W, most], flat indices (row * S + column); `masked_ids` int32 [W, most], what stood
-        there; `masked_used` float32 [W, most], 1 or 0 for filling; `next_sentence` int32 [W].
+        dict: `target_at` int32 [W, most], flat indices (row * S + column); `targets` int32 [W, most], what stood
+        there; `target_used` float32 [W, most], 1 or 0 for filling; `next_sentence` int32 [W].
     """
     slots, most = window_start.shape[0], positions.shape[1]
     spare = tf.shape(window_start)[0] - tf.shape(positions)[0]
@@ -246,9 +246,9 @@ def prediction_features(window_start, next_sentence, positions, ids, used):
         return tf.ensure_shape(tf.pad(values, [[0, spare], [0, 0]]), [slots, most])
 
     return {
-        "masked_at": filled(positions) + window_start[:, tf.newaxis],
-        "masked_ids": filled(ids),
-        "masked_used": filled(tf.cast(used, tf.float32)),
+        "target_at": filled(positions) + window_start[:, tf.newaxis],
+        "targets": filled(ids),
+        "target_used": filled(tf.cast(used, tf.float32)),
         "next_sentence": tf.ensure_shape(tf.pad(next_sentence, [[0, spare]]), [slots]),
     }
 

@@ -1,12 +1,12 @@
 """All scores of a data set under many weightings of its examples at once: what a bootstrap over the examples needs.
 
-The scores are those of `tfbert.tasks.scores.metrics`, where scikit-learn would take a call for each weighting; an example of
-weight 2 counts as two, and a score that a weighting leaves undefined is NaN.
+The scores are those of `tfbert.tasks.scores.metrics`, where scikit-learn would take a call for each weighting; an
+example of weight 2 counts as two, and a score that a weighting leaves undefined is NaN.
 """
 
 import numpy as np
 
-from tfbert.tasks.scores.metrics import BINS, bin_numbers, confidences, f1_of, sigmoid, softmax
+from tfbert.tasks.scores.metrics import BINS, bin_numbers, confidences, f1_of
 
 
 def resampled_metrics(task, labels, outputs, weights):
@@ -19,16 +19,20 @@ def resampled_metrics(task, labels, outputs, weights):
         weights: float [B, N]. Whole numbers.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
-        if task.name == "masked_lm":
-            return task.metrics_of_totals(weights @ np.asarray(outputs, np.float64), len(outputs))
-        if task.name == "regression":
-            return _regression(np.asarray(labels, np.float64), np.asarray(outputs[:, 0], np.float64), weights)
-        found = _classification if task.name == "classification" else _multilabel
-        return found(task, labels, outputs, weights)
+        return task.resampled_scores(labels, outputs, weights)
 
 
-def _classification(task, labels, outputs, weights):
-    probabilities, guesses, classes = softmax(outputs), task.guesses(outputs), task.outputs
+def repeated_scores(task, labels, outputs, weights):
+    """Returns the same, of any task: by its `metrics` of the examples repeated, a call for each weighting."""
+    found = []
+    for counts in weights.astype(np.int64):
+        found.append(task.metrics(np.repeat(labels, counts, axis=0), np.repeat(outputs, counts, axis=0)))
+    return {name: np.array([scores.get(name, np.nan) for scores in found]) for name in task.metric_names}
+
+
+def of_classes(task, labels, outputs, weights):
+    """Returns the scores of one of several classes: `resampled_metrics` says of what."""
+    probabilities, guesses, classes = task.probabilities(outputs), task.guesses(outputs), task.outputs
     by_row = np.ascontiguousarray(weights.T)
     held, guessed = _totals(labels, classes, by_row), _totals(guesses, classes, by_row)
     right = _totals(labels[labels == guesses], classes, by_row[labels == guesses])
@@ -51,8 +55,9 @@ def _classification(task, labels, outputs, weights):
     return scores | {"expected_calibration_error": _calibration_error(*confidences(task, labels, outputs), weights)}
 
 
-def _multilabel(task, labels, outputs, weights):
-    probabilities, guesses = sigmoid(outputs), task.guesses(outputs)
+def of_labels(task, labels, outputs, weights):
+    """Returns the scores of any number of labels: `resampled_metrics` says of what."""
+    probabilities, guesses = task.probabilities(outputs), task.guesses(outputs)
     cells = ((labels == held) & (guesses == guessed) for held, guessed in ((1, 1), (0, 1), (1, 0)))
     tp, fp, fn = (weights @ cell.astype(float) for cell in cells)
     scores = {
@@ -68,7 +73,8 @@ def _multilabel(task, labels, outputs, weights):
     return scores | {"expected_calibration_error": _calibration_error(*confidences(task, labels, outputs), weights)}
 
 
-def _regression(labels, values, weights):
+def of_numbers(labels, values, weights):
+    """Returns the scores of numbers: float64 [N], float64 [N], float [B, N] -> dict of [B]."""
     pearson = _correlation(labels, values, weights)
     ranks = [_ranks(column, weights) for column in (labels, values)]
     spearman = _correlation(*ranks, weights)
