@@ -8,7 +8,7 @@ from absl import app, logging
 from tfbert.core.callable_module import make_callable
 from tfbert.config.load import check_complete, config_from_flags, define_flags, parse_flags
 from tfbert.modes.doctor import check_environment
-from tfbert.ending import ready_streams, run_to_the_end
+from tfbert.modes.ending import ready_streams, run_to_the_end
 from tfbert.core.errors import InputError
 from tfbert.core.keras_setup import check_keras
 from tfbert.core.process import tune_process, without_optional_packages

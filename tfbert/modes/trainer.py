@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfbert.data.hosts import check_hosts
 from tfbert.core.errors import InputError
 from tfbert.core.files import json_of, write_whole
-from tfbert.folder_lock import locked
+from tfbert.core.folder_lock import locked
 from tfbert.reports.model_card import write_model_card
 from tfbert.inference.hugging_face import beyond_transformers
 from tfbert.models.model_files import read_json
