@@ -12,8 +12,8 @@ import tensorflow as tf
 from tfbert.config.setting import Scope
 from tfbert.core.errors import InputError
 from tfbert.core.files import json_of, write_whole
+from tfbert.core.folder_lock import locked
 from tfbert.data.hosts import check_hosts
-from tfbert.folder_lock import locked
 from tfbert.inference.hugging_face import beyond_transformers
 from tfbert.models.model_files import read_json
 from tfbert.modes.build import copies_of, describe_data, seed_of, training_parts
