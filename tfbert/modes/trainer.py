@@ -123,7 +123,7 @@ class Trainer:
 
 @contextlib.contextmanager
 def output_lock(output_dir, strategy, shared=False):
-    """Keeps an output folder for this run, by its chief, while a `with` block runs (`tfbert.folder_lock.locked`).
+    """Keeps an output folder for this run, by its chief, while a `with` block runs (`tfbert.core.folder_lock.locked`).
 
     Raises:
         InputError: on every machine, where the chief cannot have it.

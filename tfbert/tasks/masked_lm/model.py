@@ -17,7 +17,8 @@ class PretrainingModel(BatchModel):
 
     Logits over a vocabulary at every masked place are too much to bring back from a device: what comes back of each
     example is the sum of its masked words' cross-entropy, their number, how many of them are right, the cross-entropy
-    of its next-sentence label, and whether that is right (`tfbert.tasks.masked_lm.task` makes loss and metrics of them).
+    of its next-sentence label, and whether that is right (`tfbert.tasks.masked_lm.task` makes loss and metrics of
+    them).
 
     Attributes:
         encoder: BertEncoder.

@@ -1,7 +1,7 @@
 """All scores of a data set under many weightings of its examples at once: what a bootstrap over the examples needs.
 
-The scores are those of `tfbert.tasks.scores.metrics`, where scikit-learn would take a call for each weighting; an example of
-weight 2 counts as two, and a score that a weighting leaves undefined is NaN.
+The scores are those of `tfbert.tasks.scores.metrics`, where scikit-learn would take a call for each weighting; an
+example of weight 2 counts as two, and a score that a weighting leaves undefined is NaN.
 """
 
 import numpy as np
