@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tests.conftest import ROOT, command
 from tfbert import InputError
-from tfbert.ending import run_to_the_end
+from tfbert.modes.ending import run_to_the_end
 from tfbert.training.signals import Interrupted
 
 

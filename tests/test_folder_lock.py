@@ -10,11 +10,11 @@ import pytest
 from tests.conftest import ROOT, command, file_flags
 from tests.processes import Run, wait_until
 from tfbert import InputError, folder_lock
-from tfbert.folder_lock import locked
+from tfbert.core.folder_lock import locked
 
 HOLD = """
 import sys, time
-from tfbert.folder_lock import locked
+from tfbert.core.folder_lock import locked
 with locked(sys.argv[1], shared=sys.argv[2] == "shared"):
     print("held", flush=True)
     time.sleep(600)

@@ -9,9 +9,9 @@ from tfbert.config.load import config_from_flags, define_flags, parse_flags
 from tfbert.core.errors import InputError
 from tfbert.core.keras_setup import check_keras
 from tfbert.core.process import make_callable, tune_process, without_optional_packages
-from tfbert.ending import ready_streams, run_to_the_end
 from tfbert.modes import MODES, check_complete
 from tfbert.modes.doctor import check_environment
+from tfbert.modes.ending import ready_streams, run_to_the_end
 from tfbert.training.tpu_variables import tpu_variables
 
 

@@ -333,7 +333,8 @@ def write_json(name, content):
     (GOLDEN / name).write_text(json.dumps(content, ensure_ascii=True, indent=0) + "\n", encoding="utf-8")
 
 
-COMMANDS = {make.__name__: make for make in (tokens, tokenizer_options, tokenizer_folders, layers, curve, adamw, pretraining, classifier, families)}
+MAKERS = (tokens, tokenizer_options, tokenizer_folders, layers, curve, adamw, pretraining, classifier, families)
+COMMANDS = {make.__name__: make for make in MAKERS}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

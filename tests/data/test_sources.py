@@ -194,6 +194,8 @@ def tfds_folder(tmp_path_factory):
                 "sentence": tfds.features.Text(), "idx": tfds.features.Scalar(np.int32), "score": tfds.features.Scalar(np.float32),
                 "label": tfds.features.ClassLabel(names=["normal", "urgent"]),
                 "tags": tfds.features.Sequence(tfds.features.ClassLabel(names=["billing", "network"])),
+                "stance": tfds.features.Scalar(np.int64),
+                "nested": {"a": tfds.features.Sequence({"b": tfds.features.Text()}), "c": tfds.features.Scalar(np.int32)},
             }  # fmt: skip
             return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features))
 
@@ -201,8 +203,10 @@ def tfds_folder(tmp_path_factory):
             return {"train": self._generate_examples()}
 
         def _generate_examples(self):
-            yield 0, {"sentence": "All is well 中", "idx": 10, "score": 0.5, "label": "normal", "tags": []}
-            yield 1, {"sentence": "Fire!", "idx": 11, "score": 2.0, "label": "urgent", "tags": ["network", "billing"]}
+            yield 0, {"sentence": "All is well 中", "idx": 10, "score": 0.5, "label": "normal", "tags": [],
+                      "stance": -1, "nested": {"a": {"b": ["x"]}, "c": 1}}
+            yield 1, {"sentence": "Fire!", "idx": 11, "score": 2.0, "label": "urgent", "tags": ["network", "billing"],
+                      "stance": 0, "nested": {"a": {"b": []}, "c": 2}}  # fmt: skip
 
     folder = tmp_path_factory.mktemp("tfds")
     SupportDesk(data_dir=str(folder), config="short").download_and_prepare()
@@ -215,7 +219,7 @@ def read_tfds(folder, location, label):
 
 
 @pytest.mark.parametrize(
-    "label,expected", [("label", ["normal", "urgent"]), ("tags", [[], ["network", "billing"]]), ("score", [0.5, 2.0])]
+    "label,expected", [("label", ["normal", "urgent"]), ("tags", [[], ["network", "billing"]]), ("score", [0.5, 2.0]), ("stance", [-1, 0])]
 )
 def test_tensorflow_datasets(tfds_folder, label, expected):
     result = read_tfds(tfds_folder, "tfds:support_desk/short:train", label)
@@ -308,3 +312,52 @@ def test_damaged_binary_files(tmp_path):
     assert "not a tf.Example" in error_of(tmp_path / "b.tfrecord")
     (tmp_path / "a.jsonl.gz").write_bytes(b"not gzip")
     assert "cannot be read" in error_of(tmp_path / "a.jsonl.gz")
+
+
+def test_brackets_in_a_name_are_a_glob_only_where_no_file_is_called_so(tmp_path):
+    write_tsv(tmp_path / "train[1].tsv", ROWS[:2])
+    write_tsv(tmp_path / "train1.tsv", ROWS[2:])
+    assert read(tmp_path / "train[1].tsv") == ROWS[:2]
+    (tmp_path / "train[1].tsv").unlink()
+    assert read(tmp_path / "train[1].tsv") == ROWS[2:]
+
+
+@pytest.mark.parametrize("ending", ["tsv", "jsonl", "parquet", "tfrecord"])
+@pytest.mark.parametrize("packed", ["", ".gz"])
+def test_files_that_only_tensorflow_reaches(tmp_path, ending, packed):
+    """`ram://` stands for gs://: a scheme that Python's own `open` does not know."""
+    content = WRITERS[ending](tmp_path / f"data.{ending}").read_bytes()
+    path = f"ram://{tmp_path}/data.{ending}{packed}"
+    with tf.io.gfile.GFile(path, "wb") as file:
+        file.write(gzip.compress(content) if packed else content)
+    if (ending, packed) == ("parquet", ".gz"):
+        assert "packed inside already" in error_of(path)
+    else:
+        assert read(path) == ROWS
+
+
+def test_a_scheme_that_nobody_knows():
+    assert "nowhere://data.tsv cannot be reached: File system scheme" in error_of("nowhere://data.tsv")
+
+
+def test_binary_features_that_nobody_asks_for_do_no_harm(tmp_path):
+    feature = {name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+               for name, value in (("text", b"caf\xc3\xa9"), ("picture", b"\xff\xd8"))}  # fmt: skip
+    with tf.io.TFRecordWriter(str(tmp_path / "a.tfrecord")) as writer:
+        writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
+    assert read(tmp_path / "a.tfrecord", label_column=None) == [{"text": "café"}]
+    message = error_of(tmp_path / "a.tfrecord", text_column="picture", label_column=None)
+    assert "column 'picture' is no UTF-8 text" in message
+
+
+@pytest.mark.parametrize("value", [[1, 2], {"a": 1}, True, float("nan"), float("inf"), b"\xff", ["a"]])
+def test_a_text_that_is_none_is_refused_with_its_row(tmp_path, value):
+    path = tmp_path / "data.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"text": [value], "label": ["x"]}), path)
+    assert f"{path}, line 1: column 'text'" in error_of(path)
+
+
+@pytest.mark.parametrize("value,expected", [(3, "3"), (2.5, "2.5")])
+def test_numbers_are_texts(tmp_path, value, expected):
+    pyarrow.parquet.write_table(pyarrow.table({"text": [value], "label": [b"x"]}), tmp_path / "a.parquet")
+    assert read(tmp_path / "a.parquet") == [{"text": expected, "label": "x"}]

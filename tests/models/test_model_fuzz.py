@@ -49,7 +49,7 @@ def changed(draw, content):
         if how == 0:
             del parent[key]
         elif how == 1 and isinstance(parent, dict):
-            parent[draw(st.text(max_size=8))] = draw(VALUES)
+            parent[draw(st.text(max_size=8) | st.sampled_from(["\ud800", "a\0b", "y" * 300]))] = draw(VALUES)
         else:
             parent[key] = draw(VALUES)
     return content

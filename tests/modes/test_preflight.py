@@ -10,6 +10,8 @@ import tensorflow as tf
 from tests.conftest import random_texts, rows_of
 from tfbert import TASKS, AdamWeightDecay, InputError, build_model, load_config, load_encoder, make_dataset, run
 from tfbert.core.extras import install_command
+from tfbert.data.hosts import JIEBA
+from tfbert.data.hosts import refusal as hosts_refusal
 from tfbert.models.encoder import BertEncoder
 from tfbert.modes.preflight import search as search_module
 from tfbert.modes.preflight.report import describe, padding_share, pipeline_speed, refusal
@@ -216,6 +218,21 @@ def test_further_pretraining_compiles(tiny, tmp_path, monkeypatch):
     settings = {"mode": "preflight", "task": "masked_lm", "preset": tiny, "train_file": str(tmp_path / "corpus.txt"),
                 "max_seq_length": 32, "max_predictions_per_seq": 4, "train_batch_size": 8}  # fmt: skip
     assert run(load_config(**settings, topology="v5e-1", output_dir=str(tmp_path / "out")))["would_run"]
+
+
+def test_the_hosts_of_a_pod_slice():
+    """Each runs its own input pipeline, in a process that has not this one's Python."""
+    found = {
+        "topology": "v5e-16", "chips": 16, "hosts": 4, "hbm_bytes": GIB, "hbm_needed_bytes": 1, "batch_size": 32,
+        "compiles": True, "largest_batch": 64, "smallest_that_fails": None, "all_reduced_bytes": 0,
+        "flops_per_example": None, "padding_share": 0.1, "pipeline_examples_per_second": 9.0,
+        "asked_examples_per_second": None, "pins": {},
+    }  # fmt: skip
+    assert "4, each with its own pipeline (--tpu=NAME); not run here" in describe(found | {"hosts_failure": None})
+    assert "hosts" not in describe(found | {"hosts": 1, "hosts_failure": None})
+    failure = hosts_refusal([JIEBA])
+    assert failure in describe(found | {"hosts_failure": failure})
+    assert refusal(found | {"hosts_failure": failure}) == f"{failure}."
 
 
 def test_without_the_extra(tiny, monkeypatch):

@@ -6,7 +6,12 @@ import numpy as np
 
 WORDS = "the a printer is down who can help reset my account please urgent thanks door will not open".split()
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, "##s", "##ing", ".", "!"]
-TEXTS = ["the printer is down !", "who can help", "please reset my account . thanks", "urgent : the doors will not open"]
+TEXTS = [
+    "the printer is down !",
+    "who can help",
+    "please reset my account . thanks",
+    "urgent : the doors will not open",
+]
 
 DISTILBERT = {
     "model_type": "distilbert",

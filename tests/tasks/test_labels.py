@@ -87,7 +87,9 @@ def test_classes(labels, expected):
     assert found == expected and [type(label) for label in found] == [type(label) for label in expected]
 
 
-@pytest.mark.parametrize("label", [None, float("nan"), 2.5, "", "  ", "\u200b", ["a"], {"a": 1}, "\ud800", float("inf")])
+@pytest.mark.parametrize(
+    "label", [None, float("nan"), 2.5, "", "  ", "\u200b", ["a"], {"a": 1}, "\ud800", float("inf")]
+)
 def test_what_is_no_class(label):
     with pytest.raises(InputError, match="f, line 2: the label .* is no class"):
         learn(["a", label])

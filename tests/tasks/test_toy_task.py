@@ -111,7 +111,7 @@ def test_train_save_load_evaluate_predict(toy, settings, tmp_path):
     assert done(mode="evaluate", **later)["test"] == pytest.approx(found["dev"], rel=1e-5)
     assert done(mode="predict", **later)["examples"] == 20
     model = tfbert.load_model(f"{output}/model")
-    assert type(model.task) is toy and model.task.labels == ([0, 1, 2] if toy is Ordinal else [])
+    assert type(model.task) is toy and model.task.labels == (["0", "1", "2"] if toy is Ordinal else [])
     lines = [json.loads(line) for line in (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()]
     again = tfbert.predict(model, [text or "empty" for text in random_texts(20, 1)])
     assert [line["label"] for line in lines] == [line["label"] for line in again]

@@ -7,6 +7,7 @@ import tempfile
 import numpy as np
 import tensorflow as tf
 
+from tfbert.core.errors import InputError
 from tfbert.data.hosts import TEMPORARY_FILE
 
 _MEMORY_BYTES = 16 * 2**20
@@ -45,7 +46,6 @@ class NumberColumn:
         """Ends the appending; the numbers can be had from then on."""
         if self._file:
             self._flush()
-            self._file.flush()
             return
         with tf.device("CPU"):
             self._numbers = tf.constant(np.concatenate([np.zeros(0, self._dtype), *self._held]))
@@ -66,8 +66,15 @@ class NumberColumn:
         return tf.RaggedTensor.from_row_lengths(numbers, lengths, validate=False)
 
     def _flush(self):
-        for part in self._held:
-            self._file.write(part.data)
+        try:
+            for part in self._held:
+                self._file.write(part.data)
+            self._file.flush()
+        except OSError as error:
+            raise InputError(
+                f"The temporary folder {tempfile.gettempdir()} cannot take the data ({error.strerror}); name one with "
+                "more space: TMPDIR=/path."
+            ) from None
         self._held, self._held_bytes = [], 0
 
     def _read(self, starts, lengths):

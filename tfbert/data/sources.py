@@ -50,14 +50,10 @@ def read_examples(
     """
     columns = {"text": text_column, "text_pair": text_pair_column, "label": label_column, "id": id_column}
     columns = {role: name for role, name in columns.items() if name}
-    if location.startswith("tfds:"):
-        files = [(location, read_tfds(location, columns))]
-    elif glue := glue_file(location, split):
-        path, glue_columns, header = glue
-        columns = {role: name for role, name in glue_columns.items() if role in ("text", "text_pair", *columns)}
-        files = [(path, read_table(path, columns, "\t", "off", header))]
-    else:
-        files = [(path, _reader(path, columns, quoting)) for path in _files_of(location)]
+    try:
+        columns, files = _sources(location, columns, quoting, split)
+    except tf.errors.OpError as error:
+        raise InputError(f"{location} cannot be reached: {error.message}.") from None
     count = 0
     for path, rows in files:
         for line, row in rows:
@@ -67,6 +63,17 @@ def read_examples(
             count += 1
     if count == 0:
         raise InputError(f"{location} holds no rows; at least one is needed.")
+
+
+def _sources(location, columns, quoting, split):
+    """Returns (columns, list of (path, rows)): by role, a GLUE folder's being its own; the rows of each file."""
+    if location.startswith("tfds:"):
+        return columns, [(location, read_tfds(location, columns))]
+    if glue := glue_file(location, split):
+        path, own, header = glue
+        columns = {role: name for role, name in own.items() if role in ("text", "text_pair", *columns)}
+        return columns, [(path, read_table(path, columns, "\t", "off", header))]
+    return columns, [(path, _reader(path, columns, quoting)) for path in _files_of(location)]
 
 
 def _example(row, columns, where):
@@ -87,10 +94,7 @@ def _label(value, name, where):
 
 def _files_of(location):
     """Returns the files of a data location, in the order of their names: list of str, one at least."""
-    try:
-        found = [location] if tf.io.gfile.exists(location) else sorted(tf.io.gfile.glob(location))
-    except tf.errors.OpError as error:
-        raise InputError(f"{location} cannot be reached: {error.message}.") from None
+    found = [location] if tf.io.gfile.exists(location) else sorted(tf.io.gfile.glob(location))
     paths = [path for path in found if not tf.io.gfile.isdir(path)]
     if not found:
         raise InputError(

@@ -31,7 +31,8 @@ class Preset:
         build: callable (dropout, dtype) -> BertEncoder with the weights.
         new: bool. Whether its weights are new ones.
         rows: int. Those of its table of embeddings.
-        reader: callable () -> what reads its tensors by name (`tfbert.models.checkpoint_tensors`); None: Keras reads them itself.
+        reader: callable () -> what reads its tensors by name (`tfbert.models.checkpoint_tensors`); None: Keras reads
+            them itself.
         notes: sequence of str. What there is to be told when it is loaded.
     """
 

@@ -11,8 +11,8 @@ import tensorflow as tf
 from tfbert.config.setting import Scope
 from tfbert.core.errors import InputError
 from tfbert.core.files import json_of, write_whole
+from tfbert.core.folder_lock import locked
 from tfbert.data.hosts import check_hosts
-from tfbert.folder_lock import locked
 from tfbert.inference.hugging_face import beyond_transformers
 from tfbert.models.model_files import read_json
 from tfbert.modes.build import copies_of, describe_data, seed_of, training_parts
@@ -118,7 +118,7 @@ class Trainer:
 
 @contextlib.contextmanager
 def output_lock(output_dir, strategy, shared=False):
-    """Keeps an output folder for this run, by its chief, while a `with` block runs (`tfbert.folder_lock.locked`).
+    """Keeps an output folder for this run, by its chief, while a `with` block runs (`tfbert.core.folder_lock.locked`).
 
     Raises:
         InputError: on every machine, where the chief cannot have it.

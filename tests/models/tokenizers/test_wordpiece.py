@@ -82,6 +82,21 @@ def test_vocabulary_with_a_piece_twice():
         BertTokenizer([*tiny_vocabulary(), "the"], lowercase=True)
 
 
+@pytest.mark.parametrize("piece", ["\ud800", "a\0b", "y" * 300])
+@pytest.mark.parametrize("chinese", [True, False])
+def test_vocabulary_with_a_piece_that_cannot_be(piece, chinese):
+    with pytest.raises(InputError, match="piece that TensorFlow Text cannot take"):
+        BertTokenizer([*tiny_vocabulary(), piece], lowercase=True, tokenize_chinese_chars=chinese)
+
+
+def test_added_tokens_that_cannot_be_told_apart():
+    size, texts = len(tiny_vocabulary()), ["<A>", "<a>"]
+    tokens = [AddedToken(text, size + number, normalized=True) for number, text in enumerate(texts)]
+    with pytest.raises(InputError, match="'<A>', '<a>' are one text"):
+        BertTokenizer([*tiny_vocabulary(), *texts], lowercase=True, added_tokens=tokens)
+    BertTokenizer([*tiny_vocabulary(), *texts], lowercase=False, added_tokens=tokens)
+
+
 def test_vocabulary_that_is_no_text(tmp_path):
     (tmp_path / "vocab.txt").write_bytes(b"[PAD]\n\xff\xfe\n")
     with pytest.raises(InputError, match="not UTF-8"):

@@ -8,8 +8,8 @@ from tfbert.models.families.family import Family, Parts, blocks_of
 class DistilBert(Family):
     """Token and position embeddings alone.
 
-    transformers' DistilBertForSequenceClassification has a dense layer and ReLU over [CLS], `pre_classifier`, where BERT
-    has its pooler: it is this family's pooler, new where a checkpoint has none.
+    transformers' DistilBertForSequenceClassification has a dense layer and ReLU over [CLS], `pre_classifier`, where
+    BERT has its pooler: it is this family's pooler, new where a checkpoint has none.
     """
 
     model_type, architecture = "distilbert", "DistilBert"

@@ -90,7 +90,7 @@ class Family:
 
     @classmethod
     def backbone(cls, config, dtype):
-        """Returns a backbone of new weights: dict, as in Hugging Face's config.json, and dtype -> keras_hub Backbone."""
+        """Returns a keras-hub backbone of new weights: dict, as Hugging Face's config.json has it, and dtype."""
         raise NotImplementedError
 
     @classmethod
@@ -126,7 +126,8 @@ class Family:
         name = re.sub(r"layer_(\d+)", r"layer.\1", name).replace("/", ".")
         name = re.sub(r"(kernel|gamma)$", "weight", name)
         name = re.sub(r"beta$", "bias", name)
-        name = re.sub(r"^(cls\.predictions|cls\.seq_relationship)\.output_", r"\1.", name).replace(".weights", ".weight")
+        name = re.sub(r"^(cls\.predictions|cls\.seq_relationship)\.output_", r"\1.", name)
+        name = name.replace(".weights", ".weight")
         name = name + ".weight" if name.endswith("_embeddings") else name
         for pattern, replacement in cls.renamed:
             name = re.sub(pattern, replacement, name)

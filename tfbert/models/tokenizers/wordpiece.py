@@ -177,6 +177,9 @@ class BertTokenizer:
         contents = {token.content: token.id for token in self.added_tokens if token.normalized == normalized}
         if normalized and contents:
             forms = [form.decode() for form in self._normal_form(tf.constant(list(contents))).numpy()]
+            if len(set(forms)) < len(forms):
+                twice = ", ".join(repr(text) for text, form in zip(contents, forms) if forms.count(form) > 1)
+                raise InputError(f"The added tokens {twice} are one text once they are normalised; leave but one.")
             contents = dict(zip(forms, contents.values()))
         if not all(text.strip() for text in contents):
             raise InputError("An added token consists of nothing but blanks once it is normalised; take it out.")
@@ -186,9 +189,13 @@ class BertTokenizer:
 def _wordpiece(pieces, splits):
     """Returns TensorFlow Text's WordPiece: of texts, which it splits, each ideograph being a word; or of words."""
     options = {"max_bytes_per_word": _MAX_WORD_BYTES, "token_out_type": tf.int32, "support_detokenization": False}
-    if splits:
-        return tf_text.FastBertTokenizer(pieces, **options)
-    return tf_text.FastWordpieceTokenizer(pieces, no_pretokenization=True, **options)
+    try:
+        if splits:
+            return tf_text.FastBertTokenizer(pieces, **options)
+        return tf_text.FastWordpieceTokenizer(pieces, no_pretokenization=True, **options)
+    except (RuntimeError, TypeError, ValueError) as error:  # zero bytes, half characters, pieces of 256 bytes and more
+        reason = str(error).split("\n")[0][:200]
+        raise InputError(f"The vocabulary holds a piece that TensorFlow Text cannot take: {reason}") from None
 
 
 def _map_where(selected, function, texts):

@@ -1,7 +1,7 @@
 """Compiles one program for TPUs with the real TPU compiler, on a machine that has none.
 
-A script, run in a process of its own (`tfbert.modes.preflight.step` starts it): jax and libtpu stay apart from TensorFlow, and what
-kills the compiler does not kill its caller. It imports jax and libtpu, nothing of tfbert.
+A script, run in a process of its own (`tfbert.modes.preflight.step` starts it): jax and libtpu stay apart from
+TensorFlow, and what kills the compiler does not kill its caller. It imports jax and libtpu, nothing of tfbert.
 
     python compiler.py STEP.hlo OUT.json '{"name": "v5e:2x4", "replicas": 8, "options": {}}'
 
