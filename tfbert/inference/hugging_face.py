@@ -69,16 +69,16 @@ def _config(model):
     encoder = model.encoder
     backbone = encoder.backbone
     beyond = beyond_transformers(model)
-    return {
-        "architectures": [_architecture(model)],
-        "model_type": "bert",
+    config = {
+        "architectures": [encoder.family.architecture + _architecture(model)],
+        "model_type": encoder.family.model_type,
         "vocab_size": backbone.vocabulary_size,
         "hidden_size": backbone.hidden_dim,
         "num_hidden_layers": backbone.num_layers,
         "num_attention_heads": backbone.num_heads,
         "intermediate_size": backbone.intermediate_dim,
         "max_position_embeddings": backbone.max_sequence_length,
-        "type_vocab_size": backbone.num_segments,
+        "type_vocab_size": getattr(backbone, "num_segments", 1),
         "hidden_act": encoder.activation,
         "layer_norm_eps": encoder.layer_norm_epsilon,
         "hidden_dropout_prob": encoder.dropout_rate,
@@ -87,12 +87,13 @@ def _config(model):
         "pad_token_id": model.tokenizer.pad_id,
         **({"tfbert_beyond_transformers": beyond} if beyond else {}),
     }
+    return encoder.family.own_config(config)
 
 
 def _architecture(model):
     if isinstance(model, PretrainingModel):
-        return "BertForPreTraining" if model.head.next_sentence else "BertForMaskedLM"
-    return "BertForSequenceClassification" if has_berts_head(model) else "BertModel"
+        return "ForPreTraining" if model.head.next_sentence else "ForMaskedLM"
+    return "ForSequenceClassification" if has_berts_head(model) else "Model"
 
 
 def _labels_config(task):

@@ -83,7 +83,7 @@ def load_model(folder, dropout=None, dtype="float32"):
     if "members" in about:
         return _load_ensemble(folder, about, dropout, dtype)
     encoder = find_preset(folder).encoder(dropout, dtype, clean=about["clean_text"])
-    task, reader = task_of(about, folder), SafetensorsReader(folder)
+    task, reader = task_of(about, folder), SafetensorsReader(folder, encoder.family)
     if about["task"] == "masked_lm":
         return build_pretraining_model(
             encoder, task, None, about["max_seq_length"], about["text_columns"], reader=reader, folder=folder
@@ -118,7 +118,7 @@ def _load_ensemble(folder, about, dropout, dtype):
 
 def load_weights(model, folder):
     """Puts the weights of a folder that `save_model` wrote into a model of the same kind."""
-    reader = SafetensorsReader(folder)
+    reader = SafetensorsReader(folder, model.encoder.family)
     load_tensors(model.encoder, reader, folder)
     _load_head(model, reader, folder)
 
@@ -153,7 +153,7 @@ def _name_in(reader, name):
 
 def _tensors(model):
     if isinstance(model, PretrainingModel):  # transformers ties the decoder to the embeddings by itself
-        return encoder_tensors(model.encoder) | hugging_face_tensors(model.head.named_variables())
+        return encoder_tensors(model.encoder) | hugging_face_tensors(model.head.named_variables(), model.encoder.family)
     own = {
         name: np.array(variable.numpy().T if transposed else variable.numpy(), order="C")
         for name, (variable, transposed) in _own_variables(model).items()
