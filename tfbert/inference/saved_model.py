@@ -74,7 +74,7 @@ def load_model(folder, dropout=None, dtype="float32"):
     if "members" in about:
         return _load_ensemble(folder, about, dropout, dtype)
     encoder = find_preset(folder).encoder(dropout, dtype, clean=about["clean_text"])
-    return task_of(about, folder).saved_model(encoder, about, SafetensorsReader(folder), folder)
+    return task_of(about, folder).saved_model(encoder, about, SafetensorsReader(folder, encoder.family), folder)
 
 
 def _load_ensemble(folder, about, dropout, dtype):
@@ -91,7 +91,7 @@ def _load_ensemble(folder, about, dropout, dtype):
 
 def load_weights(model, folder):
     """Puts the weights of a folder that `save_model` wrote into a model of the same kind."""
-    reader = SafetensorsReader(folder)
+    reader = SafetensorsReader(folder, model.encoder.family)
     load_tensors(model.encoder, reader, folder)
     model.load_head(reader, folder)
 

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.core.errors import InputError
+from tfbert.models.families import FAMILIES
 from tfbert.models.model_files import file_inside, first_line, has_file, local_file, read_json
 
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
@@ -131,16 +132,16 @@ def check_size(reader, config, folder):
 
 def encoder_tensors(encoder):
     """Returns the encoder's weights by Hugging Face's names, in its shapes: dict of np.ndarray."""
-    return {"bert." + name: value for name, value in hugging_face_tensors(named_variables(encoder)).items()}
+    return hugging_face_tensors(named_variables(encoder), encoder.family)
 
 
-def hugging_face_tensors(variables):
-    """Returns what a dict of Google's names to variables holds, by Hugging Face's names and in its shapes: dict."""
+def hugging_face_tensors(variables, family):
+    """Returns what a dict of Google's names to variables holds, by a family's names and in Hugging Face's shapes."""
     tensors = {}
     for name, variable in variables.items():
         value = variable.numpy().reshape(_flat_shape(name, variable))
         value = value.T if name.endswith("kernel") else value
-        tensors[hugging_face_name(name)] = np.ascontiguousarray(value)
+        tensors[family.stored_name(name)] = np.ascontiguousarray(value)
     return tensors
 
 
@@ -162,8 +163,14 @@ class SafetensorsReader:
 
     transposed = True
 
-    def __init__(self, folder):
-        self._folder, self._opened = folder, {}
+    def __init__(self, folder, family=None):
+        """Finds the tensors.
+
+        Args:
+            folder: str.
+            family: Family. Whose names they have; None: BERT's.
+        """
+        self._folder, self._opened, self._family = folder, {}, family or FAMILIES["bert"]
         if has_file(folder, _INDEX) and not has_file(folder, "model.safetensors"):
             self._files = read_json(folder, _INDEX).get("weight_map")
             if not isinstance(self._files, dict):
@@ -172,7 +179,7 @@ class SafetensorsReader:
                 file_inside(folder, file, _INDEX)
         else:
             self._files = dict.fromkeys(self._open("model.safetensors").keys(), "model.safetensors")
-        self._roots = _roots(self._files, folder)
+        self._roots = _roots(self._files, folder, self._family)
 
     def _open(self, file):
         from safetensors import SafetensorError, safe_open
@@ -192,7 +199,7 @@ class SafetensorsReader:
 
     def get(self, name):
         """Returns a tensor by Google's name for it, or None where there is none."""
-        today = hugging_face_name(name)
+        today = self._family.tensor_name(name)
         early = re.sub("LayerNorm.weight$", "LayerNorm.gamma", re.sub("LayerNorm.bias$", "LayerNorm.beta", today))
         names = [root + spelled for root in self._roots for spelled in (today, early)]
         return next((self.tensor(name) for name in names if name in self._files), None)
@@ -229,36 +236,28 @@ class SafetensorsReader:
 _INDEX = "model.safetensors.index.json"
 
 
-def _roots(names, folder):
-    """Returns what stands before the names of BERT's tensors, and of its heads': "" and "bert.", or a wrapper's.
+def _roots(names, folder, family):
+    """Returns what stands before the names of an encoder's tensors, and of its heads': "" and "bert.", or a wrapper's.
 
     torch's DataParallel writes `module.`, sentence-transformers `0.auto_model.`.
 
     Args:
         names: iterable of str.
         folder: str. For messages.
+        family: Family.
     """
-    table = hugging_face_name("embeddings/word_embeddings")
+    own, table = f"{family.model_type}.", family.tensor_name("embeddings/word_embeddings")
     found = {name.removesuffix(table) for name in names if name == table or name.endswith("." + table)}
-    roots = {prefix.removesuffix("bert.") for prefix in found}
+    roots = {prefix.removesuffix(own) for prefix in found}
     if "" in roots or not roots:
-        return "", "bert."
+        return "", own
     if len(roots) > 1:
         raise InputError(
             f"{folder} holds several encoders, whose tensors begin with {', '.join(sorted(roots))}; tfbert reads one: "
             "save it alone."
         )
     [root] = roots
-    return root, root + "bert."
-
-
-def hugging_face_name(name):
-    """Returns the name that Hugging Face gives to one of Google's."""
-    name = re.sub(r"layer_(\d+)", r"layer.\1", name).replace("/", ".")
-    name = re.sub(r"(kernel|gamma)$", "weight", name)
-    name = re.sub(r"beta$", "bias", name)
-    name = re.sub(r"^(cls\.predictions|cls\.seq_relationship)\.output_", r"\1.", name).replace(".weights", ".weight")
-    return name + ".weight" if name.endswith("_embeddings") else name
+    return root, root + own
 
 
 class CheckpointReader:

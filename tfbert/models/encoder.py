@@ -91,6 +91,7 @@ class BertEncoder(keras.Model):
         return {
             "name": self.name,
             "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "family": self.family.model_type,
             "backbone": self.backbone.get_config(),
             "activation": self.activation,
             "layer_norm_epsilon": self.layer_norm_epsilon,
@@ -105,11 +106,9 @@ class BertEncoder(keras.Model):
     @classmethod
     def from_config(cls, config):
         """Returns an encoder of what `get_config` returned, with new weights."""
-        import keras_hub  # here, as it takes seconds to load
-
         config = dict(config)
         remat, mixout, tokenizer, frozen = (config.pop(key) for key in ("remat", "mixout", "tokenizer", "frozen"))
-        encoder = cls(keras_hub.models.BertBackbone.from_config(config.pop("backbone")), **config)
+        encoder = cls(FAMILIES[config["family"]].backbone_class().from_config(config.pop("backbone")), **config)
         encoder.remat, encoder.tokenizer = remat, tokenizer and BertTokenizer.from_config(tokenizer)
         encoder.mixout = mixout and Mixout(encoder, **mixout)
         freeze_layers(encoder, frozen)
@@ -160,7 +159,7 @@ class BertEncoder(keras.Model):
 
     def check_segments(self, texts):
         """Raises InputError for examples of more texts than the encoder has kinds of segments: int."""
-        segments = self.backbone.num_segments
+        segments = self.backbone.num_segments if self.parts.segments else texts  # a family without takes any
         if texts > segments:
             raise InputError(
                 f"This encoder was pre-trained on single texts (type_vocab_size {segments}), and the examples are of "

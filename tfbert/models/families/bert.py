@@ -7,25 +7,17 @@ class Bert(Family):
     """Token, position and segment embeddings, and a pooler: tanh of a dense layer over [CLS]."""
 
     model_type, architecture = "bert", "Bert"
-    dimensions = {
-        "vocabulary_size": "vocab_size",
-        "hidden_dim": "hidden_size",
-        "num_layers": "num_hidden_layers",
-        "num_heads": "num_attention_heads",
-        "intermediate_dim": "intermediate_size",
-        "max_sequence_length": "max_position_embeddings",
-        "num_segments": "type_vocab_size",
-    }
 
     @classmethod
-    def backbone(cls, config, dtype):
+    def backbone_class(cls):
+        """Returns keras_hub.models.BertBackbone."""
         import keras_hub
 
-        sizes = {ours: config[theirs] for ours, theirs in cls.dimensions.items()}
-        return keras_hub.models.BertBackbone(**sizes, dtype=dtype)
+        return keras_hub.models.BertBackbone
 
     @classmethod
     def parts(cls, backbone):
+        """Returns the layers of a backbone: Parts."""
         return Parts(
             backbone.token_embedding,
             backbone.position_embedding,

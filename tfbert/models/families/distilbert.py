@@ -13,16 +13,17 @@ class DistilBert(Family):
     """
 
     model_type, architecture = "distilbert", "DistilBert"
-    dimensions = {
-        "vocabulary_size": "vocab_size",
-        "hidden_dim": "dim",
-        "num_layers": "n_layers",
-        "num_heads": "n_heads",
-        "intermediate_dim": "hidden_dim",
-        "max_sequence_length": "max_position_embeddings",
+    settings = {
+        "hidden_size": "dim",
+        "num_hidden_layers": "n_layers",
+        "num_attention_heads": "n_heads",
+        "intermediate_size": "hidden_dim",
+        "hidden_act": "activation",
+        "hidden_dropout_prob": "dropout",
+        "attention_probs_dropout_prob": "attention_dropout",
     }
-    activation_name, epsilon_name = "activation", None
-    dropout_names = ("dropout", "attention_dropout", "seq_classif_dropout")
+    fixed = {"type_vocab_size": 1, "layer_norm_eps": 1e-12}
+    beside = ("cls.", "pre_classifier.", "vocab_")
     pooler_activation = "relu"
     renamed = (
         (r"^encoder\.layer\.(\d+)\.attention\.self\.(query|key|value)", r"transformer.layer.\1.attention.\2_lin"),
@@ -39,14 +40,26 @@ class DistilBert(Family):
     )
 
     @classmethod
-    def backbone(cls, config, dtype):
+    def backbone_class(cls):
+        """Returns keras_hub.models.DistilBertBackbone."""
         import keras_hub
 
-        sizes = {ours: config[theirs] for ours, theirs in cls.dimensions.items()}
-        return keras_hub.models.DistilBertBackbone(**sizes, dtype=dtype)
+        return keras_hub.models.DistilBertBackbone
+
+    @classmethod
+    def backbone(cls, sizes, dtype):
+        """Returns a backbone of new weights, which has no segments; arguments as for `Family.backbone`."""
+        return super().backbone({name: size for name, size in sizes.items() if name != "num_segments"}, dtype)
+
+    @classmethod
+    def own_config(cls, config):
+        """Returns a configuration by BERT's names as DistilBERT has it, its head's dropout too: dict -> dict."""
+        own = super().own_config(config)
+        return own | {"seq_classif_dropout": own["dropout"]}
 
     @classmethod
     def parts(cls, backbone):
+        """Returns the layers of a backbone, and a new pooler: Parts."""
         hidden = backbone.hidden_dim
         pooler = keras.layers.Dense(hidden, name="pre_classifier", dtype=backbone.dtype_policy)
         pooler.build((None, hidden))

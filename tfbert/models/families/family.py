@@ -71,27 +71,35 @@ class Family:
     Attributes:
         model_type: str. Hugging Face's name of it.
         architecture: str. What the names of transformers' classes begin with: "Bert" in "BertForMaskedLM".
-        dimensions: dict. A backbone's argument -> its name in Hugging Face's configuration.
-        activation_name: str. The name of the activation there.
-        epsilon_name: str. That of LayerNorm's epsilon; None: it is always 1e-12.
-        dropout_names: tuple of str. Those of the rates of dropout, of which an encoder has one.
+        settings: dict. BERT's name of a setting in config.json -> this family's, where it is another one.
+        fixed: dict. BERT's settings that this family does not have -> what they would be.
         pooler_activation: str. What follows the pooler, a key of `keras.activations`.
         renamed: sequence of (regex, replacement). From BERT's names of tensors to this family's, in order.
+        beside: tuple of str. Beginnings of the names that have no prefix in files, as those of heads.
     """
 
     model_type: str
     architecture: str
-    dimensions: dict
-    activation_name = "hidden_act"
-    epsilon_name = "layer_norm_eps"
-    dropout_names = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+    settings = {}
+    fixed = {}
     pooler_activation = "tanh"
     renamed = ()
+    beside = ("cls.",)
 
     @classmethod
-    def backbone(cls, config, dtype):
-        """Returns a keras-hub backbone of new weights: dict, as Hugging Face's config.json has it, and dtype."""
+    def backbone_class(cls):
+        """Returns keras-hub's class, which takes seconds to load."""
         raise NotImplementedError
+
+    @classmethod
+    def backbone(cls, sizes, dtype):
+        """Returns a backbone of new weights.
+
+        Args:
+            sizes: dict. The arguments of keras-hub's BertBackbone.
+            dtype: str or keras.DTypePolicy.
+        """
+        return cls.backbone_class()(**sizes, dtype=dtype)
 
     @classmethod
     def parts(cls, backbone):
@@ -99,22 +107,15 @@ class Family:
         raise NotImplementedError
 
     @classmethod
-    def config(cls, encoder):
-        """Returns what Hugging Face's config.json says of an encoder: dict."""
-        config = {theirs: getattr(encoder.backbone, ours) for ours, theirs in cls.dimensions.items()}
-        config |= {cls.activation_name: encoder.activation}
-        if cls.epsilon_name:
-            config |= {cls.epsilon_name: encoder.layer_norm_epsilon}
-        return config | dict.fromkeys(cls.dropout_names, encoder.dropout_rate)
+    def bert_config(cls, config):
+        """Returns a configuration of this family by the names of BERT's: dict -> dict."""
+        names = {own: of_bert for of_bert, own in cls.settings.items()}
+        return {names.get(name, name): value for name, value in config.items()} | cls.fixed
 
     @classmethod
-    def options(cls, config):
-        """Returns the arguments of an encoder that a configuration decides, beside its backbone: dict."""
-        return {
-            "activation": config.get(cls.activation_name, "gelu"),
-            "layer_norm_epsilon": config.get(cls.epsilon_name, 1e-12) if cls.epsilon_name else 1e-12,
-            "dropout_rate": config.get(cls.dropout_names[0], 0.1),
-        }
+    def own_config(cls, config):
+        """Returns a configuration by BERT's names as this family has it, the other way round: dict -> dict."""
+        return {cls.settings.get(name, name): value for name, value in config.items() if name not in cls.fixed}
 
     @classmethod
     def tensor_name(cls, name):
@@ -132,6 +133,12 @@ class Family:
         for pattern, replacement in cls.renamed:
             name = re.sub(pattern, replacement, name)
         return name
+
+    @classmethod
+    def stored_name(cls, name):
+        """Returns what `tensor_name` returns, with the prefix that files have."""
+        name = cls.tensor_name(name)
+        return name if name.startswith(cls.beside) else f"{cls.model_type}.{name}"
 
 
 def blocks_of(backbone):

@@ -47,7 +47,8 @@ class PretrainingModel(TokenModel):
 
     def head_tensors(self):
         """Returns the head's weights by their names in a model folder: dict of np.ndarray."""
-        return hugging_face_tensors(self.head.named_variables())  # transformers ties the decoder to the embeddings
+        # transformers ties the decoder to the embeddings by itself
+        return hugging_face_tensors(self.head.named_variables(), self.encoder.family)
 
     def load_head(self, reader, folder):
         """Takes the head's weights from a folder that `save_model` wrote: SafetensorsReader, its name for messages."""
