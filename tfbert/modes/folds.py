@@ -7,7 +7,6 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.data.folds import split_texts
-from tfbert.data.inspection import inspect_examples
 from tfbert.core.errors import InputError
 from tfbert.core.files import write_whole
 from tfbert.inference.ensemble import EnsembleModel
@@ -78,7 +77,8 @@ def cross_validate(config, trainer, announce=True):
     if chief:
         tf.io.gfile.makedirs(output_dir)
         write_whole(os.path.join(output_dir, "config.yaml"), config.to_yaml().encode())
-    results = {"split_texts": split_texts(inspect_examples(examples, tokenizer).fingerprints, folds)}
+    seen = task.inspection(examples, tokenizer)
+    results = {"split_texts": split_texts(seen.fingerprints, folds) if seen else 0}
     if results["split_texts"]:
         print(
             f"{results['split_texts']} training rows have a text that is in another fold, too: the out-of-fold scores "
