@@ -9,7 +9,6 @@ import tensorflow as tf
 from tfbert.core.errors import InputError
 from tfbert.core.files import json_of, write_whole
 from tfbert.data.folds import split_texts
-from tfbert.data.inspection import inspect_examples
 from tfbert.inference.ensemble import EnsembleModel
 from tfbert.inference.saved_model import load_model, save_ensemble
 from tfbert.models.model_files import read_json
@@ -85,7 +84,8 @@ def _cross_validate(config, trainer, announce):
     if chief:
         tf.io.gfile.makedirs(output_dir)
         write_whole(os.path.join(output_dir, "config.yaml"), config.to_yaml().encode())
-    results = {"split_texts": split_texts(inspect_examples(examples, tokenizer).fingerprints, folds)}
+    seen = task.inspection(examples, tokenizer)
+    results = {"split_texts": split_texts(seen.fingerprints, folds) if seen else 0}
     if results["split_texts"]:
         print(
             f"{results['split_texts']} training rows have a text that is in another fold, too: the out-of-fold scores "

@@ -103,7 +103,7 @@ class Trainer:
         if shape == self._shape:
             for old, new in zip(_variables(self._parts), _variables(parts), strict=True):
                 old.assign(new)
-            self._parts.model.task.decision = parts.model.task.decision
+            self._parts.model.task = parts.model.task
             self._parts = dataclasses.replace(parts, model=self._parts.model, optimizer=self._parts.optimizer)
         else:
             self._shape, self._parts = shape, parts
