@@ -121,7 +121,7 @@ def test_single_texts_for_a_model_of_pairs(encoder, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("texts", [["x", None], [1.5], FRAME, {"a": 1}, [["x", "y"]], "x", ["\ud800"]])
+@pytest.mark.parametrize("texts", [["x", None], [1.5], FRAME, {"a": 1}, [["x", "y"]], ["\ud800"]])
 def test_a_tokenizer_takes_texts_only(encoder, texts):
     with pytest.raises(InputError, match="A tokenizer takes a list of texts"):
         encoder.tokenizer(texts)
