@@ -103,6 +103,11 @@ def test_every_function_that_takes_texts_refuses_them(encoder, kind):
             function(WRONG[kind])
 
 
+def test_columns_of_several_lengths():
+    with pytest.raises(InputError, match="as many texts each. Received: 1 of 'a', 2 of 'b'"):
+        given_texts({"a": ["x"], "b": ["y", "z"]}, PAIR)
+
+
 def test_rows_and_columns_are_predicted_as_lists(encoder):
     model = model_of(encoder)
     expected = predict(model, ["x", "y"])
