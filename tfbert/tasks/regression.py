@@ -11,6 +11,8 @@ from tfbert.data.values import describe
 from tfbert.tasks.labelled.decision import Decision
 from tfbert.tasks.scores import metrics
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 class Regression:
     """Predicts a number: squared error.
@@ -41,9 +43,9 @@ class Regression:
         """Returns the label as a number: float32."""
         try:
             value = float(label)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             value = math.nan
-        if not math.isfinite(value):
+        if not abs(value) <= _LARGEST:  # nan, too
             raise InputError(f"{describe(where)}: the label {label!r} is no number; regression needs one in every row.")
         return np.float32(value)
 
