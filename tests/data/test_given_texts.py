@@ -103,6 +103,11 @@ def test_every_function_that_takes_texts_refuses_them(encoder, kind):
             function(WRONG[kind])
 
 
+def test_columns_of_several_lengths():
+    with pytest.raises(InputError, match="as many texts each. Received: 1 of 'a', 2 of 'b'"):
+        given_texts({"a": ["x"], "b": ["y", "z"]}, PAIR)
+
+
 def test_rows_and_columns_are_predicted_as_lists(encoder):
     model = model_of(encoder)
     expected = predict(model, ["x", "y"])
@@ -121,7 +126,7 @@ def test_single_texts_for_a_model_of_pairs(encoder, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("texts", [["x", None], [1.5], FRAME, {"a": 1}, [["x", "y"]], "x", ["\ud800"]])
+@pytest.mark.parametrize("texts", [["x", None], [1.5], FRAME, {"a": 1}, [["x", "y"]], ["\ud800"]])
 def test_a_tokenizer_takes_texts_only(encoder, texts):
     with pytest.raises(InputError, match="A tokenizer takes a list of texts"):
         encoder.tokenizer(texts)

@@ -188,6 +188,7 @@ def test_labels_are_found_whatever_the_file_made_of_them():
         ("multilabel", {"no": 1}, "are no list"),
         ("regression", "five", "line 7: the label 'five' is no number"),
         ("regression", "nan", "is no number"),
+        ("regression", 1e39, "is no number"),
         ("regression", None, "is no number"),
     ],
 )  # fmt: skip

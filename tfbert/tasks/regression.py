@@ -11,6 +11,8 @@ from tfbert.data.values import describe
 from tfbert.tasks.scores import metrics, resampled
 from tfbert.tasks.text_task import TextTask
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 class Regression(TextTask):
     """Predicts a number: squared error.
@@ -35,9 +37,9 @@ class Regression(TextTask):
         """Returns the label as a number: float32."""
         try:
             value = float(label)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             value = math.nan
-        if not math.isfinite(value):
+        if not abs(value) <= _LARGEST:  # nan, too
             raise InputError(f"{describe(where)}: the label {label!r} is no number; regression needs one in every row.")
         return np.float32(value)
 

@@ -3,6 +3,7 @@
 import functools
 import re
 import unicodedata
+from collections.abc import Iterable, Mapping, Set
 
 from tfbert.core.errors import InputError
 from tfbert.data.values import describe
@@ -26,8 +27,10 @@ class LabelSet:
         """Takes the labels: iterable of str, int or the like, NumPy's scalars too.
 
         Raises:
-            InputError: two of them read the same, or one is no label.
+            InputError: they have no order, two of them read the same, or one is no label.
         """
+        if isinstance(labels, (str, bytes, Set, Mapping)) or not isinstance(labels, Iterable):
+            raise InputError(f"labels must be a list of labels, by number. Received: {labels!r:.200}.")
         self.labels, self._index = [_plain(label) for label in labels], {}
         if wrong := [label for label in self.labels if not isinstance(label, (str, int)) or label == ""]:
             raise InputError(f"A label is a text or a whole number. Received: {wrong[0]!r}.")
