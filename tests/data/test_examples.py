@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from tests.conftest import ROOT, random_texts, rows_of, tiny_vocabulary
-from tfbert.data import columns, tokenized
+from tfbert.data import examples as tokenized
+from tfbert.data import number_column as columns
 from tfbert.models.tokenizers.wordpiece import BertTokenizer
 
 TOKENIZER = BertTokenizer(tiny_vocabulary(), lowercase=True)
@@ -41,7 +42,8 @@ MEASURE = """
 import sys
 sys.path.insert(0, {root!r})
 from tests.conftest import tiny_vocabulary
-from tfbert.data import columns, tokenized
+from tfbert.data import examples as tokenized
+from tfbert.data import number_column as columns
 from tfbert.models.tokenizers.wordpiece import BertTokenizer
 from tfbert.data.sources import read_examples
 from tfbert.data.batches import ExampleDataset

@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from tests.conftest import ROOT, random_texts, rows_of
 from tfbert import AdamWeightDecay, InputError, load_tokenizer
-from tfbert.data import columns, hosts
+from tfbert.data import hosts
+from tfbert.data import number_column as columns
 from tfbert.data.batches import ExampleBatches
 from tfbert.data.examples import tokenize_examples
 from tfbert.data.hosts import JIEBA, TEMPORARY_FILE, check_hosts, refusal

@@ -8,10 +8,11 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import file_flags, random_texts, rows_of
-from tfbert import TASKS, InputError, evaluate, load_config, predict, run, sweep
+from tfbert import TASKS, InputError, evaluate, load_config, predict, run
 from tfbert.core.errors import CannotWrite, Diverged
 from tfbert.data.batches import ExampleBatches
 from tfbert.data.examples import tokenize_examples
+from tfbert.modes import sweep_study as sweep
 from tfbert.modes.trainer import Trainer
 from tfbert.training.run_log import RunLog
 

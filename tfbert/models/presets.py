@@ -13,8 +13,8 @@ from tfbert.core.paths import read_path
 from tfbert.models.checkpoint_config import check_config
 from tfbert.models.checkpoint_tensors import CheckpointReader, SafetensorsReader, check_size, load_tensors
 from tfbert.models.encoder import BertEncoder
-from tfbert.models.initialization import initialize, reinitialize
 from tfbert.models.families import FAMILIES
+from tfbert.models.initialization import initialize, reinitialize
 from tfbert.models.keras_presets import read_keras_preset
 from tfbert.models.minilm import fetch_minilm
 from tfbert.models.model_files import first_line, has_file, read_json

@@ -9,7 +9,8 @@ import pytest
 
 from tests.conftest import ROOT, command, file_flags
 from tests.processes import Run, wait_until
-from tfbert import InputError, folder_lock
+from tfbert import InputError
+from tfbert.core import folder_lock
 from tfbert.core.folder_lock import locked
 
 HOLD = """

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tfbert import InputError, load_config
-from tfbert.config.load import FIELDS, Config, check_complete
+from tfbert.config.load import FIELDS, Config
+from tfbert.modes import check_complete
 
 BOUNDED = settings(
     max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=[*HealthCheck]
