@@ -3,7 +3,7 @@
 
     .venv/bin/python tools/write_docs.py
 
-Flags come from tfbert/config/groups.py, results and timings from configs/results/, which only tools/record.py and
+Flags come from tfbert/config/groups/, results and timings from configs/results/, which only tools/record.py and
 tools/bench.py write. Run it after one of them has run, or after a setting has changed; a test sees when it was
 forgotten.
 """
