@@ -167,10 +167,16 @@ def test_bad_yaml(tmp_path):
 
 
 def test_a_mode_says_what_it_needs():
-    with pytest.raises(InputError, match="--mode=train needs --preset .*--train_file .*--output_dir"):
+    with pytest.raises(InputError) as error:
         check_complete(load_config())
+    assert str(error.value) == (
+        "--mode=train needs --preset (pre-trained BERT), --train_file (training rows), "
+        "--output_dir (folder for everything that is written)."
+    )
     with pytest.raises(InputError, match="--mode=predict needs --test_file"):
         check_complete(load_config(mode="predict", output_dir="x"))
+    with pytest.raises(InputError, match=r"--topology \(TPU that preflight asks about, as Google names it\)"):
+        check_complete(load_config(mode="preflight", preset="p", train_file="t", output_dir="x"))
     with pytest.raises(InputError, match="--mode=probe needs --dev_file"):
         check_complete(load_config(mode="probe", preset="p", train_file="t", output_dir="x"))
     check_complete(load_config(mode="inspect", train_file="t"))
