@@ -216,9 +216,11 @@ def test_help_and_wrong_flags_answer_before_tensorflow_is_loaded():
     result = command("--help", forked=False)
     assert "--learning_rate" in result.stdout and "Peak learning rate" in result.stdout
     result = command("--learning_rate=fast", check=1, forked=False)
-    assert (
-        "--learning_rate must be a number > 0.0. Received: 'fast'" in result.stderr and "Traceback" not in result.stderr
+    assert result.stderr == (
+        "Error: --learning_rate must be a number > 0.0. Received: 'fast'.\n--help shows every flag.\n"
     )
+    result = command("--do_lower_case=perhaps", check=1, forked=False)
+    assert "Error: --do_lower_case must be true or false. Received: 'perhaps'.\n" in result.stderr
     result = command("--learning_rat=1", check=1, forked=False)
     assert "Unknown command line flag 'learning_rat'" in result.stderr
     result = command("learning_rate=1", check=1, forked=False)
