@@ -152,7 +152,9 @@ def _suspicious(task, train):
     return []
 
 
-def advice(task, train, steps, batch_size, max_seq_length, balanced=False, tuned=False):
+def advice(
+    task, train, steps, batch_size, max_seq_length, balanced=False, tuned=False, max_steps=None, best_metric=None
+):
     """Returns settings to try, each with its reason: list of str.
 
     Args:
@@ -161,6 +163,8 @@ def advice(task, train, steps, batch_size, max_seq_length, balanced=False, tuned
         steps: int. Steps of the run as it is set.
         batch_size, max_seq_length: int. As they are set.
         balanced, tuned: bool. Whether something is done for rare classes already, and for their threshold.
+        max_steps: int or None. As it is set; with it a number of epochs changes nothing.
+        best_metric: str or None. As it is set.
     """
     lines, rows = [], len(train.lengths)
     enough = int(-(-np.percentile(train.lengths, 99) // 16) * 16)
@@ -178,16 +182,17 @@ def advice(task, train, steps, batch_size, max_seq_length, balanced=False, tuned
         lines.append(f"--train_batch_size=16 or 32, as {rows:,} rows give few steps otherwise.")
     if steps < _SHORT:
         epochs = -(-_SHORT // -(-rows // batch_size))
+        longer = f"--max_steps={_SHORT}" if max_steps else f"--num_train_epochs={min(epochs, 20)}"
         lines.append(
-            f"--num_train_epochs={min(epochs, 20)}, as {steps} steps are few: short runs on small data fail more often "
-            "(Mosbach et al. 2020, Zhang et al. 2020)."
+            f"{longer}, as {steps} steps are few: short runs on small data fail more often (Mosbach et al. 2020, "
+            "Zhang et al. 2020)."
         )
     if rows < _SMALL:
         lines.append("Several seeds (--mode=sweep), as one seed of a small data set says little.")
-    return lines + _balance_advice(task, train, balanced, tuned)
+    return lines + _balance_advice(task, train, balanced, tuned, best_metric)
 
 
-def _balance_advice(task, train, balanced, tuned):
+def _balance_advice(task, train, balanced, tuned, best_metric):
     if not task.labels:
         return []
     held = train.labels.sum(axis=0) if train.labels.ndim == 2 else np.bincount(train.labels, minlength=task.outputs)
@@ -196,7 +201,9 @@ def _balance_advice(task, train, balanced, tuned):
         return []
     second = task.name == "classification" and task.outputs == 2 and rarest == task.labels[1]
     metric, tuned_for = ("f1 or average_precision", "f1") if second else ("f1_macro", "mcc")
-    lines = [f"--best_metric={metric}, as {share:.1%} of the rows are {rarest!r}: accuracy hardly sees them."]
+    lines = []
+    if best_metric in (None, "loss", "accuracy"):
+        lines.append(f"--best_metric={metric}, as {share:.1%} of the rows are {rarest!r}: accuracy hardly sees them.")
     if not tuned and (task.name == "multilabel" or task.outputs == 2):
         tuned_for = "f1" if task.name == "multilabel" else tuned_for
         lines.append(f"--tune_threshold={tuned_for}, as the best threshold for a rare label is seldom 0.5.")
