@@ -31,7 +31,8 @@ def vocabulary_mode(config):
 
 def _texts(data):
     """Yields the texts of train_file, of pairs both."""
-    columns = (data.text_column, data.text_pair_column, None, None)
+    text, *pair = data.text_columns
+    columns = (text, pair[0] if pair else None, None, None)
     for row in read_examples(data.train_file, *columns, data.quoting, "train", data.limit_train_rows):
         for text in (row[role] for role in ("text", "text_pair") if role in row):
             yield clean_text(text) if data.clean_text else text
