@@ -46,6 +46,8 @@ def main(names):
         for data in PACKED:
             make_packed(data)
     elif names != ["--write"]:
+        if unknown := [name for name in names if name.split("-")[0] not in MODELS]:
+            sys.exit(f"{__doc__}\nThe rows are {', '.join(ROWS)}. Received: {' '.join(unknown)}.")
         for name in names or ROWS:
             make_row(name)
     path = ROOT / "BUILD.md"

@@ -93,6 +93,8 @@ def test_advice_has_its_reason():
         assert part in lines
     lines = "\n".join(advice(TASK, rare, 1000, 16, 32, balanced=True, tuned=True))
     assert "--class_weights" not in lines and "--tune_threshold" not in lines and "steps are few" not in lines
+    lines = "\n".join(advice(TASK, rare, 12, 64, 128, max_steps=12, best_metric="f1"))
+    assert "--max_steps=" in lines and "--num_train_epochs" not in lines and "--best_metric" not in lines
     first = inspect(random_texts(100), [TASK.labels[number >= 8] for number in range(100)])
     assert "--best_metric=f1_macro, as 8.0% of the rows are '其他'" in "\n".join(advice(TASK, first, 1000, 16, 64))
     cut = inspect(random_texts(100), max_seq_length=16)

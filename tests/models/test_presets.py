@@ -193,7 +193,7 @@ def test_pickled_weights_are_refused_with_the_remedy(tmp_path):
 
 
 def test_presets_that_cannot_be_had(tmp_path):
-    with pytest.raises(InputError, match="cannot be had as a Keras preset.*bert_base_en_uncased"):
+    with pytest.raises(InputError, match="preset: Unknown preset identifier. Give a folder, .*bert_base_en_uncased"):
         find_preset("bert_base_no_such_thing")
     with pytest.raises(InputError, match="no such folder"):
         find_preset("./no/such/folder")

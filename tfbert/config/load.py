@@ -12,7 +12,7 @@ import re
 import sys
 
 import yaml
-from absl import app, flags
+from absl import flags
 
 from tfbert.config.checks import check_together
 from tfbert.config.groups import (
@@ -136,7 +136,9 @@ def define_flags():
         kind, _ = kind_of(field)
         text = f"{field.metadata['help']}. Allowed: {allowed(field)}."
         if kind is bool:
-            flags.DEFINE_boolean(name, field.default, text, module_name=module)
+            flag = flags.BooleanFlag(name, field.default, text)
+            flag.parser = _FlagParser(name)  # absl's own raises a tuple, and knows no "yes", which YAML's takes
+            flags.DEFINE_flag(flag, module_name=module)
         elif kind is tuple:
             flags.DEFINE_multi_string(name, list(field.default), text, module_name=module)
         else:
@@ -144,9 +146,12 @@ def define_flags():
 
 
 def parse_flags(arguments):
-    """Returns what of a command line is no flag: list of str; ends the process for a wrong flag, as absl does."""
+    """Returns what of a command line is no flag: list of str; ends the process for a wrong flag."""
     try:
-        return app.parse_flags_with_usage(arguments)
+        return flags.FLAGS(arguments)
+    except flags.Error as error:
+        message = re.sub(r"^flag --(\w+)=.*: (?=--\1 must )", "", str(error), flags=re.DOTALL)  # ours names it, too
+        sys.exit(f"Error: {message}\n--help shows every flag.")
     except (UnicodeDecodeError, RecursionError) as error:
         sys.exit(f"Error: the --flagfile is no text that can be read: {error}.")
 

@@ -150,7 +150,9 @@ def _same_text(train):
     return []
 
 
-def advice(task, train, steps, batch_size, max_seq_length, balanced=False, tuned=False):
+def advice(
+    task, train, steps, batch_size, max_seq_length, balanced=False, tuned=False, max_steps=None, best_metric=None
+):
     """Returns settings to try, each with its reason: list of str.
 
     Args:
@@ -159,6 +161,8 @@ def advice(task, train, steps, batch_size, max_seq_length, balanced=False, tuned
         steps: int. Steps of the run as it is set.
         batch_size, max_seq_length: int. As they are set.
         balanced, tuned: bool. Whether something is done for rare classes already, and for their threshold.
+        max_steps: int or None. As it is set; with it a number of epochs changes nothing.
+        best_metric: str or None. As it is set.
     """
     lines, rows = [], len(train.lengths)
     enough = int(-(-np.percentile(train.lengths, 99) // 16) * 16)
@@ -176,10 +180,11 @@ def advice(task, train, steps, batch_size, max_seq_length, balanced=False, tuned
         lines.append(f"--train_batch_size=16 or 32, as {rows:,} rows give few steps otherwise.")
     if steps < _SHORT:
         epochs = -(-_SHORT // -(-rows // batch_size))
+        longer = f"--max_steps={_SHORT}" if max_steps else f"--num_train_epochs={min(epochs, 20)}"
         lines.append(
-            f"--num_train_epochs={min(epochs, 20)}, as {steps} steps are few: short runs on small data fail more often "
-            "(Mosbach et al. 2020, Zhang et al. 2020)."
+            f"{longer}, as {steps} steps are few: short runs on small data fail more often (Mosbach et al. 2020, "
+            "Zhang et al. 2020)."
         )
     if rows < _SMALL:
         lines.append("Several seeds (--mode=sweep), as one seed of a small data set says little.")
-    return lines + task.advice(train.labels, balanced, tuned)
+    return lines + task.advice(train.labels, balanced, tuned, best_metric)

@@ -39,8 +39,8 @@ def _by_name(name):
     except Exception as error:  # keras-hub and its downloaders raise many kinds
         known = ", ".join(sorted(keras_hub.models.BertBackbone.presets))
         raise InputError(
-            f"--preset={name} cannot be had as a Keras preset: {first_line(error)} Give a folder, hf://ORG/NAME, "
-            f"minilm, or one of keras-hub's: {known}."
+            f"--preset={name} is no folder, and cannot be had as a Keras preset: {first_line(error)} Give a folder, "
+            f"hf://ORG/NAME, minilm, or one of keras-hub's: {known}."
         ) from None
 
     def backbone(dtype):

@@ -1,5 +1,7 @@
 """What `tfbert.run` can do: one function a mode, from settings to parts to results, all in MODES."""
 
+import re
+
 from tfbert.config.load import FIELDS
 from tfbert.core.errors import InputError
 from tfbert.core.variants import Variants
@@ -28,7 +30,13 @@ def check_complete(config):
         needed = ("output_dir",)
         for _, stage in config.stages():
             check_complete(stage)
-    means = {name: FIELDS[name].metadata["help"].split(":")[0].lower() for name in needed}
+    means = {name: _what_it_is(FIELDS[name]) for name in needed}
     missing = ", ".join(f"--{name} ({means[name]})" for name in needed if not values[name])
     if missing:
         raise InputError(f"--mode={mode} needs {missing}.")
+
+
+def _what_it_is(field):
+    """Returns the first clause of a setting's meaning, as it stands within a sentence: str."""
+    clause = re.split("[:;] ", field.metadata["help"])[0]
+    return clause if clause[:2].isupper() else clause[0].lower() + clause[1:]

@@ -263,6 +263,8 @@ def describe_data(config, task, tokenizer, datasets, steps):
         data.max_seq_length,
         bool(balanced or balance.logit_adjustment or balance.loss == "focal"),
         bool(balance.tune_threshold),
+        config.training.max_steps,
+        config.training.best_metric,
     )
     suggested = [f"  {line}" for line in suggested]
     return ["Data:", *(f"  {line}" for line in findings(task, found, data.max_seq_length))] + (

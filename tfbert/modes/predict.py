@@ -32,7 +32,8 @@ def _predict(config, strategy):
     kind, write = ("features", write_features) if training.features else ("predictions", predict_file)
     path = os.path.join(training.output_dir, f"{kind}.{training.features or 'jsonl'}")
     if tf.io.gfile.exists(path) and not training.overwrite:
-        raise InputError(f"{path} exists already; choose another --output_dir, or --overwrite.")
+        elsewhere = f"another --output_dir, with --preset={model_folder(config)}"
+        raise InputError(f"{path} exists already; choose {elsewhere}, or --overwrite, which replaces this file alone.")
     model = _vector_model(config, strategy) if training.features else saved_model(config, strategy)
     if not training.features and model.task.not_predicted:
         raise InputError(model.task.not_predicted)

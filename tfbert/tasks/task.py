@@ -266,12 +266,13 @@ class Task:
         """Returns what looks like a mistake in the training labels, in sentences: [N, ...] -> list of str."""
         return []
 
-    def advice(self, labels, balanced=False, tuned=False):
+    def advice(self, labels, balanced=False, tuned=False, best_metric=None):
         """Returns settings to try, each with its reason: list of str.
 
         Args:
             labels: np.ndarray [N, ...]. The training data's.
             balanced, tuned: bool. Whether something is done for rare classes already, and for their threshold.
+            best_metric: str or None. The score that is to choose the best model, as it is set.
         """
         return []
 

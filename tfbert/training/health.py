@@ -94,7 +94,7 @@ class RunHealth:
         if self._learning_rate >= HIGH_RATE:
             causes.append(f"a learning rate of {self._learning_rate:g}, which is high (2e-5 to 5e-5 are usual)")
         if not self._warmup:
-            causes.append("no warm-up (--warmup_proportion=0.1)")
+            causes.append("no warm-up (--warmup_steps)")
         return " and ".join(causes) or "an unlucky seed, or too few steps (--num_train_epochs)"
 
 

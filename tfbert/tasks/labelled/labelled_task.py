@@ -175,13 +175,15 @@ class LabelledTask(TextTask):
             balanced.decision = Decision(tuple(prior_shift(true, sampled, weights, logit_adjustment).tolist()))
         return balanced, batches.with_draws(draws)
 
-    def advice(self, labels, balanced=False, tuned=False):
+    def advice(self, labels, balanced=False, tuned=False, best_metric=None):
         held = self.label_counts(labels)
         share, rarest = held.min() / len(labels), self.labels[int(held.argmin())]
         if share >= _RARE * 2 / max(self.outputs, 2):
             return []
         metric, tuned_for = self.rare_metrics(rarest)
-        lines = [f"--best_metric={metric}, as {share:.1%} of the rows are {rarest!r}: accuracy hardly sees them."]
+        lines = []
+        if best_metric in (None, "loss", "accuracy"):
+            lines.append(f"--best_metric={metric}, as {share:.1%} of the rows are {rarest!r}: accuracy hardly sees them.")
         if not tuned and self.threshold_labels:
             lines.append(f"--tune_threshold={tuned_for}, as the best threshold for a rare label is seldom 0.5.")
         if not balanced:
