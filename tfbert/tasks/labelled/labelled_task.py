@@ -183,7 +183,8 @@ class LabelledTask(TextTask):
         metric, tuned_for = self.rare_metrics(rarest)
         lines = []
         if best_metric in (None, "loss", "accuracy"):
-            lines.append(f"--best_metric={metric}, as {share:.1%} of the rows are {rarest!r}: accuracy hardly sees them.")
+            reason = f"{share:.1%} of the rows are {rarest!r}: accuracy hardly sees them."
+            lines.append(f"--best_metric={metric}, as {reason}")
         if not tuned and self.threshold_labels:
             lines.append(f"--tune_threshold={tuned_for}, as the best threshold for a rare label is seldom 0.5.")
         if not balanced:
