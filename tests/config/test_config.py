@@ -152,7 +152,7 @@ def test_what_cannot_be_is_refused(settings, message):
 def test_bad_yaml(tmp_path):
     for content, message in (
         ("a: [", "is not YAML"),
-        ("a: 2020-99-99", "is not YAML"),
+        ("seed: 2020-99-99", "--seed must be a whole number"),
         ("[" * 10_000, "is not YAML"),
         ("- a\n", "must hold `name: value` lines"),
         ("x: 1\n", "Unknown setting 'x'"),
