@@ -197,7 +197,7 @@ def test_several_devices_and_texts_are_refused(tiny):
         model.fit(dataset)
     with pytest.raises(InputError, match="tfbert.evaluate"):
         model.evaluate(dataset)
-    with pytest.raises(InputError, match="tfbert.inference.predict"):
+    with pytest.raises(InputError, match="tfbert.predict"):
         model.predict(dataset)
     model = model_of(tiny)
     model.windows_per_step = 2
