@@ -47,7 +47,7 @@ def test_one_trace_for_any_number_of_texts(tiny):
         found = predict(model, TEXTS[:count], batch_size=4)
         assert len(found) == count and found[0]["label"] == one[0]["label"]
     assert predict(model, []) == []
-    [traced] = vars(model)["_text_functions"].values()
+    [(_, _, traced)] = vars(model)["_traced"].values()
     assert traced.experimental_get_tracing_count() == 1
     model.head.bias.assign([0.0, 9.0])
     assert predict(model, TEXTS[:1])[0]["label"] == "yes"  # the weights are not part of what is traced
