@@ -322,7 +322,7 @@ def _sources_of(dataset):
 
 
 def check_dataset(dataset, name, model):
-    """Raises InputError where `tfbert.train` or `tfbert.evaluate` (name: str) is given no ExampleBatches, or another's."""
+    """Raises InputError where `tfbert.train` or `tfbert.evaluate` (name: str) gets no ExampleBatches, or another's."""
     if not isinstance(dataset, ExampleBatches):
         raise InputError(
             f"tfbert.{name} takes the dataset that tfbert.make_dataset returned, whose examples it knows. Received: "

@@ -72,12 +72,12 @@ def learned_labels(examples):
 
 
 def _refuse_signs(label, where):
-    """Raises InputError for a vector of -1 and 1, or of -1, 0 and 1: which place is a label, and what holds, is open."""
+    """Raises InputError for a vector of -1 and 1, or -1, 0 and 1: what holds there is open."""
     found = [reading(value) if isinstance(value, (str, float, int)) else None for value in label]
     if "-1" in found and set(found) <= {"-1", "0", "1"} and len(set(found)) < len(found):
         raise InputError(
-            f"{describe(where)}: the labels {label!r:.60} are a vector with -1; write 1 where a label holds and 0 where "
-            "it does not, or name those that hold."
+            f"{describe(where)}: the labels {label!r:.60} are a vector with -1; write 1 where a label holds and 0 "
+            "where it does not, or name those that hold."
         )
 
 
