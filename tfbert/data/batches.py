@@ -11,6 +11,7 @@ from tfbert.data.parallel_map import parallel_map
 from tfbert.data.rows import ROW_LENGTHS, batch_features, pack_rows
 from tfbert.data.sampling import epoch_order
 from tfbert.data.sources import read_examples
+from tfbert.data.values import check_count
 from tfbert.data.windows import LongText
 
 # Fuller than this, rows of one window each leave packing too little to win.
@@ -240,11 +241,15 @@ class ExampleDataset(ExampleBatches, tf.data.Dataset):
 
     A batch that is iterated holds nothing but examples, each of weight 1, the last one of an epoch what is left: Keras
     counts every row of a batch in its means, and predicts every row.
+
+    Attributes:
+        task: one of TASKS or None. Whose labels they have.
     """
 
     def __init__(self, *args, **kwargs):
         """Takes the arguments of ExampleBatches."""
         ExampleBatches.__init__(self, *args, **kwargs)
+        self.task = None
         with tf.device("CPU"):
             self._epoch = tf.Variable(-1, dtype=tf.int64, trainable=False)
         self._batches = self._one_epoch_after_another()
@@ -283,21 +288,48 @@ class ExampleDataset(ExampleBatches, tf.data.Dataset):
 
 def begin_epochs(dataset, epoch):
     """Calls `begin_at` of the ExampleDataset that a dataset of tf.data comes from, if there is one."""
+    for source in _sources_of(dataset):
+        source.begin_at(epoch)
+
+
+def check_fits(dataset, model):
+    """Raises InputError where the examples of a dataset, or of what tf.data made of it, are not for a model.
+
+    They would have other classes than the model under the same numbers, or more pieces than it has positions, which a
+    CPU finds in the middle of a step, and an accelerator never.
+    """
+    for source in _sources_of(dataset):
+        if source.task and model.task and _named(source.task) != _named(model.task):
+            raise InputError(
+                f"The dataset was made for {source.task.name} of {source.task.labels!r:.200}, the model for "
+                f"{model.task.name} of {model.task.labels!r:.200}; give tfbert.make_dataset the model's own task, "
+                "model.task."
+            )
+        model.check_length(int(source.examples.window_lengths.max()))
+
+
+def _named(task):
+    return task.name, [str(label) for label in task.labels]
+
+
+def _sources_of(dataset):
+    """Yields the ExampleDatasets that a dataset of tf.data comes from, itself if it is one."""
     if isinstance(dataset, ExampleDataset):
-        dataset.begin_at(epoch)
+        yield dataset
     elif isinstance(dataset, tf.data.Dataset):
         for source in dataset._inputs():
-            begin_epochs(source, epoch)
+            yield from _sources_of(source)
 
 
-def check_dataset(dataset, name):
-    """Raises InputError where `tfbert.train` or `tfbert.evaluate` (name: str) is not given ExampleBatches."""
+def check_dataset(dataset, name, model):
+    """Raises InputError where `tfbert.train` or `tfbert.evaluate` (name: str) gets no ExampleBatches, or another's."""
     if not isinstance(dataset, ExampleBatches):
         raise InputError(
             f"tfbert.{name} takes the dataset that tfbert.make_dataset returned, whose examples it knows. Received: "
             f"{type(dataset).__name__}; batches that tf.data changed go to plain Keras, model."
             f"{'fit' if name == 'train' else name}."
         )
+    check_fits(dataset, model)
 
 
 def _mapped(numbers, function):
@@ -338,10 +370,14 @@ def make_dataset(
         draws: callable (labels) -> GroupDraws or None. Which examples an epoch takes, such as
             `lambda labels: tfbert.epoch_draws(task, labels, oversample={"urgent": 4})`; None: each once.
     """
+    check_count("batch_size", batch_size)
+    check_count("max_seq_length", max_seq_length, 3)
     examples = location
     if isinstance(location, (str, os.PathLike)):
         location = read_path(location)
         examples = read_examples(location, text_column, text_pair_column, label_column, None, quoting, split, limit)
     examples = tokenize_examples(examples, tokenizer, max_seq_length, task.encode_label, long_text)
     draws = draws(examples.labels) if draws else None
-    return ExampleDataset(examples, batch_size, max_seq_length, shuffle, seed, draws=draws)
+    dataset = ExampleDataset(examples, batch_size, max_seq_length, shuffle, seed, draws=draws)
+    dataset.task = task
+    return dataset

@@ -27,6 +27,12 @@ def missing_column(where, role, name, names):
     )
 
 
+def check_count(name, value, least=1):
+    """Raises InputError unless an argument (name: str) is a whole number, `least` at least; NumPy's, too."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        raise InputError(f"{name} must be a whole number, {least} at least. Received: {value!r:.60}.")
+
+
 def text_of(value, name, where):
     """Returns a column's value as a text: str as it is, bytes decoded, a number as Python writes it.
 

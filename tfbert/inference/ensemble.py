@@ -66,6 +66,11 @@ class EnsembleModel(BatchModel):
         for member in self.members:
             member.windows_per_step = windows
 
+    def check_length(self, max_seq_length):
+        """Raises InputError for sequences that are longer than a member has positions."""
+        for member in self.members:
+            member.check_length(max_seq_length)
+
     def fit(self, *args, **kwargs):
         """Refuses: each member is trained by itself.
 

@@ -14,7 +14,7 @@ from tfbert.data.batches import ExampleBatches
 from tfbert.data.examples import tokenize_examples, windows_of
 from tfbert.data.given_texts import given_texts
 from tfbert.data.rows import batch_features
-from tfbert.data.values import id_of
+from tfbert.data.values import check_count, id_of
 from tfbert.training.devices import is_chief
 from tfbert.training.evaluation import Evaluator, finite_outputs
 
@@ -49,7 +49,9 @@ def outputs_of(model, texts, batch_size):
 
     Raises:
         Diverged: an output is not finite.
+        InputError: the batch size is none.
     """
+    check_count("batch_size", batch_size)
     pairs = given_texts(texts, model.text_columns)
     sides = [[model.tokenizer.encoded(text) for text in side] for side in zip(*pairs)]
     found = [np.zeros((0, model.width), np.float32)]
@@ -117,6 +119,7 @@ def write_outputs(model, examples, path, batch_size, format_blocks, strategy=Non
     Returns:
         int. How many examples there were.
     """
+    check_count("batch_size", batch_size)
     evaluator, count = Evaluator(model, strategy, xla), 0
 
     def chunks():

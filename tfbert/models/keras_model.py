@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras.src.utils.rng_utils import get_random_seed  # there is no public way to ask
 
 from tfbert.core.errors import InputError
-from tfbert.data.batches import begin_epochs
+from tfbert.data.batches import begin_epochs, check_fits
 
 _OF_ROWS = ("token_ids", "segment_ids", "positions", "window_ids")
 _OF_WINDOWS = ("window_start", "window_example", "example_windows")
@@ -31,6 +31,7 @@ class BatchModel(keras.Model):
         windows_per_step: int or None. Windows that are encoded at a time; None: all of a batch.
     """
 
+    task = None
     features = {name: tf.TensorSpec([None, None], tf.int32, name) for name in _OF_ROWS}
     features |= {name: tf.TensorSpec([None], tf.int32, name) for name in _OF_WINDOWS}
 
@@ -115,6 +116,11 @@ class BatchModel(keras.Model):
                 f"model.{name} takes a dataset of batches, as tfbert.make_dataset gives it; texts go to "
                 f"tfbert.predict(model, texts), one batch to model.{_ON_ONE[name]}. Received: {type(x).__name__}."
             )
+        check_fits(x, self)
+
+    def check_length(self, max_seq_length):
+        """Raises InputError for sequences that are longer than the encoder has positions."""
+        self.encoder.check_length(max_seq_length)
 
     def _weighted(self, x, class_weight):
         """Returns batches whose weights are multiplied by those of their classes."""

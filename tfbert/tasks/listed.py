@@ -72,7 +72,7 @@ def learned_labels(examples):
 
 
 def _refuse_signs(label, where):
-    """Raises InputError for a vector of -1 and 1, or of -1, 0 and 1: what holds, and which labels, is open."""
+    """Raises InputError for a vector of -1 and 1, or -1, 0 and 1: what holds there is open."""
     found = [reading(value) if isinstance(value, (str, float, int)) else None for value in label]
     if "-1" in found and set(found) <= {"-1", "0", "1"} and len(set(found)) < len(found):
         raise InputError(

@@ -144,7 +144,7 @@ def evaluate(model, dataset, strategy=None):
     Raises:
         InputError: something else in place of the dataset.
     """
-    check_dataset(dataset, "evaluate")
+    check_dataset(dataset, "evaluate", model)
     strategy = strategy or tf.distribute.get_strategy()
     evaluator = model.traced(("evaluate", strategy), lambda: Evaluator(model, strategy))
     try:

@@ -258,7 +258,7 @@ def train(
         InputError: the loss is not finite (the message names the step), something else stands in place of the dataset,
             or the optimizer is none that the loop can use.
     """
-    check_dataset(dataset, "train")
+    check_dataset(dataset, "train", model)
     loop = TrainingLoop(model, optimizer, strategy, accumulation, xla, data_seed)
     total = steps or total_steps(dataset.steps_per_epoch, epochs)
     return loop.run(dataset, total, steps_per_loop, events, on_loop, stop)
