@@ -8,7 +8,7 @@ import pytest
 
 CODE = """
 import os, sys
-from tfbert import compiling
+from tfbert.core import xla as compiling
 compiling._QUICK += " --xla_dump_to=" + sys.argv[1]
 assert compiling.can_compile_parts()
 print(os.environ.get("XLA_FLAGS"))

@@ -75,7 +75,7 @@ def test_two_workers_evaluate_and_predict_as_one(flags, one_device, tmp_path):
 
 LEAVE = """
 import os, sys
-from tfbert.training import devices as strategy as strategies
+from tfbert.training import devices as strategies
 index = int(sys.argv[1])
 strategy = strategies.make_strategy("multi_worker", worker_hosts=sys.argv[2:], worker_index=index)
 strategies.worker_values(strategy, index)
