@@ -80,7 +80,7 @@ def test_trains_and_comes_back(folder, tmp_path):
     before = {variable.path: variable.numpy() for variable in model.trainable_variables}
     optimizer = AdamWeightDecay(1e-3, lr_multipliers=layer_decay(model.encoder, 0.9))
     train(model, make_dataset(rows, model.tokenizer, model.task, 4, 40), optimizer, epochs=1)
-    still = [path for variable in model.trainable_variables if (variable.numpy() == before[path := variable.path]).all()]
+    still = [v.path for v in model.trainable_variables if (v.numpy() == before[v.path]).all()]
     assert all(path.endswith("key/bias") for path in still)  # which shifts all of a row's attention alike
     save_model(model, tmp_path / "model")
     assert predict(load_model(tmp_path / "model"), TEXTS) == predict(model, TEXTS)
