@@ -256,7 +256,7 @@ def test_names_of_trials():
         ("{seed: 2}", {"dev_file": None}, "--mode=sweep needs --dev_file"),
         (None, {}, "--mode=sweep needs --sweep"),
         ("{seed: 2}", {}, "x.tsv"),
-        ("{seed: 2}", {"overwrite": True}, "--mode=sweep does not overwrite; choose another --output_dir"),
+        ("{seed: 2}", {"overwrite": True}, "--mode=sweep exclude each other: choose another --output_dir"),
         ("{seed: 2}", {"strategy": "multi_worker"}, "start it on each of them with the same"),
         ("{seed: 2}", {"sweep_store": "nonsense"}, "--sweep_store=nonsense cannot be opened"),
         ("{seed: 2}", {"output_dir": "ram://x"}, "cannot hold the sweep's database; give one as --sweep_store"),

@@ -12,7 +12,7 @@ from tfbert import TASKS, InputError, evaluate, load_config, predict, run
 from tfbert.core.errors import CannotWrite, Diverged
 from tfbert.data.batches import ExampleBatches
 from tfbert.data.examples import tokenize_examples
-from tfbert.modes import sweep_study as sweep
+from tfbert.modes import sweep_study
 from tfbert.modes.trainer import Trainer
 from tfbert.training.run_log import RunLog
 
@@ -87,7 +87,7 @@ def test_a_run_that_broke_off_leaves_nothing_to_the_next(settings, tmp_path, mon
 @pytest.mark.parametrize("error,ends", [(MemoryError("no room\nat all"), True), (CannotWrite("a full disk"), False)])
 def test_a_sweep_whose_second_trial_breaks_off(settings, tmp_path, monkeypatch, error, ends):
     """What a library raises is the trial's failure, and the others go on; a full disk stops the sweep for a while."""
-    train, runs = sweep.train_model, []
+    train, runs = sweep_study.train_model, []
 
     def breaks(config, trainer, announce):
         runs.append(config.training.seed)
@@ -95,7 +95,7 @@ def test_a_sweep_whose_second_trial_breaks_off(settings, tmp_path, monkeypatch, 
             raise error
         return train(config, trainer, announce)
 
-    monkeypatch.setattr(sweep, "train_model", breaks)
+    monkeypatch.setattr(sweep_study, "train_model", breaks)
     config = load_config(**settings, mode="sweep", output_dir=str(tmp_path), best_metric="loss", sweep="{seed: 3}")
     if not ends:
         with pytest.raises(CannotWrite):
