@@ -13,14 +13,13 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 # Half the time to compile, and XLA merges other operations than it does usually: results must not rest on either.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
-import tfbert  # noqa: F401 - before TensorFlow, whose kernels it chooses
-
 import numpy as np
 import pytest
 import tensorflow as tf
-from tfbert.process import tune_process
 
+import tfbert  # noqa: F401 - before TensorFlow, whose kernels it chooses
 from tests.processes import Run, command  # noqa: F401
+from tfbert.core.process import tune_process
 
 ROOT = pathlib.Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
@@ -209,7 +208,7 @@ def finish(processes):
 @contextlib.contextmanager
 def terminated_at_step(step):
     """Sends this process SIGTERM when the progress bar has reached a step."""
-    from tfbert.training.progress import RunLog
+    from tfbert.training.run_log import RunLog
 
     steps = RunLog.steps
 

@@ -10,71 +10,68 @@ import pytest
 
 from tests.conftest import ROOT
 
-# A room may import the rooms to its left. What stands before `data` may be imported by all.
+# A package imports those above it in this list, and itself. `config` is for the modes and the entry alone.
 ORDER = [
-    "errors",
-    "extras",
-    "keras_setup",
-    "paths",
-    "strict_yaml",
-    "folder_lock",
-    "compiling",
-    "files",
-    "callable_module",
-    "keras_names",
-    "settings",
-    "setting_groups",
-    "combinations",
+    "core",
+    "config",
     "data",
-    "tasks",
     "models",
     "optim",
     "training",
-    "tpu",
-    "process",
-    "ending",
-    "model_card",
-    "statistics",
-    "report_page",
-    "report_quality",
-    "report",
-    "predict",
-    "features",
-    "fill_mask",
-    "masked_words",
-    "corpora",
-    "parts",
-    "training_run",
-    "trainer",
-    "cross_validation",
-    "sweep",
-    "doctor",
-    "preflight",
+    "tasks",
+    "inference",
+    "reports",
     "modes",
     "run",
 ]
 # Methods whose meaning is the base class's.
 INHERITED = {"call", "build", "element_spec", "parse", "flag_type"}
+BASE_CLASSES = (
+    ("models/families/family.py", "Family"),
+    ("tasks/task.py", "Task"),
+    ("tasks/labelled/labelled_task.py", "LabelledTask"),
+)
 FILES = sorted((ROOT / "tfbert").rglob("*.py"))
 
 
-def room(module):
+def package(module):
     return module.split(".")[1]
+
+
+def imported_by(path):
+    """Returns the modules of tfbert that a file imports, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tfbert"):
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("tfbert"))
+
+
+def methods_of_base_classes(path):
+    """Returns the methods of the base classes that other files hold, which these document."""
+    names = set()
+    for place, name in BASE_CLASSES:
+        if path != ROOT / "tfbert" / place:
+            tree = ast.parse((ROOT / "tfbert" / place).read_text(encoding="utf-8"))
+            node = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+            names |= {method.name for method in node.body if isinstance(method, ast.FunctionDef)}
+    return names
+
+
+def test_the_root_holds_packages():
+    names = {path.name for path in (ROOT / "tfbert").iterdir() if path.name != "__pycache__"}
+    assert names == {"__init__.py", "__init__.pyi", "run.py", *ORDER[:-1]}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_point_one_way(path):
-    here = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        imported = [node.module] if isinstance(node, ast.ImportFrom) else []
-        imported += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        for module in imported:
-            if not module or not module.startswith("tfbert"):
-                continue
-            if room(module) == "config":
-                assert here in ("tfbert.run", "tfbert.__init__"), f"{here} imports the settings"
-            elif room(here) != "__init__" and room(here) != "config":
-                assert ORDER.index(room(module)) <= ORDER.index(room(here)), f"{here} imports {module}"
+    here = path.relative_to(ROOT).with_suffix("").parts[1]
+    if here == "__init__":
+        return
+    for module in imported_by(path):
+        there = package(module)
+        assert ORDER.index(there) <= ORDER.index(here), f"{here} imports {module}"
+        assert there != "config" or here in ("config", "modes", "run"), f"{here} imports {module}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -84,11 +81,65 @@ def test_public_names_have_docstrings(path):
         assert ast.get_docstring(tree), path
     nodes = [n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.name.startswith("_")]
     methods = [m for n in nodes if isinstance(n, ast.ClassDef) for m in n.body if isinstance(m, ast.FunctionDef)]
-    methods = [method for method in methods if not method.name.startswith("_") and method.name not in INHERITED]
+    inherited = INHERITED | methods_of_base_classes(path)
+    methods = [method for method in methods if not method.name.startswith("_") and method.name not in inherited]
     for node in nodes + methods:
         assert ast.get_docstring(node), node.name
         first = ast.get_docstring(node).split("\n\n")[0].strip()
         assert first[-1] in ".:", f"{node.name}: the first line is no sentence"
+
+
+MODELS = {"EnsembleModel", "PretrainingModel", "TextModel", "VectorModel"}
+OUTSIDE = [path for path in FILES if path.relative_to(ROOT).parts[1] != "tasks"]
+
+
+def questions(tree):
+    """Yields the places where code asks what kind of task or model it has in hand: (line, what it asks)."""
+    from tfbert.tasks import TASKS
+
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            named = {part.value for side in sides for part in ast.walk(side) if isinstance(part, ast.Constant)}
+            if named & set(TASKS):
+                yield node.lineno, "a task's name"
+            attributes = [side for side in sides if isinstance(side, ast.Attribute)]
+            if any(side.attr == "name" and is_named(side.value, "task") for side in attributes):
+                yield node.lineno, "a task's name"
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", None) == "isinstance":
+            classes = {getattr(part, "id", getattr(part, "attr", None)) for part in ast.walk(node.args[1])}
+            if classes & (MODELS | {place.rpartition(":")[2] for place in TASKS._places.values()}):
+                yield node.lineno, "a model's or a task's class"
+        elif isinstance(node, ast.Attribute) and node.attr in ("ndim", "dtype") and is_named(node.value, "labels"):
+            yield node.lineno, f"the labels' {node.attr}"
+        elif isinstance(node, (ast.If, ast.IfExp, ast.While)):
+            for part in ast.walk(node.test):
+                if isinstance(part, ast.Attribute) and part.attr == "labels" and is_named(part.value, "task"):
+                    yield node.lineno, "whether there are labels"
+
+
+def is_named(node, name):
+    """Says whether an expression is a variable or an attribute of that name."""
+    return name in (getattr(node, "id", None), getattr(node, "attr", None))
+
+
+@pytest.mark.parametrize("path", OUTSIDE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_tasks_ask_what_kind_of_task_there_is(path):
+    assert not list(questions(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def test_the_questions_are_seen():
+    """The test above looks for what it should."""
+    asked = (
+        "if model.task.name == other: pass",
+        "x = kind in ('masked_lm', 'regression')",
+        "isinstance(model, (int, TextModel))",
+        "isinstance(task, tasks.Regression)",
+        "if labels.ndim == 2: pass",
+        "y = examples.labels.dtype.kind",
+        "z = 1 if not model.task.labels else 2",
+    )
+    assert all(list(questions(ast.parse(line))) for line in asked)
 
 
 def test_files_stay_small():
@@ -113,11 +164,21 @@ def test_every_public_name_can_be_had():
         tfbert.predicts  # noqa: B018
 
 
-def test_names_that_are_module_and_function():
-    """Importing tfbert.predict or tfbert.run as modules leaves the functions of these names callable."""
+def test_editors_see_every_public_name():
+    import tfbert
+
+    stub = (ROOT / "tfbert" / "__init__.pyi").read_text(encoding="utf-8")
+    imported = [node for node in ast.parse(stub).body if isinstance(node, ast.ImportFrom)]
+    assert {node.names[0].asname: node.module for node in imported} == {
+        name: f"tfbert.{module}" for name, module in tfbert._HOME.items()
+    }
+
+
+def test_run_is_module_and_function():
+    """Importing tfbert.run as a module leaves the function of this name callable, with its own signature."""
     script = (
-        "import tfbert, tfbert.predict, tfbert.run\n"
-        "assert callable(tfbert.predict) and callable(tfbert.run)\n"
+        "import inspect, tfbert, tfbert.run\n"
+        "assert list(inspect.signature(tfbert.run).parameters) == ['config']\n"
         "try: tfbert.run(tfbert.load_config())\n"
         "except tfbert.InputError as error: print(error)"
     )

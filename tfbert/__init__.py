@@ -3,8 +3,8 @@
 import importlib
 import os
 
-from tfbert.keras_names import register as _register
-from tfbert.keras_setup import check_keras
+from tfbert.core.keras_names import register as _register
+from tfbert.core.keras_setup import check_keras
 
 __version__ = "0.1.0"
 
@@ -16,36 +16,36 @@ _register()
 
 _HOME = {
     "AdamWeightDecay": "optim.adam_weight_decay",
-    "InputError": "errors",
+    "InputError": "core.errors",
     "Lamb": "optim.lamb",
     "LongText": "data.windows",
     "TASKS": "tasks",
     "add_mixout": "models.mixout",
     "build_model": "models.text_model",
-    "build_pretraining_model": "models.pretraining_model",
-    "doctor": "doctor",
-    "epoch_draws": "tasks.balance",
+    "build_pretraining_model": "tasks.masked_lm.model",
+    "doctor": "modes.doctor",
+    "epoch_draws": "tasks.labelled.balance",
     "evaluate": "training.evaluation",
-    "extract_features": "features",
-    "fill_mask": "fill_mask",
-    "layer_decay": "optim.multipliers",
+    "extract_features": "inference.features",
+    "fill_mask": "tasks.masked_lm.fill_mask",
+    "layer_decay": "optim.parameter_groups",
     "linear_warmup": "optim.schedules",
-    "load_config": "config",
+    "load_config": "config.load",
     "load_encoder": "models.presets",
-    "load_model": "models.saved_model",
+    "load_model": "inference.saved_model",
     "load_tokenizer": "models.presets",
-    "make_dataset": "data.dataset",
+    "make_dataset": "data.batches",
     "make_schedule": "optim.schedules",
-    "make_strategy": "training.strategy",
-    "predict": "predict",
-    "preflight": "preflight",
-    "reinitialize": "models.reinit",
+    "make_strategy": "training.devices",
+    "predict": "inference.predict",
+    "preflight": "modes.preflight.report",
+    "reinitialize": "models.initialization",
     "run": "run",
-    "save_model": "models.saved_model",
+    "save_model": "inference.saved_model",
     "train": "training.loop",
 }
 # What can be had whatever Keras is set to; `run` looks at it by itself.
-_WITHOUT_KERAS = ("InputError", "doctor", "load_config", "run")
+_WITHOUT_KERAS = ("InputError", "modes.doctor", "load_config", "run")
 __all__ = sorted(_HOME)
 
 

@@ -5,14 +5,14 @@ import os
 
 from absl import app, logging
 
-from tfbert.callable_module import make_callable
-from tfbert.config import check_complete, config_from_flags, define_flags, parse_flags
-from tfbert.doctor import check_environment
-from tfbert.ending import ready_streams, run_to_the_end
-from tfbert.errors import InputError
-from tfbert.keras_setup import check_keras
-from tfbert.process import tune_process, without_optional_packages
-from tfbert.tpu.variables import tpu_variables
+from tfbert.config.load import config_from_flags, define_flags, parse_flags
+from tfbert.core.errors import InputError
+from tfbert.core.keras_setup import check_keras
+from tfbert.core.process import make_callable, tune_process, without_optional_packages
+from tfbert.modes import MODES, check_complete
+from tfbert.modes.doctor import check_environment
+from tfbert.modes.ending import ready_streams, run_to_the_end
+from tfbert.training.tpu_variables import tpu_variables
 
 
 def run(config):
@@ -44,8 +44,8 @@ def _run(config, loading):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with loading:
-        from tfbert.modes import MODES  # here, so that a wrong flag answers before TensorFlow is loaded
-    return MODES[config.training.mode](config)
+        mode = MODES[config.training.mode]  # here, so that a wrong flag answers before TensorFlow is loaded
+    return mode(config)
 
 
 def main(arguments):

@@ -10,6 +10,7 @@ In an environment of its own (torch==2.13.0 transformers==5.23.0 safetensors), f
     python tools/make_golden.py curve --model MINILM
     python tools/make_golden.py adamw
     python tools/make_golden.py pretraining
+    python tools/make_golden.py families
     python tools/make_golden.py classifier
 """
 
@@ -25,6 +26,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden"
 sys.path.insert(0, str(ROOT))
 
+from tests.reference.families import DISTILBERT, distilbert_tensors, write_checkpoint  # noqa: E402
+from tests.reference.families import TEXTS as FAMILY_TEXTS  # noqa: E402
 from tests.reference.shared_texts import SHARED, text_files, texts_of  # noqa: E402
 from tests.reference.tokenizer_folders import HONOURED, ROWS, TEXTS, write_folder  # noqa: E402
 
@@ -275,6 +278,26 @@ def pretraining(arguments):
     print({name: x.shape for name, x in tensors.items() if name.startswith("cls.")})
 
 
+def families(arguments):
+    """Every layer's output, and the logits, of a small random model of each family but BERT for a few texts."""
+    import tempfile
+
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    outputs = {}
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+        write_checkpoint(pathlib.Path(folder), DISTILBERT, distilbert_tensors())
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+        for number, text in enumerate(FAMILY_TEXTS):
+            found = model(**tokenizer(text, return_tensors="pt"), output_hidden_states=True)
+            outputs[f"distilbert:layers:{number}"] = torch.cat(found.hidden_states).numpy()
+            outputs[f"distilbert:logits:{number}"] = found.logits[0].numpy()
+    np.savez_compressed(GOLDEN / "families.npz", **outputs)
+    print({name: value.shape for name, value in outputs.items()})
+
+
 def classifier(arguments):
     """The logits of a small random BertForSequenceClassification for eight rows, and its weights as it saves them."""
     import tempfile
@@ -310,11 +333,12 @@ def write_json(name, content):
     (GOLDEN / name).write_text(json.dumps(content, ensure_ascii=True, indent=0) + "\n", encoding="utf-8")
 
 
+MAKERS = (tokens, tokenizer_options, tokenizer_folders, layers, curve, adamw, pretraining, classifier, families)
+COMMANDS = {make.__name__: make for make in MAKERS}
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    makers = (tokens, tokenizer_options, tokenizer_folders, layers, curve, adamw, pretraining, classifier)
-    makers = {make.__name__: make for make in makers}
-    parser.add_argument("what", choices=list(makers))
+    parser.add_argument("what", choices=COMMANDS)
     parser.add_argument("--model", help="folder of minilm in Hugging Face's layout")
     chosen = parser.parse_args()
-    makers[chosen.what](chosen)
+    COMMANDS[chosen.what](chosen)

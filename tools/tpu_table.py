@@ -46,6 +46,8 @@ def main(names):
         for data in PACKED:
             make_packed(data)
     elif names != ["--write"]:
+        if unknown := [name for name in names if name.split("-")[0] not in MODELS]:
+            sys.exit(f"{__doc__}\nThe rows are {', '.join(ROWS)}. Received: {' '.join(unknown)}.")
         for name in names or ROWS:
             make_row(name)
     path = ROOT / "BUILD.md"
@@ -70,8 +72,8 @@ def make_row(name):
 def make_packed(data):
     """Compiles one batch of a data set's texts, as they share rows."""
     from tfbert import load_tokenizer, make_dataset
-    from tfbert.preflight import padding_share
-    from tfbert.tpu.step import rows_of_epoch
+    from tfbert.modes.preflight.report import padding_share
+    from tfbert.modes.preflight.step import rows_of_epoch
 
     if f"packed-{data}" in read_kept():
         return
@@ -96,11 +98,11 @@ def new_compiler(name, remat, labels=(0, 1), read=None):
     import numpy as np
 
     from tfbert import TASKS, AdamWeightDecay, build_model, linear_warmup
-    from tfbert.data.dataset import ExampleDataset
-    from tfbert.data.tokenized import TokenizedExamples
+    from tfbert.data.batches import ExampleDataset
+    from tfbert.data.examples import TokenizedExamples
     from tfbert.models.encoder import BertEncoder
-    from tfbert.tpu.step import StepCompiler
-    from tfbert.tpu.topologies import find_topology
+    from tfbert.modes.preflight.step import StepCompiler
+    from tfbert.modes.preflight.topologies import find_topology
 
     model, length, topology = name.split("-", 2)
     layers, hidden, heads = MODELS[model]
@@ -125,7 +127,7 @@ def measure_pipeline():
     os.sched_setaffinity(0, {0})
 
     from tfbert import TASKS, load_tokenizer, make_dataset
-    from tfbert.preflight import pipeline_speed
+    from tfbert.modes.preflight.report import pipeline_speed
 
     data = ROOT.parent / "shared" / "data" / "mrpc" / "train.jsonl"
     task = TASKS["classification"]([0, 1])
@@ -135,8 +137,8 @@ def measure_pipeline():
 
 def scaling():
     """Returns what the numbers make of larger TPUs, in Markdown."""
-    from tfbert.preflight import ASSUMED_UTILISATION
-    from tfbert.tpu.topologies import find_topology
+    from tfbert.modes.preflight.report import ASSUMED_UTILISATION
+    from tfbert.modes.preflight.topologies import find_topology
 
     kept = read_kept()
     pipeline, chip = kept.get("pipeline"), find_topology("v5e-1")
@@ -206,8 +208,8 @@ def model_flops(rows, examples, length=128):
 
 
 def _line(name, kept):
-    from tfbert.tpu.step import Compiled
-    from tfbert.tpu.topologies import find_topology
+    from tfbert.modes.preflight.step import Compiled
+    from tfbert.modes.preflight.topologies import find_topology
 
     model, length, topology = name.split("-", 2)
     known = sorted((Compiled(**entry) for entry in kept[name]), key=lambda compiled: compiled.examples)

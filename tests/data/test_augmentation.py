@@ -5,10 +5,10 @@ import pytest
 
 from tests.conftest import command, file_flags, random_texts, rows_of, tiny_vocabulary
 from tfbert import InputError
-from tfbert.config import load_config
+from tfbert.config.load import load_config
 from tfbert.data.augmentation import AUGMENTATIONS, drop_stop_words, find_augmentation, with_copies
-from tfbert.data.tokenizer import BertTokenizer
-from tfbert.parts import datasets_of, task_of
+from tfbert.models.tokenizers.wordpiece import BertTokenizer
+from tfbert.modes.build import datasets_of, task_of
 
 TEXTS = ["The printer, on floor 3, is down!", "  打印机坏了，请快来。 ", "", "x", "don't -- stop", *random_texts(200)]
 

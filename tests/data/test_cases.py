@@ -9,8 +9,9 @@ import pytest
 
 from tests.conftest import command
 from tfbert import TASKS, InputError, build_model, load_config, load_encoder, save_model
-from tfbert.modes import _columns, predict_mode
-from tfbert.parts import read_rows, task_of
+from tfbert.modes.build import read_rows, task_of
+from tfbert.modes.predict import predict_mode
+from tfbert.modes.saved import text_columns
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +134,7 @@ def test_a_column_that_is_named_wins_over_the_models(cases, saved, tmp_path):
 )
 def test_which_columns_are_read(own, settings, expected):
     """For evaluation and prediction alike."""
-    assert _columns(load_config(**settings).data, types.SimpleNamespace(text_columns=own)) == expected
+    assert text_columns(load_config(**settings).data, types.SimpleNamespace(text_columns=own)) == expected
 
 
 def test_the_lines_of_plain_text_are_the_texts(saved, tmp_path):

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from tfbert import InputError
-from tfbert.data.columns import NumberColumn
+from tfbert.data.number_column import NumberColumn
 
 
 def test_a_full_temporary_folder_is_one_sentence(monkeypatch):
     """/dev/full is full always."""
-    monkeypatch.setattr("tfbert.data.columns._MEMORY_BYTES", 10)
+    monkeypatch.setattr("tfbert.data.number_column._MEMORY_BYTES", 10)
     monkeypatch.setattr("tempfile.TemporaryFile", lambda: open("/dev/full", "wb"))
     with pytest.raises(InputError, match="The temporary folder .* cannot take the data .No space left on device."):
         NumberColumn(np.int32).extend(np.arange(100))

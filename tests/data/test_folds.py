@@ -3,10 +3,15 @@
 import numpy as np
 import pytest
 
-from tfbert import InputError
+from tfbert import TASKS, InputError
 from tfbert.data.folds import fold_numbers, split_texts
 
 RNG = np.random.default_rng(0)
+TASK_OF = {
+    "classes": TASKS["classification"](["a", "b", "c"]),
+    "labels": TASKS["multilabel"](["a", "b", "c"]),
+    "numbers": TASKS["regression"](),
+}
 LABELS = {
     "classes": RNG.permutation(np.repeat([0, 1, 2], [80, 15, 5])).astype(np.int32),
     "labels": (RNG.random((100, 3)) < [0.5, 0.2, 0.1]).astype(np.uint8),
@@ -17,8 +22,9 @@ LABELS = {
 @pytest.mark.parametrize("kind", LABELS)
 def test_folds_are_whole_and_alike(kind):
     labels = LABELS[kind]
-    folds = fold_numbers(labels, 5)
-    assert np.array_equal(np.bincount(folds), [20] * 5) and np.array_equal(folds, fold_numbers(labels, 5))
+    classes = TASK_OF[kind].strata(labels, 5)
+    folds = fold_numbers(classes, 5)
+    assert np.array_equal(np.bincount(folds), [20] * 5) and np.array_equal(folds, fold_numbers(classes, 5))
     assert not np.array_equal(folds, np.sort(folds))
     if kind == "classes":
         for number in range(5):
@@ -33,7 +39,8 @@ def test_folds_are_whole_and_alike(kind):
 
 def test_few_rows_of_each_label():
     """Numbers go into fewer bins; labels that are rarer than there are folds cannot be dealt."""
-    assert np.bincount(fold_numbers(RNG.normal(size=40).astype(np.float32), 5)).tolist() == [8] * 5
+    classes = TASK_OF["numbers"].strata(RNG.normal(size=40).astype(np.float32), 5)
+    assert np.bincount(fold_numbers(classes, 5)).tolist() == [8] * 5
     with pytest.raises(InputError, match="--folds=5 needs a label that as many rows have; the most frequent one has 3"):
         fold_numbers(np.repeat(np.arange(100), 3), 5)
 

@@ -22,9 +22,9 @@ from tfbert import (
 )
 from tfbert.data.given_texts import given_texts
 from tfbert.data.values import id_of
-from tfbert.features import vector_model, write_features
-from tfbert.models.pretraining_model import build_pretraining_model
-from tfbert.predict import predict_file
+from tfbert.inference.features import vector_model, write_features
+from tfbert.inference.predict import predict_file
+from tfbert.tasks.masked_lm.model import build_pretraining_model
 
 PAIR = ("a", "b")
 FRAME = pandas.DataFrame({"text": ["x", "y"], "a": ["p", "q"], "b": ["r", "s"]})
@@ -103,6 +103,11 @@ def test_every_function_that_takes_texts_refuses_them(encoder, kind):
             function(WRONG[kind])
 
 
+def test_columns_of_several_lengths():
+    with pytest.raises(InputError, match="as many texts each. Received: 1 of 'a', 2 of 'b'"):
+        given_texts({"a": ["x"], "b": ["y", "z"]}, PAIR)
+
+
 def test_rows_and_columns_are_predicted_as_lists(encoder):
     model = model_of(encoder)
     expected = predict(model, ["x", "y"])
@@ -121,7 +126,7 @@ def test_single_texts_for_a_model_of_pairs(encoder, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("texts", [["x", None], [1.5], FRAME, {"a": 1}, [["x", "y"]], "x", ["\ud800"]])
+@pytest.mark.parametrize("texts", [["x", None], [1.5], FRAME, {"a": 1}, [["x", "y"]], ["\ud800"]])
 def test_a_tokenizer_takes_texts_only(encoder, texts):
     with pytest.raises(InputError, match="A tokenizer takes a list of texts"):
         encoder.tokenizer(texts)
@@ -199,7 +204,7 @@ def test_ids_in_files(encoder, tmp_path):
 
 
 def test_ids_that_begin_late(encoder, tmp_path, monkeypatch):
-    monkeypatch.setattr("tfbert.predict._CHUNK", 2)
+    monkeypatch.setattr("tfbert.inference.predict._CHUNK", 2)
     rows = [{"text": "x"}, {"text": "y"}, {"text": "z", "id": "late"}]
     write_features(vector_model(model_of(encoder)), rows, str(tmp_path / "f.parquet"), 4)
     assert pyarrow.parquet.read_table(tmp_path / "f.parquet")["id"].to_pylist() == [None, None, "late"]

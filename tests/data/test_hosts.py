@@ -10,14 +10,15 @@ import tensorflow as tf
 
 from tests.conftest import ROOT, random_texts, rows_of
 from tfbert import AdamWeightDecay, InputError, load_tokenizer
-from tfbert.data import columns, hosts
-from tfbert.data.columns import NumberColumn
-from tfbert.data.dataset import ExampleBatches
+from tfbert.data import hosts
+from tfbert.data import number_column as columns
+from tfbert.data.batches import ExampleBatches
+from tfbert.data.examples import tokenize_examples
 from tfbert.data.hosts import JIEBA, TEMPORARY_FILE, check_hosts, refusal
-from tfbert.data.masking import Masking, WordMasker
-from tfbert.data.tokenized import tokenize_examples
-from tfbert.training.loop import TrainingLoop
+from tfbert.data.number_column import NumberColumn
+from tfbert.tasks.masked_lm.masking import Masking, WordMasker
 from tfbert.training.evaluation import Evaluator
+from tfbert.training.loop import TrainingLoop
 
 # One host that is not this process: TensorFlow's server stands for the TPU's. The rows are read, tokenised and batched,
 # and then what cannot go there is refused.
@@ -26,8 +27,8 @@ import tensorflow as tf
 server = tf.distribute.Server.create_local_server()
 tf.config.experimental_connect_to_host(server.target, job_name="worker")
 from tfbert.data import hosts
-from tfbert.data.dataset import make_dataset
-from tfbert.data.tokenizer import BertTokenizer
+from tfbert.data.batches import make_dataset
+from tfbert.models.tokenizers.wordpiece import BertTokenizer
 from tfbert.tasks import TASKS
 worker = "/job:worker/replica:0/task:0/device:CPU:0"
 tf.device(worker).__enter__()  # as `experimental_connect_to_cluster` makes the TPU's first host the default

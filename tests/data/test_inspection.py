@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from tests.conftest import ROOT, random_texts, rows_of, tiny_vocabulary
+from tests.conftest import ROOT, command, random_texts, rows_of, tiny_vocabulary
 from tfbert import TASKS
+from tfbert.data.examples import tokenize_examples
 from tfbert.data.inspection import advice, doubles, findings, inspect_examples, shared
-from tfbert.data.tokenized import tokenize_examples
-from tfbert.data.tokenizer import BertTokenizer
 from tfbert.data.windows import LongText
+from tfbert.models.tokenizers.wordpiece import BertTokenizer
 
 TOKENIZER = BertTokenizer(tiny_vocabulary(), lowercase=True)
 TASK = TASKS["classification"](["其他", "紧急"])
@@ -93,20 +93,19 @@ def test_advice_has_its_reason():
         assert part in lines
     lines = "\n".join(advice(TASK, rare, 1000, 16, 32, balanced=True, tuned=True))
     assert "--class_weights" not in lines and "--tune_threshold" not in lines and "steps are few" not in lines
+    lines = "\n".join(advice(TASK, rare, 12, 64, 128, max_steps=12, best_metric="f1"))
+    assert "--max_steps=" in lines and "--num_train_epochs" not in lines and "--best_metric" not in lines
     first = inspect(random_texts(100), [TASK.labels[number >= 8] for number in range(100)])
     assert "--best_metric=f1_macro, as 8.0% of the rows are '其他'" in "\n".join(advice(TASK, first, 1000, 16, 64))
     cut = inspect(random_texts(100), max_seq_length=16)
     assert "or --long_text=head_tail, as " in "\n".join(advice(TASK, cut, 1000, 16, 16))
 
 
-def test_the_tool_on_real_text(shared, minilm):
+def test_real_text(shared, minilm):
     """The sets' manifest counts the exact duplicates."""
     folder = shared / "data" / "chnsenticorp"
-    found = subprocess.run(
-        [sys.executable, "tools/inspect_data.py", f"--preset={minilm}", f"--train_file={folder}/dev.jsonl",
-         f"--dev_file={folder}/test.jsonl", "--label_column=label_name"],
-        capture_output=True, text=True, cwd=ROOT, check=True,
-    ).stdout  # fmt: skip
+    found = command("--mode=inspect", f"--preset={minilm}", f"--train_file={folder}/dev.jsonl",
+                    f"--dev_file={folder}/test.jsonl", "--label_column=label_name", check=0).stdout  # fmt: skip
     assert "Labels: negative (607, 50.6%), positive (593, 49.4%)." in found and "train: 1,200 rows" in found
     assert "unknown to the vocabulary" in found  # an English one
 
@@ -116,7 +115,7 @@ import resource, sys
 sys.path.insert(0, "tests")
 from tests.data.test_inspection import TASK, TOKENIZER
 from tfbert.data.inspection import doubles, inspect_examples
-from tfbert.data.tokenized import tokenize_examples
+from tfbert.data.examples import tokenize_examples
 
 def rows(count):
     for number in range(count):

@@ -4,9 +4,9 @@ import tensorflow as tf
 
 from tests.conftest import rows_of
 from tfbert import TASKS
-from tfbert.data.dataset import ExampleBatches
+from tfbert.data.batches import ExampleBatches
+from tfbert.data.examples import tokenize_examples
 from tfbert.data.parallel_map import parallel_map
-from tfbert.data.tokenized import tokenize_examples
 
 
 def test_order_is_kept_whatever_takes_longest():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.data.test_batching import dataset_of, windows_of
+from tests.data.test_rows import dataset_of, windows_of
 from tfbert.data.sampling import GroupDraws, epoch_order
 
 GROUPS = np.array([0, 1, 0, 0, 2, 0, 1, 0, 0, 0] * 3)  # 21, 6 and 3 examples

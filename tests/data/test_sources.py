@@ -320,6 +320,10 @@ def test_brackets_in_a_name_are_a_glob_only_where_no_file_is_called_so(tmp_path)
     assert read(tmp_path / "train[1].tsv") == ROWS[:2]
     (tmp_path / "train[1].tsv").unlink()
     assert read(tmp_path / "train[1].tsv") == ROWS[2:]
+    folder = tmp_path / "run [1]"
+    folder.mkdir()
+    write_tsv(folder / "a.tsv", ROWS[:2])
+    assert read(folder / "*.tsv") == ROWS[:2]
 
 
 @pytest.mark.parametrize("ending", ["tsv", "jsonl", "parquet", "tfrecord"])

@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import random_texts, rows_of
-from tfbert.data.dataset import ExampleDataset
+from tfbert.data.batches import ExampleDataset
+from tfbert.data.examples import tokenize_examples
 from tfbert.data.splits import halves
-from tfbert.data.tokenized import tokenize_examples
 
 
 @pytest.mark.parametrize(

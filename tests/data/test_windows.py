@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfbert import InputError, LongText, load_config, load_model, make_dataset, predict, save_model
 from tests.conftest import rows_of, tiny_vocabulary
-from tfbert.data.tokenized import tokenize_examples
-from tfbert.data.tokenizer import BertTokenizer
+from tfbert import InputError, LongText, load_config, load_model, make_dataset, predict, save_model
+from tfbert.data.examples import tokenize_examples
 from tfbert.data.windows import make_windows
+from tfbert.models.tokenizers.wordpiece import BertTokenizer
 
 CLS, SEP = 101, 102
 
@@ -190,10 +190,10 @@ def test_a_saved_model_cuts_as_it_was_trained(tiny, tmp_path):
 @pytest.mark.parametrize(
     "settings,message",
     [
-        ({"head_pieces": 10}, "--head_pieces=10 needs --long_text=head_tail. Received: head"),
+        ({"head_pieces": 10}, "--head_pieces=10 needs --long_text=head_tail. Received: --long_text=head"),
         ({"long_text": "head_tail", "head_pieces": 127}, "--head_pieces must be at most 126"),
         ({"long_text": "middle"}, "--long_text must be head | tail | head_tail | mean | max | attention. Received"),
-        ({"window_stride": 10}, "--window_stride=10 needs --long_text=mean, max or attention. Received: head"),
+        ({"window_stride": 10}, "needs --long_text=mean, max or attention. Received: --long_text=head"),
         ({"long_text": "mean", "window_stride": 127}, "--window_stride must be at most 126"),
         ({"long_text": "mean", "max_windows": 1}, "--max_windows must be"),
         ({"truncation": "both"}, "--truncation must be longest_first | only_first | only_second"),

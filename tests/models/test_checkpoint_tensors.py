@@ -11,8 +11,8 @@ from safetensors.numpy import load_file, save_file
 from tests.conftest import tiny_vocabulary, write_tiny
 from tests.models.test_checkpoint_config import folder_with
 from tfbert import InputError, load_encoder
+from tfbert.models.checkpoint_tensors import SafetensorsReader, encoder_tensors, load_tensors
 from tfbert.models.presets import find_preset
-from tfbert.models.tensors import SafetensorsReader, encoder_tensors, load_tensors
 
 
 def tensors_of(folder):
@@ -128,7 +128,7 @@ def test_two_models_in_one_folder(tmp_path, capsys):
 def test_a_decoder_of_its_own_is_no_bert(tmp_path):
     """tie_word_embeddings: false; tfbert's decoder is the table of embeddings."""
     from tfbert import TASKS
-    from tfbert.models.pretraining_model import build_pretraining_model
+    from tfbert.tasks.masked_lm.model import build_pretraining_model
 
     folder = write_tiny(tmp_path)
     size = len(tiny_vocabulary())

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from tests.conftest import ROOT
-from tests.reference.tokenizer_folders import HONOURED, N, REFUSED, ROWS, TEXTS, VOCABULARY, bert, write_folder
+from tests.reference.tokenizer_folders import HONOURED, REFUSED, ROWS, TEXTS, VOCABULARY, N, bert, write_folder
 from tfbert import InputError, load_encoder
-from tfbert.models.checkpoint_tokenizer import read_tokenizer
 from tfbert.models.presets import find_preset, load_tokenizer
+from tfbert.models.tokenizers.checkpoint_tokenizer import read_tokenizer
 
 GOLDEN = json.loads((ROOT / "tests" / "golden" / "tokenizer_folders.json").read_text())
 CONFIG = {
@@ -65,7 +65,7 @@ def test_google_and_keras_folders_with_more_pieces_than_rows(tmp_path):
 def test_added_tokens_work_inside_tf_data_and_are_part_of_the_fingerprint(tmp_path):
     import tensorflow as tf
 
-    from tfbert.data.corpus_cache import corpus_key
+    from tfbert.tasks.masked_lm.corpus_cache import corpus_key
 
     write_folder(tmp_path, HONOURED["added_tokens_decoder"], CONFIG)
     tokenizer = load_tokenizer(str(tmp_path))

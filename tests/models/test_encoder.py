@@ -10,8 +10,8 @@ from safetensors.numpy import load_file
 
 from tests.conftest import ROOT, random_texts, rows_of, write_tiny
 from tests.reference.bert import bert
-from tfbert.data.dataset import ExampleDataset
-from tfbert.data.tokenized import tokenize_examples
+from tfbert.data.batches import ExampleDataset
+from tfbert.data.examples import tokenize_examples
 from tfbert.models.presets import load_encoder
 
 

@@ -13,12 +13,12 @@ from tests.models.test_checkpoint_tokenizer import CONFIG
 from tests.reference.tokenizer_folders import HONOURED, VOCABULARY, write_folder
 from tfbert import TASKS, build_model, load_encoder, load_model, predict, save_model
 from tfbert.data.windows import LongText
-from tfbert.model_card import write_model_card
-from tfbert.models.hugging_face import beyond_transformers, hugging_face_files
+from tfbert.inference.hugging_face import beyond_transformers, hugging_face_files
+from tfbert.inference.saved_model import save_decision
 from tfbert.models.pooling import POOLINGS
 from tfbert.models.presets import find_preset
-from tfbert.models.saved_model import save_decision
-from tfbert.tasks.decision import Decision
+from tfbert.reports.model_card import write_model_card
+from tfbert.tasks.labelled.decision import Decision
 
 OTHERS = {
     **{pooling: {"pooling": pooling} for pooling in (*POOLINGS, "layer:1") if pooling != "pooler"},
@@ -130,7 +130,7 @@ def test_pieces_that_are_no_lines_keep_the_others_in_their_places(tiny_model, tm
     odd = ["\n", "a\r", "", " x ", "\u2028", "last"]
     tiny_model.tokenizer.vocabulary += odd
     (tmp_path / "vocab.txt").write_text(hugging_face_files(tiny_model)["vocab.txt"], encoding="utf-8")
-    from tfbert.data.tokenizer import read_vocabulary
+    from tfbert.models.tokenizers.wordpiece import read_vocabulary
 
     found = read_vocabulary(str(tmp_path / "vocab.txt"))
     assert len(found) == len(tiny_model.tokenizer.vocabulary) and found[-2:] == odd[-2:]

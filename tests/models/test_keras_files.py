@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tests.conftest import ROOT, write_tiny
 from tests.models.test_plain_keras import data_of, model_of
-from tests.models.test_pretraining_model import batches_of
+from tests.tasks.masked_lm.test_model import batches_of
 from tfbert import (
     TASKS,
     AdamWeightDecay,
@@ -25,8 +25,8 @@ from tfbert import (
     load_encoder,
     predict,
 )
-from tfbert.features import vector_model
-from tfbert.models.ensemble import EnsembleModel
+from tfbert.inference.ensemble import EnsembleModel
+from tfbert.inference.features import vector_model
 from tfbert.models.pooling import POOLINGS
 
 TEXTS = ["the printer is not down", "ok", "中文 my account !"]

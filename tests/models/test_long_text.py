@@ -19,8 +19,8 @@ from tfbert import (
     save_model,
     train,
 )
-from tfbert.data.dataset import ExampleBatches, ExampleDataset
-from tfbert.data.tokenized import tokenize_examples
+from tfbert.data.batches import ExampleBatches, ExampleDataset
+from tfbert.data.examples import tokenize_examples
 from tfbert.models.pooling import POOLINGS, WindowMerge
 from tfbert.training.evaluation import Evaluator
 from tfbert.training.loop import TrainingLoop

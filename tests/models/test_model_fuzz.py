@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tests.conftest import tiny_vocabulary, write_tiny
 from tests.reference.tokenizer_folders import DECODER, HOLES, TOKENS, bert, whole
 from tfbert import TASKS, InputError, build_model, load_encoder, load_model, save_model
+from tfbert.inference.saved_model import load_weights
+from tfbert.models.checkpoint_tensors import CheckpointReader, SafetensorsReader, check_size, load_tensors
 from tfbert.models.presets import find_preset
-from tfbert.models.saved_model import load_weights
-from tfbert.models.tensors import CheckpointReader, SafetensorsReader, check_size, load_tensors
 
 TEXTS = ["The printer is <url> DOWN, café 中文", "", "x\x00y" * 60]
 bounded = settings(
@@ -198,7 +198,7 @@ def test_saved_models(saved, tmp_path, monkeypatch):
     class Made:
         encoder = staticmethod(lambda *_, **__: model.encoder)
 
-    monkeypatch.setattr("tfbert.models.saved_model.find_preset", lambda folder: Made)
+    monkeypatch.setattr("tfbert.inference.saved_model.find_preset", lambda folder: Made)
     about = json.loads((source / "tfbert.json").read_text())
 
     @bounded

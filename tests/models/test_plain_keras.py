@@ -19,7 +19,7 @@ from tfbert import (
     make_dataset,
     predict,
 )
-from tfbert.models.ensemble import EnsembleModel
+from tfbert.inference.ensemble import EnsembleModel
 
 LABELS = {
     "classification": lambda number: "yes" if number % 3 else "no",

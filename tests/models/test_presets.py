@@ -13,8 +13,8 @@ from safetensors.numpy import load_file, save_file
 
 from tests.conftest import tiny_vocabulary, write_tiny
 from tfbert import InputError, load_encoder, load_tokenizer
+from tfbert.models.checkpoint_tensors import encoder_tensors, named_variables
 from tfbert.models.presets import find_preset
-from tfbert.models.tensors import encoder_tensors, named_variables
 
 
 def test_every_hugging_face_spelling_gives_the_same_weights(tmp_path, tiny):
@@ -178,7 +178,7 @@ def test_damaged_folders_name_the_tensor_or_the_file(tmp_path):
     with pytest.raises(InputError, match="config.json is damaged"):
         load_encoder(str(folder))
     (folder / "config.json").write_text('{"model_type": "roberta"}')
-    with pytest.raises(InputError, match="type 'roberta'; tfbert runs BERT"):
+    with pytest.raises(InputError, match="type 'roberta'; tfbert runs bert, distilbert"):
         load_encoder(str(folder))
     (folder / "config.json").write_text('{"model_type": "bert", "hidden_act": "gelu"}')
     with pytest.raises(InputError, match="lacks vocab_size"):
@@ -193,7 +193,7 @@ def test_pickled_weights_are_refused_with_the_remedy(tmp_path):
 
 
 def test_presets_that_cannot_be_had(tmp_path):
-    with pytest.raises(InputError, match="cannot be had as a Keras preset.*bert_base_en_uncased"):
+    with pytest.raises(InputError, match="preset: Unknown preset identifier. Give a folder, .*bert_base_en_uncased"):
         find_preset("bert_base_no_such_thing")
     with pytest.raises(InputError, match="no such folder"):
         find_preset("./no/such/folder")

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.reference.optimizers import adam_step, clip
 from tests.conftest import ROOT, mirrored
+from tests.reference.optimizers import adam_step, clip
 from tfbert import AdamWeightDecay, InputError, Lamb, linear_warmup
 from tfbert.optim.gradients import DifferentRows
 from tools.make_golden import adamw_inputs

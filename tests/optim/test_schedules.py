@@ -7,8 +7,9 @@ import tensorflow as tf
 
 from tests.reference.optimizers import cosine, slanted_triangular
 from tfbert import linear_warmup, make_schedule
-from tfbert.config import FIELDS
-from tfbert.optim.schedules import SCHEDULES
+from tfbert.config.load import FIELDS
+from tfbert.config.setting import choices_of
+from tfbert.optim import SCHEDULES
 
 PEAK, TOTAL, WARMUP = 3e-4, 200, 20
 END = {"linear": 0.0, "cosine": 0.0, "polynomial": 0.0, "constant": PEAK, "slanted_triangular": PEAK / 32}
@@ -27,7 +28,7 @@ def rates(name, warmup=WARMUP, total=TOTAL):
 
 
 def test_the_flag_names_the_table():
-    assert FIELDS["schedule"].metadata["choices"] == tuple(SCHEDULES) == tuple(AFTER)
+    assert choices_of(FIELDS["schedule"]) == tuple(SCHEDULES) == tuple(AFTER)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

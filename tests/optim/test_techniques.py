@@ -9,7 +9,7 @@ from tests.conftest import mirrored
 from tests.optim.test_adam_weight_decay import NAMES, PEAK, make, run
 from tests.reference.optimizers import adam_step, average, clip, lamb_step
 from tfbert import InputError, Lamb
-from tfbert.config import FIELDS
+from tfbert.config.load import FIELDS
 from tfbert.optim import OPTIMIZERS
 from tools.make_golden import adamw_inputs
 

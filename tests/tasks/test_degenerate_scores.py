@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tfbert import TASKS
-from tfbert.report_quality import quality_sections
-from tfbert.statistics import bootstrap_intervals
-from tfbert.tasks.mislabelled import likely_mislabelled
-from tfbert.tasks.resampled import resampled_metrics
+from tfbert.reports.quality import quality_sections
+from tfbert.reports.statistics import bootstrap_intervals
+from tfbert.tasks.labelled.mislabelled import likely_mislabelled
+from tfbert.tasks.scores.resampled import resampled_metrics
 
 ONE = np.array([[1], [0], [0], [0], [1]], np.uint8)
 OF_ONE = np.array([[2.0], [-2.0], [0.5], [-1.0], [-0.5]], np.float32)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import ROOT
 from tfbert import TASKS, InputError, build_model, load_encoder, load_model, predict, save_model
-from tfbert.tasks.labels import LabelSet, plain_label, reading, sorted_labels
+from tfbert.tasks.labelled.labels import LabelSet, plain_label, reading, sorted_labels
 
 WHERE = ("f", 1)
 NUMBERS = st.integers(-12, 12)
@@ -56,7 +56,7 @@ def test_every_spelling_finds_its_class(labels):
 
 def test_the_order_does_not_depend_on_the_seed_of_hashes():
     script = (
-        "from tfbert.tasks.labels import sorted_labels\n"
+        "from tfbert.tasks.labelled.labels import sorted_labels\n"
         "print(sorted_labels(['1', '01', '001', 'x'[:0] + '2']), sorted_labels(['b', 1, '01', '1', 'a']))"
     )
     runs = [
@@ -113,7 +113,15 @@ def test_a_model_with_numpys_labels_can_be_saved(tiny, tmp_path, labels):
     assert predict(loaded, ["a"])[0]["label"] in task.labels
 
 
+@pytest.mark.parametrize("labels", [{"no", "yes"}, frozenset("ab"), "ab", {0: "no", 1: "yes"}, 2, None])
+@pytest.mark.parametrize("name", ["classification", "multilabel"])
+def test_labels_without_an_order_are_refused(name, labels):
+    with pytest.raises(InputError, match="labels must be a list of labels, by number"):
+        TASKS[name](labels)
+
+
 LISTS = {
+    '"toxic, rude","a"': ["a", "toxic, rude"],
     "toxic, rude": ["rude", "toxic"],
     "toxic;rude": ["rude", "toxic"],
     "toxic|rude": ["rude", "toxic"],
@@ -142,8 +150,10 @@ def test_a_text_that_stands_for_a_list(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["a, b; c", "[toxic rude]", "{'a': 1, 'b': 0}", "['a', b]", "[0 0 ... 0 1]", "['a', ['b']]", "['a"]
-)
+    "text",
+    ["a, b; c", "[toxic rude]", "{'a': 1, 'b': 0}", "['a', b]", "[0 0 ... 0 1]", "['a', ['b']]", "['a",
+     "x (a, b)", '"a,b"', "<tf.Tensor: shape=(2,), numpy=array([1, 0])>"],
+)  # fmt: skip
 def test_a_text_that_can_be_read_in_two_ways_is_refused(text):
     with pytest.raises(InputError, match="f, line 1: the label"):
         learn([text, "a,b"], "multilabel")
@@ -154,6 +164,7 @@ VECTORS = [
     [[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]],
     [[True, False, True], [False, True, False]],
     ["[1, 0, 1]", "[0, 1, 0]"],
+    ["tensor([1, 0, 1])", "tensor([0, 1, 0], dtype=torch.int32)"],
     ["[1 0 1]", "[0 1 0]"],
     ["[1. 0. 1.]", "[0. 1. 0.]"],
     ["1,0,1", "0,1,0"],
@@ -174,8 +185,9 @@ def test_vectors_are_read_by_place(rows):
 
 @pytest.mark.parametrize(
     "rows",
-    [[[1, 0, 1], [1, 0]], [[1, 0, 1], ["a"]], [[1, 0, 1], [1, 0, 1, 1]], [[1, 0], [0, 1]], [[1, 1], [0, 1]], [[0, 0]]],
-)
+    [[[1, 0, 1], [1, 0]], [[1, 0, 1], ["a"]], [[1, 0, 1], [1, 0, 1, 1]], [[1, 0], [0, 1]], [[1, 1], [0, 1]], [[0, 0]],
+     [[-1, 1, -1], [1, 1, -1]], ["[-1, 0, 1, 0]"]],
+)  # fmt: skip
 def test_vectors_that_are_not_certain_are_refused(rows):
     with pytest.raises(InputError, match="f, line"):
         learn(rows, "multilabel")

@@ -8,7 +8,7 @@ import tensorflow as tf
 from scipy.special import expit, log_softmax, logsumexp
 
 from tfbert import TASKS, InputError
-from tfbert.training.evaluation import is_better, scores
+from tfbert.training.evaluation import scores
 
 WHERE = ("train.tsv", 7)
 RNG = np.random.default_rng(0)
@@ -188,6 +188,7 @@ def test_labels_are_found_whatever_the_file_made_of_them():
         ("multilabel", {"no": 1}, "are no list"),
         ("regression", "five", "line 7: the label 'five' is no number"),
         ("regression", "nan", "is no number"),
+        ("regression", 1e39, "is no number"),
         ("regression", None, "is no number"),
     ],
 )  # fmt: skip
@@ -204,8 +205,9 @@ def test_too_few_classes():
 
 
 def test_which_score_is_better():
+    is_better = TASKS["classification"].is_better
     assert is_better("accuracy", 0.9, 0.8) and not is_better("accuracy", 0.8, 0.8)
-    assert is_better("loss", 0.1, 0.2) and not is_better("mean_squared_error", 0.3, 0.2)
+    assert is_better("loss", 0.1, 0.2) and not TASKS["regression"].is_better("mean_squared_error", 0.3, 0.2)
     assert is_better("mcc", 0.0, None) and is_better("mcc", None, None) and not is_better("mcc", None, 0.1)
 
 
@@ -229,7 +231,7 @@ def test_masked_lm_scores_by_hand():
     assert set(TASKS["masked_lm"](next_sentence=False).metrics(None, outputs)) == {"perplexity", "masked_accuracy"}
     found = scores(task, COUNTS, LOGITS["masked_lm"])["loss"]  # both means, over words and over pairs
     assert found == pytest.approx(np.log(expected["perplexity"]) + outputs[:, 3].mean(), rel=1e-5)
-    better = [is_better("perplexity", *pair) for pair in ((3.0, 4.0), (5.0, 4.0))]
+    better = [task.is_better("perplexity", *pair) for pair in ((3.0, 4.0), (5.0, 4.0))]
     assert better == [True, False]
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy.special import expit, softmax
 
 from tfbert import TASKS, InputError, load_config, run
-from tfbert.tasks.calibration import THRESHOLD_METRICS, best_threshold, describe_fit, fit_decision
-from tfbert.tasks.decision import Decision
+from tfbert.tasks.labelled.calibration import THRESHOLD_METRICS, best_threshold, describe_fit, fit_decision
+from tfbert.tasks.labelled.decision import Decision
 
 
 def f1(held, guessed):

@@ -9,8 +9,8 @@ from safetensors.numpy import load_file, save_file
 
 from tests.conftest import random_texts, rows_of, terminated_at_step
 from tfbert import TASKS, AdamWeightDecay, InputError, build_model, load_encoder, train
-from tfbert.data.dataset import ExampleBatches
-from tfbert.data.tokenized import tokenize_examples
+from tfbert.data.batches import ExampleBatches
+from tfbert.data.examples import tokenize_examples
 from tfbert.training.checkpoints import Checkpoints, check_disk
 
 
@@ -119,7 +119,7 @@ def test_too_little_disk_is_said_beforehand(tiny, tmp_path, monkeypatch):
 def test_another_file_system(tiny, shared_file_system, tmp_path):
     """A whole run, interrupted, resumed and overwritten, in folders that only tf.io.gfile can reach."""
     from tfbert import load_config, load_model, predict, run
-    from tfbert.training.interruption import Interrupted
+    from tfbert.training.signals import Interrupted
 
     train = tmp_path / "train.tsv"
     train.write_text("text\tlabel\n" + "".join(f"{t or 'x'}\t{'printer' in t}\n" for t in random_texts(40)))

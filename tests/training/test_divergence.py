@@ -8,13 +8,13 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import file_flags, random_texts, rows_of
-from tfbert import InputError, evaluate, load_config, predict, run, sweep
-from tfbert.data.dataset import ExampleBatches
-from tfbert.data.tokenized import tokenize_examples
-from tfbert.errors import CannotWrite, Diverged
-from tfbert.trainer import Trainer
-from tfbert.training.evaluation import is_better
-from tfbert.training.progress import RunLog
+from tfbert import TASKS, InputError, evaluate, load_config, predict, run
+from tfbert.core.errors import CannotWrite, Diverged
+from tfbert.data.batches import ExampleBatches
+from tfbert.data.examples import tokenize_examples
+from tfbert.modes import sweep_study
+from tfbert.modes.trainer import Trainer
+from tfbert.training.run_log import RunLog
 
 # A rate that makes weights so large that they are not finite after the first step, whose loss is.
 TOO_LARGE = 1e38
@@ -57,6 +57,7 @@ def test_outputs_that_are_not_finite(tiny_model, value):
 
 
 def test_a_score_that_is_not_finite_beats_nothing_and_is_beaten_by_all():
+    is_better = TASKS["classification"].is_better
     assert is_better("accuracy", 0.1, np.nan) and not is_better("accuracy", np.nan, 0.1)
     assert is_better("loss", 9.0, np.nan) and is_better("loss", 9.0, np.inf) and not is_better("loss", -np.inf, 9.0)
     assert is_better("loss", np.nan, None) and is_better("loss", None, np.nan) and not is_better("loss", None, 1.0)
@@ -86,7 +87,7 @@ def test_a_run_that_broke_off_leaves_nothing_to_the_next(settings, tmp_path, mon
 @pytest.mark.parametrize("error,ends", [(MemoryError("no room\nat all"), True), (CannotWrite("a full disk"), False)])
 def test_a_sweep_whose_second_trial_breaks_off(settings, tmp_path, monkeypatch, error, ends):
     """What a library raises is the trial's failure, and the others go on; a full disk stops the sweep for a while."""
-    train, runs = sweep.train_model, []
+    train, runs = sweep_study.train_model, []
 
     def breaks(config, trainer, announce):
         runs.append(config.training.seed)
@@ -94,7 +95,7 @@ def test_a_sweep_whose_second_trial_breaks_off(settings, tmp_path, monkeypatch, 
             raise error
         return train(config, trainer, announce)
 
-    monkeypatch.setattr(sweep, "train_model", breaks)
+    monkeypatch.setattr(sweep_study, "train_model", breaks)
     config = load_config(**settings, mode="sweep", output_dir=str(tmp_path), best_metric="loss", sweep="{seed: 3}")
     if not ends:
         with pytest.raises(CannotWrite):

@@ -16,9 +16,10 @@ from tfbert import (
     evaluate,
     load_encoder,
     make_dataset,
+    predict,
     train,
 )
-from tfbert.data.dataset import ExampleBatches
+from tfbert.data.batches import ExampleBatches
 
 ROWS = 29
 
@@ -103,3 +104,27 @@ def test_what_evaluate_does_not_know_is_refused(model, dataset):
         evaluate(model, dataset.take(1))
     with pytest.raises(InputError, match="tfbert.train takes the dataset.* go to plain Keras, model.fit"):
         train(model, dataset.take(1), AdamWeightDecay(1e-3))
+
+
+def test_a_dataset_of_another_task_or_length_is_refused(model):
+    """A CPU would find a place that is not there in the middle of a step, an accelerator take another for it."""
+    rows = rows_of(["the printer"] * 3, ["yes", "no", "yes"])
+    permuted = make_dataset(rows, model.tokenizer, TASKS["classification"](["yes", "no"]), 2, 24)
+    long = make_dataset(rows_of(["the " * 80], ["no"]), model.tokenizer, model.task, 2, 96)
+    model.compile("sgd")
+    uses = (model.fit, model.evaluate, model.predict, lambda data: evaluate(model, data),
+            lambda data: train(model, data, AdamWeightDecay(1e-3)))  # fmt: skip
+    for use in uses:
+        with pytest.raises(InputError, match="made for classification of .'yes', 'no'., the model for classification"):
+            use(permuted)
+        with pytest.raises(InputError, match="max_seq_length must be at most 64"):
+            use(long)
+    with pytest.raises(InputError, match="max_seq_length must be at most 64"):
+        model.evaluate(long.take(1))
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.5, "3", None, True])
+def test_what_is_no_batch_size(model, size):
+    for use in (lambda: predict(model, ["a"], size), lambda: make_dataset([], model.tokenizer, model.task, size)):
+        with pytest.raises(InputError, match="batch_size must be a whole number, 1 at least"):
+            use()

@@ -56,7 +56,7 @@ def test_majority_share():
     [
         ({"bias_correction": False}, "no bias correction (--bias_correction)."),
         ({"rate": 3e-4}, "a learning rate of 0.0003, which is high (2e-5 to 5e-5 are usual)."),
-        ({"warmup": 0}, "no warm-up (--warmup_proportion=0.1)."),
+        ({"warmup": 0}, "no warm-up (--warmup_steps)."),
         ({}, "an unlucky seed, or too few steps (--num_train_epochs)."),
     ],
     ids=str,
@@ -87,7 +87,7 @@ def test_part_norms(tiny):
     optimizer.build(model.trainable_variables)
     gradients = [np.full(v.shape, 0.01, np.float32) for v in model.trainable_variables]
     optimizer.apply(gradients)
-    norms = part_norms(optimizer.gradient_norms())
+    norms = part_norms(optimizer.gradient_norms(), model.encoder)
     assert list(norms) == ["embeddings", "layer 0", "layer 1", "pooler", "head"]
     assert norms["head"] == pytest.approx(0.01 * np.sqrt(32 * 2 + 2), rel=1e-5)
     assert np.sqrt(sum(norm**2 for norm in norms.values())) == pytest.approx(

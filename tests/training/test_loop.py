@@ -21,10 +21,10 @@ from tfbert import (
     reinitialize,
     train,
 )
-from tfbert.data.dataset import ExampleBatches
+from tfbert.data.batches import ExampleBatches
+from tfbert.data.examples import tokenize_examples
 from tfbert.data.sources import read_examples
-from tfbert.data.tokenized import tokenize_examples
-from tfbert.optim.multipliers import freeze, gradual_unfreezing, pretrained
+from tfbert.optim.parameter_groups import freeze, gradual_unfreezing, pretrained
 from tfbert.training.evaluation import Evaluator
 from tfbert.training.loop import TrainingLoop, total_steps
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.conftest import file_flags, terminated_at_step
 from tfbert import InputError, load_config, run
-from tfbert.training.interruption import Interrupted
+from tfbert.training.signals import Interrupted
 
 
 @pytest.fixture(scope="module")

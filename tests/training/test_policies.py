@@ -6,8 +6,8 @@ import pytest
 
 from tests.conftest import random_texts, rows_of
 from tfbert import TASKS, AdamWeightDecay, InputError, build_model, load_encoder, train
-from tfbert.data.dataset import ExampleBatches
-from tfbert.data.tokenized import tokenize_examples
+from tfbert.data.batches import ExampleBatches
+from tfbert.data.examples import tokenize_examples
 from tfbert.data.windows import LongText
 
 

@@ -10,10 +10,10 @@ import unicodedata
 
 import numpy as np
 
-from tfbert.data.tokenized import next_chunk
+from tfbert.core.errors import InputError
+from tfbert.core.extras import install_command
+from tfbert.data.examples import next_chunk
 from tfbert.data.values import describe
-from tfbert.errors import InputError
-from tfbert.extras import install_command
 
 # A word: one Chinese, Japanese or Korean character, or what stands between spaces and these.
 CJK = "\u3400-\u4dbf\u4e00-\u9fff\u3040-\u30ff\uac00-\ud7af\uf900-\ufaff"

@@ -6,9 +6,9 @@ import pyarrow
 import pyarrow.parquet
 import tensorflow as tf
 
+from tfbert.core.errors import InputError
 from tfbert.data.lines import LONGEST, as_input_errors, is_packed, open_bytes
 from tfbert.data.values import missing_column
-from tfbert.errors import InputError
 
 # Rows decoded at a time. A file of a few kilobytes may hold a long text once, for all of its rows.
 _ROWS = 256

@@ -4,17 +4,16 @@ import warnings
 
 import numpy as np
 
-from tfbert.errors import InputError
+from tfbert.core.errors import InputError
 
 
-def fold_numbers(labels, folds, groups=None):
-    """Deals rows into folds that are alike in their labels: np.int64 [N], from 0.
+def fold_numbers(classes, folds, groups=None):
+    """Deals rows into folds that are alike in their classes: np.int64 [N], from 0.
 
-    Rows of several labels are dealt by the rarest of them, numbers by their tenths. The same data is always dealt in
-    the same way, so that runs can be compared.
+    The same data is always dealt in the same way, so that runs can be compared.
 
     Args:
-        labels: np.ndarray [N, ...].
+        classes: int [N]. A task's `strata`.
         folds: int.
         groups: list [N], or None. Rows with the same entry stay together.
 
@@ -25,28 +24,17 @@ def fold_numbers(labels, folds, groups=None):
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    classes = _classes(labels, folds)
     most = int(np.unique(classes, return_counts=True)[1].max())
     if most < folds:
         raise InputError(f"--folds={folds} needs a label that as many rows have; the most frequent one has {most}.")
     splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
-    numbers = np.empty(len(labels), np.int64)
+    numbers = np.empty(len(classes), np.int64)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The least populated class")  # then not every fold has a row of it
         splits = splitter(folds, shuffle=True, random_state=0).split(numbers, classes, groups)
         for number, (_, left_out) in enumerate(splits):
             numbers[left_out] = number
     return numbers
-
-
-def _classes(labels, folds):
-    if labels.ndim == 2:
-        rarest_first = np.argsort(labels.sum(axis=0), kind="stable")
-        return np.where(labels.any(axis=1), labels[:, rarest_first].argmax(axis=1), labels.shape[1])
-    if labels.dtype.kind == "f":
-        bins = max(1, min(10, len(labels) // folds))
-        return np.argsort(np.argsort(labels, kind="stable")) * bins // len(labels)
-    return labels
 
 
 def split_texts(fingerprints, folds):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Set
 
-from tfbert.errors import InputError, WrongType
+from tfbert.core.errors import InputError, WrongType
 
 
 def given_texts(texts, columns=("text",)):
@@ -34,7 +34,11 @@ def _listed(texts, columns):
         raise WrongType(f"texts must be a list of texts. Received: one {type(texts).__name__}, {texts[:40]!r}.")
     if isinstance(texts, Mapping) or (hasattr(texts, "columns") and hasattr(texts, "__getitem__")):
         names = list(texts) if isinstance(texts, Mapping) else list(getattr(texts, "column_names", texts.columns))
-        return list(zip(*(_column(texts[name]) for name in _columns(names, columns, "texts")), strict=True))
+        chosen = {name: _column(texts[name]) for name in _columns(names, columns, "texts")}
+        if len({len(values) for values in chosen.values()}) > 1:
+            lengths = ", ".join(f"{len(values)} of {name!r}" for name, values in chosen.items())
+            raise InputError(f"The columns of texts must have as many texts each. Received: {lengths}.")
+        return list(zip(*chosen.values()))
     if isinstance(texts, Set) or not isinstance(texts, Iterable):
         raise WrongType(f"texts must be a list of texts, in order. Received: a {type(texts).__name__}.")
     return _column(texts)

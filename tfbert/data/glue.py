@@ -4,7 +4,7 @@ import os
 
 import tensorflow as tf
 
-from tfbert.errors import InputError
+from tfbert.core.errors import InputError
 
 
 def glue_file(location, split):

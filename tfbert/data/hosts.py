@@ -4,7 +4,7 @@ import contextlib
 
 import tensorflow as tf
 
-from tfbert.errors import InputError
+from tfbert.core.errors import InputError
 
 _HERE = "/job:localhost/replica:0/task:0/device:CPU:0"
 # What other processes have not -> what does without it.

@@ -9,8 +9,8 @@ import tensorflow as tf
 _CHUNK = 4096
 # Rows with a share of unknown pieces, of empty texts, or of conflicts above these are worth a word.
 _UNKNOWN, _EMPTY = 0.02, 0.01
-# A class under this share is rare; a run under so many steps is short (Mosbach et al. 2020: 20 epochs on 2,500 rows).
-_RARE, _SHORT = 0.2, 300
+# A run under so many steps is short (Mosbach et al. 2020: 20 epochs on 2,500 rows).
+_SHORT = 300
 _SMALL, _SHOWN = 2000, 3
 
 
@@ -139,20 +139,20 @@ def findings(task, found, max_seq_length):
                     f"{split}: {both:,} rows ({both / len(lengths):.1%}) have a text of the training data: their score "
                     "says nothing about new texts."
                 )
-    return lines + _suspicious(task, found["train"])
+    return lines + (task.suspicious(found["train"].labels) or _same_text(found["train"]))
 
 
-def _suspicious(task, train):
+def _same_text(train):
     rows = len(train.lengths)
-    if task.name == "classification" and task.outputs > max(20, rows / 3):
-        return [f"{task.outputs:,} labels in {rows:,} rows: is --label_column a column of numbers or of names?"]
     common = np.unique(train.fingerprints, return_counts=True)[1].max()
     if rows > 20 and common > rows / 3:
         return [f"{common:,} of {rows:,} training rows have the same text: is --text_column the right one?"]
     return []
 
 
-def advice(task, train, steps, batch_size, max_seq_length, balanced=False, tuned=False):
+def advice(
+    task, train, steps, batch_size, max_seq_length, balanced=False, tuned=False, max_steps=None, best_metric=None
+):
     """Returns settings to try, each with its reason: list of str.
 
     Args:
@@ -161,6 +161,8 @@ def advice(task, train, steps, batch_size, max_seq_length, balanced=False, tuned
         steps: int. Steps of the run as it is set.
         batch_size, max_seq_length: int. As they are set.
         balanced, tuned: bool. Whether something is done for rare classes already, and for their threshold.
+        max_steps: int or None. As it is set; with it a number of epochs changes nothing.
+        best_metric: str or None. As it is set.
     """
     lines, rows = [], len(train.lengths)
     enough = int(-(-np.percentile(train.lengths, 99) // 16) * 16)
@@ -178,29 +180,11 @@ def advice(task, train, steps, batch_size, max_seq_length, balanced=False, tuned
         lines.append(f"--train_batch_size=16 or 32, as {rows:,} rows give few steps otherwise.")
     if steps < _SHORT:
         epochs = -(-_SHORT // -(-rows // batch_size))
+        longer = f"--max_steps={_SHORT}" if max_steps else f"--num_train_epochs={min(epochs, 20)}"
         lines.append(
-            f"--num_train_epochs={min(epochs, 20)}, as {steps} steps are few: short runs on small data fail more often "
-            "(Mosbach et al. 2020, Zhang et al. 2020)."
+            f"{longer}, as {steps} steps are few: short runs on small data fail more often (Mosbach et al. 2020, "
+            "Zhang et al. 2020)."
         )
     if rows < _SMALL:
         lines.append("Several seeds (--mode=sweep), as one seed of a small data set says little.")
-    return lines + _balance_advice(task, train, balanced, tuned)
-
-
-def _balance_advice(task, train, balanced, tuned):
-    if not task.labels:
-        return []
-    held = train.labels.sum(axis=0) if train.labels.ndim == 2 else np.bincount(train.labels, minlength=task.outputs)
-    share, rarest = held.min() / len(train.labels), task.labels[int(held.argmin())]
-    if share >= _RARE * 2 / max(task.outputs, 2):
-        return []
-    second = task.name == "classification" and task.outputs == 2 and rarest == task.labels[1]
-    metric, tuned_for = ("f1 or average_precision", "f1") if second else ("f1_macro", "mcc")
-    lines = [f"--best_metric={metric}, as {share:.1%} of the rows are {rarest!r}: accuracy hardly sees them."]
-    if not tuned and (task.name == "multilabel" or task.outputs == 2):
-        tuned_for = "f1" if task.name == "multilabel" else tuned_for
-        lines.append(f"--tune_threshold={tuned_for}, as the best threshold for a rare label is seldom 0.5.")
-    if not balanced:
-        lines.append("--class_weights=balanced, --oversample or --logit_adjustment=1: which of them helps is for a "
-                     "sweep to say.")  # fmt: skip
-    return lines
+    return lines + task.advice(train.labels, balanced, tuned, best_metric)

@@ -3,8 +3,8 @@
 import json
 import re
 
+from tfbert.core.errors import InputError
 from tfbert.data.lines import LONGEST, numbered_lines, open_text
-from tfbert.errors import InputError
 
 _BLOCK = 2**16
 _WHITE = re.compile(r"\s*")

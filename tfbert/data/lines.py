@@ -7,7 +7,7 @@ import zlib
 
 import tensorflow as tf
 
-from tfbert.errors import InputError
+from tfbert.core.errors import InputError
 
 # What stands in memory at once, in characters or bytes: a line, a field, an object, a record. One that is longer is a
 # fault, such as a quote that is never closed.

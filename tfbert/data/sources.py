@@ -3,10 +3,12 @@
 Everything streams: of a file that is larger, a few blocks or the longest row are in memory at a time.
 """
 
+import glob
 import os
 
 import tensorflow as tf
 
+from tfbert.core.errors import InputError
 from tfbert.data.binary import read_parquet, read_tfrecord
 from tfbert.data.glue import GLUE, glue_file
 from tfbert.data.json_rows import read_json
@@ -14,7 +16,6 @@ from tfbert.data.lines import is_packed, numbered_lines
 from tfbert.data.tables import read_table
 from tfbert.data.tfds_rows import read_tfds
 from tfbert.data.values import decoded, describe, id_of, missing_column, text_of
-from tfbert.errors import InputError
 
 
 def read_examples(
@@ -94,7 +95,7 @@ def _label(value, name, where):
 
 def _files_of(location):
     """Returns the files of a data location, in the order of their names: list of str, one at least."""
-    found = [location] if tf.io.gfile.exists(location) else sorted(tf.io.gfile.glob(location))
+    found = [location] if tf.io.gfile.exists(location) else _matching(location)
     paths = [path for path in found if not tf.io.gfile.isdir(path)]
     if not found:
         raise InputError(
@@ -106,6 +107,13 @@ def _files_of(location):
             f"{os.path.join(location, '*.jsonl')}."
         )
     return paths
+
+
+def _matching(pattern):
+    """Returns the files that a glob matches, sorted; a folder that there is may have brackets in its name."""
+    folder, name = os.path.split(pattern)
+    folder = glob.escape(folder) if tf.io.gfile.exists(folder) else folder
+    return sorted(tf.io.gfile.glob(os.path.join(folder, name)))
 
 
 def _reader(path, columns, quoting):

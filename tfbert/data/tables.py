@@ -5,9 +5,9 @@ import functools
 import itertools
 import re
 
+from tfbert.core.errors import InputError
 from tfbert.data.lines import LONGEST, lines_of, open_text
 from tfbert.data.values import missing_column
-from tfbert.errors import InputError
 
 _SEPARATORS = ",;\t|"
 
@@ -121,5 +121,12 @@ def _check(path, line, row, names, separator, quoted, header):
             f"{path}, line {line}: too {fewer} fields, {len(row)} where the header has {len(names)}: "
             f"{separator.join(row)[:80]!r}.{hint}"
         )
-    if row[-1] == names[-1] and len(row) > 1 and not header and [row[0].lstrip("\ufeff"), *row[1:]] == names:
-        raise InputError(f"{path}, line {line}: the header stands here once more; take this line out.")
+    if len(row) > 1 and not header and row[-1] in names:
+        again = [row[0].lstrip("\ufeff").strip('"'), *row[1:]]
+        if again == names:
+            raise InputError(f"{path}, line {line}: the header stands here once more; take this line out.")
+        if sorted(again) == sorted(names):
+            raise InputError(
+                f"{path}, line {line}: the header stands here once more, its columns in another order; what follows "
+                "must be in the order of the first, or in a file of its own."
+            )

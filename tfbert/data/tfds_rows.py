@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from tfbert.core.errors import InputError
 from tfbert.data.lines import as_input_errors
 from tfbert.data.values import missing_column
-from tfbert.errors import InputError
 
 
 def read_tfds(location, columns):

@@ -4,7 +4,7 @@ import datetime
 import math
 import numbers
 
-from tfbert.errors import InputError
+from tfbert.core.errors import InputError
 
 
 def describe(where):
@@ -25,6 +25,12 @@ def missing_column(where, role, name, names):
         f"{describe(where)}: there is no column {name!r}. The columns are {', '.join(map(repr, names))}; "
         f"name the right one with --{role}_column."
     )
+
+
+def check_count(name, value, least=1):
+    """Raises InputError unless an argument (name: str) is a whole number, `least` at least; NumPy's, too."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        raise InputError(f"{name} must be a whole number, {least} at least. Received: {value!r:.60}.")
 
 
 def text_of(value, name, where):

@@ -4,7 +4,7 @@ import dataclasses
 import math
 import reprlib
 
-from tfbert.errors import InputError
+from tfbert.core.errors import InputError
 from tfbert.models.encoder import ACTIVATIONS
 
 # keras-hub's names of the sizes -> those in a configuration.

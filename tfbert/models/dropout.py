@@ -3,7 +3,7 @@
 import tensorflow as tf
 from keras import ops
 
-from tfbert.compiling import compile_part
+from tfbert.core.xla import compile_part
 
 _LEVELS = 2**16
 

@@ -5,15 +5,16 @@ import functools
 import keras
 from keras import ops
 
-from tfbert.compiling import can_compile_parts
-from tfbert.data.tokenizer import BertTokenizer
-from tfbert.errors import InputError
-from tfbert.keras_setup import check_keras
-from tfbert.models.between_products import attention, biased_activation, norm, residual_norm
+from tfbert.core.errors import InputError
+from tfbert.core.keras_setup import check_keras
+from tfbert.core.xla import can_compile_parts
 from tfbert.models.dropout import dropout, site_seed
+from tfbert.models.families import FAMILIES
+from tfbert.models.fused import attention, biased_activation, norm, residual_norm
 from tfbert.models.keras_model import first_seed, freeze_layers, frozen_layers
 from tfbert.models.mixout import Mixout
 from tfbert.models.remat import recomputed
+from tfbert.models.tokenizers.wordpiece import BertTokenizer
 
 ACTIVATIONS = {
     # keras.activations.gelu computes erfc, which costs several times as much on a CPU.
@@ -28,7 +29,7 @@ _COMPILED_WIDTH = 256
 
 @keras.saving.register_keras_serializable("tfbert")
 class BertEncoder(keras.Model):
-    """A keras-hub BertBackbone, run over the rows of a batch (`tfbert.data.batching`).
+    """A backbone of keras-hub, of one of FAMILIES, run over the rows of a batch (`tfbert.data.rows`).
 
     The backbone owns the weights; the computation is written out here, because rows hold several windows: positions
     restart in each, attention stays inside each, and every layer's output is kept.
@@ -37,7 +38,9 @@ class BertEncoder(keras.Model):
     Returns a list of num_layers + 1 float tensors [R, S, hidden]: the embeddings' output, then each layer's.
 
     Attributes:
-        backbone: keras_hub.models.BertBackbone.
+        backbone: keras_hub Backbone.
+        family: Family. What kind of encoder it is.
+        parts: Parts. The backbone's layers.
         activation: str, a key of ACTIVATIONS. "gelu" is the exact one (erf), as Hugging Face names it; "gelu_new" the
             tanh approximation of google-research/bert and keras-hub.
         layer_norm_epsilon: float.
@@ -57,13 +60,16 @@ class BertEncoder(keras.Model):
         layer_norm_epsilon=1e-12,
         dropout_rate=None,
         attention_dropout_rate=None,
+        family="bert",
         **kwargs,
     ):
         check_keras()
         # Keras would cast the whole table of tokens, half of a small BERT, for the few that a batch has.
         super().__init__(autocast=False, **kwargs)
         _check_dtype(self.dtype_policy)
-        self.backbone = backbone
+        self.backbone, self.family = backbone, FAMILIES[family]
+        self.parts = self.family.parts(backbone)
+        self.pooler, self._set_aside = self.parts.pooler, ()
         for variable in backbone.variables:
             # Nor in the layers that call this one: mixout takes a small difference, before it is cast here.
             variable._autocast = False
@@ -85,6 +91,7 @@ class BertEncoder(keras.Model):
         return {
             "name": self.name,
             "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "family": self.family.model_type,
             "backbone": self.backbone.get_config(),
             "activation": self.activation,
             "layer_norm_epsilon": self.layer_norm_epsilon,
@@ -99,11 +106,9 @@ class BertEncoder(keras.Model):
     @classmethod
     def from_config(cls, config):
         """Returns an encoder of what `get_config` returned, with new weights."""
-        import keras_hub  # here, as it takes seconds to load
-
         config = dict(config)
         remat, mixout, tokenizer, frozen = (config.pop(key) for key in ("remat", "mixout", "tokenizer", "frozen"))
-        encoder = cls(keras_hub.models.BertBackbone.from_config(config.pop("backbone")), **config)
+        encoder = cls(FAMILIES[config["family"]].backbone_class().from_config(config.pop("backbone")), **config)
         encoder.remat, encoder.tokenizer = remat, tokenizer and BertTokenizer.from_config(tokenizer)
         encoder.mixout = mixout and Mixout(encoder, **mixout)
         freeze_layers(encoder, frozen)
@@ -154,7 +159,7 @@ class BertEncoder(keras.Model):
 
     def check_segments(self, texts):
         """Raises InputError for examples of more texts than the encoder has kinds of segments: int."""
-        segments = self.backbone.num_segments
+        segments = self.backbone.num_segments if self.parts.segments else texts  # a family without takes any
         if texts > segments:
             raise InputError(
                 f"This encoder was pre-trained on single texts (type_vocab_size {segments}), and the examples are of "
@@ -163,20 +168,39 @@ class BertEncoder(keras.Model):
 
     def pool(self, vectors, training=False, seed=None):
         """Applies BERT's pooler, dense + tanh, to [CLS] vectors: float [W, hidden] -> float [W, hidden]."""
-        return ops.tanh(self._dense(vectors, self.backbone.pooled_dense, self.dropout_seed(training, seed)))
+        activation = keras.activations.get(self.family.pooler_activation)
+        return activation(self._dense(vectors, self.pooler, self.dropout_seed(training, seed)))
+
+    def train_only(self, depth, pooler):
+        """Trains the lowest layers alone, and the pooler or not: what nothing passes through has no gradient.
+
+        What an earlier call has set aside, for another model, is trained again.
+
+        Args:
+            depth: int. Layers, from the bottom.
+            pooler: bool.
+        """
+        layers = [block.layer for block in self.parts.blocks] + [self.pooler]
+        for layer in layers:
+            layer.trainable |= layer.path in self._set_aside
+        unused = layers[depth:-1] + ([] if pooler else [self.pooler])
+        self._set_aside = tuple(layer.path for layer in unused if layer.trainable)
+        for layer in unused:
+            layer.trainable = False
 
     def _embed(self, features, seed):
         """Sums word, position and segment embeddings, normalised: -> float [R * S, hidden]."""
-        backbone = self.backbone
-        x = self._lookup(backbone.token_embedding.embeddings, features["token_ids"])
-        x += self._lookup(backbone.position_embedding.position_embeddings, features["positions"])
-        x += self._lookup(backbone.segment_embedding.embeddings, features["segment_ids"])
+        parts = self.parts
+        x = self._lookup(parts.tokens.embeddings, features["token_ids"])
+        x += self._lookup(parts.positions.position_embeddings, features["positions"])
+        if parts.segments:
+            x += self._lookup(parts.segments.embeddings, features["segment_ids"])
         rate = 0.0 if self.mixout else self.dropout_rate
-        return dropout(self.norm(x, backbone.embeddings_layer_norm), rate, site_seed(seed, 0))
+        return dropout(self.norm(x, parts.embeddings_norm), rate, site_seed(seed, 0))
 
     def _layer(self, layer, x, seed, window_ids, at):
         """One transformer layer, normalised after each half: float [R * S, hidden] -> the same, or its rows `at`."""
-        block = self.backbone.transformer_layers[layer]
+        block = self.parts.blocks[layer]
         # Batches of static shapes are for steps that are compiled whole, or run eagerly.
         compiled = None in window_ids.shape and self.hidden_dim >= _COMPILED_WIDTH and can_compile_parts()
         mixed = self.mixout and layer in self.mixout.layers
@@ -188,20 +212,19 @@ class BertEncoder(keras.Model):
             vectors = [self._cast(vector) for vector in (dense.bias, layer_norm.gamma, layer_norm.beta)]
             return residual_norm(x, y, *vectors, rate, mask_seed, self.layer_norm_epsilon, compiled)
 
-        y = self._attention(block._self_attention_layer, x, window_ids, seed, attention_rate, seeds[0], compiled)
+        y = self._attention(block, x, window_ids, seed, attention_rate, seeds[0], compiled)
         if at is not None:
             x, y, compiled = ops.take(x, at, axis=0), ops.take(y, at, axis=0), False
-        x = add_and_norm(x, y, block._self_attention_layer.output_dense, block._self_attention_layer_norm, seeds[1])
-        intermediate = block._feedforward_intermediate_dense
-        y = ops.matmul(x, self._kernel(intermediate, seed))
-        y = biased_activation(y, self._cast(intermediate.bias), ACTIVATIONS[self.activation], compiled)
-        return add_and_norm(x, y, block._feedforward_output_dense, block._feedforward_layer_norm, seeds[2])
+        x = add_and_norm(x, y, block.output, block.attention_norm, seeds[1])
+        y = ops.matmul(x, self._kernel(block.intermediate, seed))
+        y = biased_activation(y, self._cast(block.intermediate.bias), ACTIVATIONS[self.activation], compiled)
+        return add_and_norm(x, y, block.ffn_output, block.ffn_norm, seeds[2])
 
-    def _attention(self, layer, x, window_ids, seed, rate, mask_seed, compiled):
+    def _attention(self, block, x, window_ids, seed, rate, mask_seed, compiled):
         """Attention's heads side by side, before its last product: float [R * S, hidden] -> the same."""
         rows, length = ops.shape(window_ids)
         heads, hidden = self.num_heads, self.hidden_dim
-        parts = [layer.query_dense, layer.key_dense, layer.value_dense]
+        parts = [block.query, block.key, block.value]
         # One product for the three; unstack's gradient is a concatenation, indexing's would be three padded copies.
         kernel = ops.concatenate([self._kernel(part, seed) for part in parts], axis=1)
         offset = ops.concatenate([self._cast(part.bias, (hidden,)) for part in parts], axis=0)

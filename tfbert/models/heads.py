@@ -7,7 +7,7 @@ from keras import ops
 
 from tfbert.models.dropout import dropout, site_seed
 from tfbert.models.encoder import ACTIVATIONS
-from tfbert.models.reinit import new_kernel
+from tfbert.models.initialization import new_kernel
 
 _SITE = 9999
 

@@ -7,9 +7,8 @@ import numpy as np
 import tensorflow as tf
 from keras.src.utils.rng_utils import get_random_seed  # there is no public way to ask
 
-from tfbert.data.dataset import begin_epochs
-from tfbert.errors import InputError
-from tfbert.tasks import task_config, task_from_config
+from tfbert.core.errors import InputError
+from tfbert.data.batches import begin_epochs, check_fits
 
 _OF_ROWS = ("token_ids", "segment_ids", "positions", "window_ids")
 _OF_WINDOWS = ("window_start", "window_example", "example_windows")
@@ -23,7 +22,7 @@ _ON_ONE = {"fit": "train_on_batch", "evaluate": "test_on_batch", "predict": "pre
 
 
 class BatchModel(keras.Model):
-    """A Keras model of batches (`tfbert.data.batching`), which keeps what has been traced of it.
+    """A Keras model of batches (`tfbert.data.rows`), which keeps what has been traced of it.
 
     Attributes:
         encoder: BertEncoder, if it is to be trained.
@@ -32,6 +31,7 @@ class BatchModel(keras.Model):
         windows_per_step: int or None. Windows that are encoded at a time; None: all of a batch.
     """
 
+    task = None
     features = {name: tf.TensorSpec([None, None], tf.int32, name) for name in _OF_ROWS}
     features |= {name: tf.TensorSpec([None], tf.int32, name) for name in _OF_WINDOWS}
 
@@ -116,12 +116,16 @@ class BatchModel(keras.Model):
                 f"model.{name} takes a dataset of batches, as tfbert.make_dataset gives it; texts go to "
                 f"tfbert.predict(model, texts), one batch to model.{_ON_ONE[name]}. Received: {type(x).__name__}."
             )
+        check_fits(x, self)
+
+    def check_length(self, max_seq_length):
+        """Raises InputError for sequences that are longer than the encoder has positions."""
+        self.encoder.check_length(max_seq_length)
 
     def _weighted(self, x, class_weight):
         """Returns batches whose weights are multiplied by those of their classes."""
         spec = x.element_spec if isinstance(x, tf.data.Dataset) else ()
-        labels = spec[1] if len(spec) == 3 else None
-        if labels is None or labels.shape.rank != 1 or not labels.dtype.is_integer:
+        if len(spec) != 3 or not self.task.one_class:
             raise InputError(
                 "class_weight wants batches of (features, labels, weights) with one class an example, as "
                 "tfbert.make_dataset gives them for a classification; other tasks, and other data, take "
@@ -159,12 +163,17 @@ class TaskLoss(keras.losses.Loss):
 
     def get_config(self):
         """Returns what `from_config` needs: dict, as JSON has it."""
-        return {"task": task_config(self._task)}
+        return {"task": self._task.get_config()}
 
     @classmethod
     def from_config(cls, config):
         """Returns the loss of what `get_config` returned."""
         return cls(task_from_config(config["task"]))
+
+
+def task_from_config(config):
+    """Returns the task of what its `get_config` returned, dict; Keras' registry knows where tasks are."""
+    return keras.saving.get_registered_object("tfbert>Task").from_config(config)
 
 
 def first_seed():

@@ -5,11 +5,11 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from tfbert.data.tokenizer import read_vocabulary
-from tfbert.errors import InputError
+from tfbert.core.errors import InputError
 from tfbert.models.checkpoint_config import DIMENSIONS, check_config
-from tfbert.models.checkpoint_tokenizer import TokenizerFiles
 from tfbert.models.model_files import first_line, local_file, read_json
+from tfbert.models.tokenizers.checkpoint_tokenizer import TokenizerFiles
+from tfbert.models.tokenizers.wordpiece import read_vocabulary
 
 # What may stand beside a BERT's tokenizer in its file; other values would split words in another way.
 _BERT_TOKENIZER = {"split": True, "split_on_cjk": True, "suffix_indicator": "##", "oov_token": "[UNK]"}
@@ -39,8 +39,8 @@ def _by_name(name):
     except Exception as error:  # keras-hub and its downloaders raise many kinds
         known = ", ".join(sorted(keras_hub.models.BertBackbone.presets))
         raise InputError(
-            f"--preset={name} cannot be had as a Keras preset: {first_line(error)} Give a folder, hf://ORG/NAME, "
-            f"minilm, or one of keras-hub's: {known}."
+            f"--preset={name} is no folder, and cannot be had as a Keras preset: {first_line(error)} Give a folder, "
+            f"hf://ORG/NAME, minilm, or one of keras-hub's: {known}."
         ) from None
 
     def backbone(dtype):

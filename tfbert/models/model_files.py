@@ -6,8 +6,8 @@ import tempfile
 
 import tensorflow as tf
 
-from tfbert.errors import InputError
-from tfbert.files import read_bounded
+from tfbert.core.errors import InputError
+from tfbert.core.files import read_bounded
 
 
 def read_json(folder, file):
@@ -65,6 +65,9 @@ def file_inside(folder, name, where):
 
 
 def first_line(error):
-    """Returns the first line of an error's message, ending in a full stop."""
+    """Returns the first line of an error's message, ending in a full stop; without a sentence that leads to a list."""
     lines = str(error).strip().splitlines()
-    return (lines[0].rstrip(".") if lines else type(error).__name__) + "."
+    line = lines[0].rstrip(".") if lines else type(error).__name__
+    if line.endswith(":"):
+        line = line.rpartition(". ")[0] or line.rstrip(":")
+    return line + "."

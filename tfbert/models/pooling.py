@@ -6,8 +6,8 @@ import re
 import keras
 from keras import ops
 
-from tfbert.errors import InputError
-from tfbert.models.reinit import new_kernel
+from tfbert.core.errors import InputError
+from tfbert.models.initialization import new_kernel
 
 
 class Pooling(keras.layers.Layer):

@@ -8,17 +8,18 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from tfbert.data.tokenizer import BertTokenizer, read_vocabulary
-from tfbert.errors import InputError
+from tfbert.core.errors import InputError
+from tfbert.core.paths import read_path
 from tfbert.models.checkpoint_config import check_config
-from tfbert.models.checkpoint_tokenizer import TokenizerFiles, check_table, looks_lowercase, read_tokenizer
+from tfbert.models.checkpoint_tensors import CheckpointReader, SafetensorsReader, check_size, load_tensors
 from tfbert.models.encoder import BertEncoder
+from tfbert.models.families import FAMILIES
+from tfbert.models.initialization import initialize, reinitialize
 from tfbert.models.keras_presets import read_keras_preset
 from tfbert.models.minilm import fetch_minilm
 from tfbert.models.model_files import first_line, has_file, read_json
-from tfbert.models.reinit import initialize, reinitialize
-from tfbert.models.tensors import CheckpointReader, SafetensorsReader, check_size, load_tensors
-from tfbert.paths import read_path
+from tfbert.models.tokenizers.checkpoint_tokenizer import TokenizerFiles, check_table, looks_lowercase, read_tokenizer
+from tfbert.models.tokenizers.wordpiece import BertTokenizer, read_vocabulary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Preset:
         build: callable (dropout, dtype) -> BertEncoder with the weights.
         new: bool. Whether its weights are new ones.
         rows: int. Those of its table of embeddings.
-        reader: callable () -> what reads its tensors by name (`tfbert.models.tensors`); None: Keras reads them itself.
+        reader: callable () -> what reads its tensors by name (`tfbert.models.checkpoint_tensors`); None: Keras reads
+            them itself.
         notes: sequence of str. What there is to be told when it is loaded.
     """
 
@@ -134,16 +136,17 @@ def _from_config(name, vocab_file):
     vocab_file = vocab_file and read_path(vocab_file)
     if not vocab_file:
         raise InputError(
-            f"--preset={name} needs --vocab_file, a piece a line; tools/learn_vocabulary.py learns one from text."
+            f"--preset={name} needs --vocab_file, a piece a line; --mode=vocabulary learns one from text."
         )
     if not tf.io.gfile.exists(vocab_file):
         raise InputError(f"--vocab_file={vocab_file}: no such file.")
     vocabulary = read_vocabulary(vocab_file)
     config = read_json(os.path.dirname(path), os.path.basename(path)) | {"vocab_size": len(vocabulary)}
-    config = check_config(config, path)
+    family = _family_of(config, name)
+    config = check_config(family.bert_config(config), path, silent=family.fixed)
 
     def build(dropout, dtype):
-        encoder = _new_encoder(config, dropout, dtype)
+        encoder = _new_encoder(config, dropout, dtype, family)
         initialize(encoder)
         return encoder
 
@@ -171,11 +174,18 @@ def _from_hugging_face(name, folder):
     config = read_json(folder, "config.json")
     if "registered_name" in config or "class_name" in config:
         return _from_keras(name, folder)
-    if config.get("model_type", "bert") != "bert":
-        raise InputError(f"--preset={name} is a model of the type {config['model_type']!r}; tfbert runs BERT.")
-    checked = check_config(config, folder)
+    family = _family_of(config, name)
+    checked = check_config(family.bert_config(config), folder, silent=family.fixed)
     files = read_tokenizer(folder, config)
-    return _with_tensors(name, folder, checked, files, lambda: SafetensorsReader(folder))
+    return _with_tensors(name, folder, checked, files, lambda: SafetensorsReader(folder, family), family)
+
+
+def _family_of(config, name):
+    """Returns the family of a configuration: dict, str -> Family; InputError where there is none."""
+    model_type = config.get("model_type", "bert")
+    if model_type not in FAMILIES:
+        raise InputError(f"--preset={name} is a model of the type {model_type!r}; tfbert runs {', '.join(FAMILIES)}.")
+    return FAMILIES[model_type]
 
 
 def _download_hugging_face(name):
@@ -220,11 +230,11 @@ def _from_google(name, folder):
     return _with_tensors(name, folder, config, files, lambda: CheckpointReader(folder))
 
 
-def _with_tensors(name, folder, config, files, reader):
+def _with_tensors(name, folder, config, files, reader, family=FAMILIES["bert"]):
     def build(dropout, dtype):
         tensors = reader()  # first, as it says what is wrong with the folder
         check_size(tensors, config, folder)
-        encoder = _new_encoder(config, dropout, dtype)
+        encoder = _new_encoder(config, dropout, dtype, family)
         reinitialize(encoder, pooler=True)  # which the folder may lack
         load_tensors(encoder, tensors, folder)
         return encoder
@@ -246,18 +256,17 @@ def _from_keras(name, folder=None):
 _LAYOUTS = {"bert_config.json": _from_google, "config.json": _from_hugging_face}
 
 
-def _new_encoder(config, dropout, dtype):
+def _new_encoder(config, dropout, dtype, family):
     """Returns an encoder of a configuration, whose weights are yet to come."""
-    import keras_hub
-
     with _zeros_for_random_weights():
-        backbone = keras_hub.models.BertBackbone(**config.backbone, dtype=dtype)
+        backbone = family.backbone(config.backbone, dtype)
     return BertEncoder(
         backbone,
         config["hidden_act"],
         config["layer_norm_eps"],
         dropout,
         config["attention_probs_dropout_prob"] if dropout is None else dropout,
+        family=family.model_type,
         dtype=dtype,
     )
 

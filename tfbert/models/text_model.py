@@ -4,15 +4,17 @@ import dataclasses
 import functools
 
 import keras
+import numpy as np
 
-from tfbert.data.tokenizer import BertTokenizer
+from tfbert.core.errors import InputError
 from tfbert.data.windows import LongText
-from tfbert.models.chunks import in_chunks
+from tfbert.models.checkpoint_tensors import as_float32
 from tfbert.models.encoder import BertEncoder
 from tfbert.models.heads import Head
-from tfbert.models.keras_model import BatchModel, freeze_layers, frozen_layers
+from tfbert.models.keras_model import BatchModel, freeze_layers, frozen_layers, task_from_config
+from tfbert.models.memory import in_chunks
 from tfbert.models.pooling import Pooling, WindowMerge
-from tfbert.tasks import task_config, task_from_config
+from tfbert.models.tokenizers.wordpiece import BertTokenizer
 
 
 @keras.saving.register_keras_serializable("tfbert")
@@ -102,6 +104,33 @@ class VectorModel(BatchModel):
         """Returns outputs as they are to be read: np.float32 [N, width], unchanged for vectors."""
         return outputs
 
+    def notes(self):
+        """Returns what the weights of a trained model say, in sentences: list of str."""
+        shares = self.pool.shares()
+        if shares is None:
+            return []
+        return [f"Shares of the layers in the scalar mix, from the bottom: {' '.join(f'{x:.3f}' for x in shares)}"]
+
+    def vector_model(self, pooling=None, max_seq_length=128, long_text=LongText()):
+        """Returns what makes vectors of texts as this model does, its own lengths kept: VectorModel.
+
+        Args:
+            pooling: str or None. Another pooling than its own.
+            max_seq_length, long_text: not used; `encoder_vectors` takes them.
+
+        Raises:
+            InputError: another pooling with learned weights, or below learned weights.
+        """
+        same = pooling in (None, self.pooling)
+        pool = self.pool if same else _new_pooling(pooling, self.encoder)
+        if not same and self.merge and self.merge.weights:
+            raise InputError(
+                f"--pooling={pooling} cannot be merged by this model's attention over windows, which was trained on "
+                f"--pooling={self.pooling}; leave --pooling out."
+            )
+        own = (self.max_seq_length, self.long_text, self.text_columns)
+        return VectorModel(self.encoder, self.tokenizer, pool, self.merge, *own)
+
 
 @keras.saving.register_keras_serializable("tfbert")
 class TextModel(VectorModel):
@@ -117,15 +146,12 @@ class TextModel(VectorModel):
     ):
         super().__init__(encoder, tokenizer, pooling, merge, max_seq_length, long_text, text_columns, **kwargs)
         self.task, self.head = task, head
-        # What nothing passes through has no gradient.
-        encoder.backbone.pooled_dense.trainable = pooling.pooling == "pooler"
-        for layer in encoder.backbone.transformer_layers[pooling.depth :]:
-            layer.trainable = False
+        encoder.train_only(pooling.depth, pooler=pooling.pooling == "pooler")
 
     def get_config(self):
         """Returns all that `from_config` needs, the vocabulary too: dict, as JSON has it."""
         return super().get_config() | {
-            "task": task_config(self.task),
+            "task": self.task.get_config(),
             "head_layers": [bias.shape[0] for _, bias in self.head.hidden],
             "head_activation": self.head.activation,
         }
@@ -150,6 +176,137 @@ class TextModel(VectorModel):
     def calibrated(self, outputs):
         """Returns outputs as they are to be read, np.float32 [N, outputs]: prior corrected, over the temperature."""
         return self.task.decision.calibrated(outputs)
+
+    def about(self):
+        """Returns what of its making is not the task's: dict of plain values."""
+        return {
+            "pooling": self.pooling,
+            "head_layers": [bias.shape[0] for _, bias in self.head.hidden],
+            "head_activation": self.head.activation,
+            "long_text": dataclasses.asdict(self.long_text),
+        }
+
+    @property
+    def hugging_face(self):
+        """What the name of transformers' class ends with, str."""
+        return self.task.hugging_face if self._has_berts_head else "Model"
+
+    @property
+    def _has_berts_head(self):
+        """Whether transformers' BertForSequenceClassification computes the outputs, bool.
+
+        That is dropout and one dense layer on the pooler of a single window. The head of every other model is written
+        under a name that transformers does not know, so that it says which weights it misses rather than predict
+        something else.
+        """
+        return self.pooling == "pooler" and self.merge is None and not self.head.hidden
+
+    def beyond_transformers(self):
+        """Returns what of its predictions transformers does not make by itself: list of str, sentences."""
+        decision, found = self.task.decision, []
+        if not self._has_berts_head:
+            found.append(
+                f"Its head (pooling {self.pooling}, {self.long_text.windows} window(s), hidden layers "
+                f"{[bias.shape[0] for _, bias in self.head.hidden]}) is none of transformers', which loads the encoder "
+                "and reports the classifier's weights as missing."
+            )
+        if decision.prior_shift is not None:
+            shift = [float(value) for value in decision.prior_shift]
+            found.append(f"Probabilities are those of the logits plus the prior's correction, {shift}.")
+        if decision.temperature != 1:
+            found.append(f"Probabilities are those of the logits divided by the temperature, {decision.temperature}.")
+        if decision.thresholds is not None:
+            found.append(f"Answers are given from the thresholds {[float(value) for value in decision.thresholds]} on.")
+        long_text = self.long_text
+        cut_otherwise = len(self.text_columns) == 2 and long_text.truncation != "longest_first"
+        if long_text.strategy in ("tail", "head_tail") or cut_otherwise:
+            found.append(
+                f"Of texts beyond {self.max_seq_length} pieces it takes what long_text={long_text.strategy}, "
+                f"truncate_pair={long_text.truncation} say, not their beginning."
+            )
+        return found
+
+    def head_tensors(self):
+        """Returns the weights that stand on the encoder by their names in a model folder: dict of np.ndarray."""
+        return {
+            name: np.array(variable.numpy().T if transposed else variable.numpy(), order="C")
+            for name, (variable, transposed) in self._head_variables().items()
+        }
+
+    def load_head(self, reader, folder):
+        """Takes these weights from a folder that `save_model` wrote: SafetensorsReader, its name for messages."""
+        for name, (variable, transposed) in self._head_variables().items():
+            name = _name_in(reader, name)
+            value = as_float32(reader.tensor(name), name, folder)
+            value = value.T if transposed else value
+            if value.shape != tuple(variable.shape):
+                raise InputError(f"{folder} is damaged: {name} has the shape {list(reader.tensor(name).shape)}.")
+            variable.assign(value)
+
+    def _head_variables(self):
+        """Returns what stands on the encoder: name in the file -> (variable, whether it is transposed there)."""
+        head, merge, name = self.head, self.merge, "classifier" if self._has_berts_head else "tfbert.classifier"
+        own = {f"{name}.weight": (head.kernel, True), f"{name}.bias": (head.bias, False)}
+        for number, (kernel, bias) in enumerate(head.hidden):
+            own |= {f"tfbert.head.{number}.weight": (kernel, True), f"tfbert.head.{number}.bias": (bias, False)}
+        if merge and merge.merge == "attention":
+            own |= {
+                "tfbert.window_merge.weight": (merge.kernel, True),
+                "tfbert.window_merge.bias": (merge.bias, False),
+                "tfbert.window_merge.context": (merge.context, False),
+            }
+        if self.pooling == "scalar_mix":
+            own |= {"tfbert.mix": (self.pool.mix, False), "tfbert.mix_scale": (self.pool.scale, False)}
+        return own
+
+
+def check_head(reader, layers, outputs, folder):
+    """Raises InputError where tfbert.json describes another head than that of the weights, before one is made.
+
+    Args:
+        reader: SafetensorsReader.
+        layers: list of int. The widths of its hidden layers.
+        outputs: int. That of its last.
+        folder: str. For the message.
+    """
+    widths = {f"tfbert.head.{number}.bias": units for number, units in enumerate(layers)}
+    for name, units in (widths | {_name_in(reader, "tfbert.classifier.bias"): outputs}).items():
+        if reader.shape(name) != [units]:
+            raise InputError(
+                f"{folder} does not fit its tfbert.json: {name} has the shape {reader.shape(name)}, where [{units}] is "
+                "needed."
+            )
+
+
+def _name_in(reader, name):
+    """Returns the name of a tensor of the head in a file; earlier versions wrote every classifier as transformers'."""
+    return name if reader.has(name) else name.replace("tfbert.classifier", "classifier")
+
+
+def encoder_vectors(encoder, pooling=None, max_seq_length=128, long_text=LongText()):
+    """Returns what makes vectors of texts by a pre-trained encoder: VectorModel.
+
+    Args:
+        encoder: BertEncoder.
+        pooling: str, as `Pooling` takes it; None: the mean.
+        max_seq_length: int.
+        long_text: LongText.
+
+    Raises:
+        InputError: a pooling or a merge of windows that has learned weights.
+    """
+    if long_text.strategy == "attention":
+        raise InputError("--long_text=attention is learned in training; of a pre-trained BERT take mean or max.")
+    encoder.check_length(max_seq_length)
+    pool = _new_pooling(pooling or "mean", encoder)
+    merge = WindowMerge(long_text.strategy, pool.width) if long_text.windows > 1 else None
+    return VectorModel(encoder, encoder.tokenizer, pool, merge, max_seq_length, long_text)
+
+
+def _new_pooling(pooling, encoder):
+    if pooling == "scalar_mix":
+        raise InputError("--pooling=scalar_mix is learned in training; this model was not trained with it.")
+    return Pooling(pooling, encoder, dtype=encoder.dtype_policy)
 
 
 def build_model(

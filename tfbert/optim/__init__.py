@@ -1,6 +1,15 @@
-"""How weights change: the optimisers, all in OPTIMIZERS; schedules; groups of variables."""
+"""How weights change: the optimisers, all in OPTIMIZERS; the schedules, all in SCHEDULES; groups of variables."""
 
-from tfbert.optim.adam_weight_decay import AdamWeightDecay
-from tfbert.optim.lamb import Lamb
+from tfbert.core.variants import Variants
 
-OPTIMIZERS = {"adamw": AdamWeightDecay, "lamb": Lamb}
+OPTIMIZERS = Variants(
+    adamw="tfbert.optim.adam_weight_decay:AdamWeightDecay",
+    lamb="tfbert.optim.lamb:Lamb",
+)
+SCHEDULES = Variants(
+    linear="tfbert.optim.schedules:LinearWarmup",
+    cosine="tfbert.optim.schedules:CosineWarmup",
+    polynomial="tfbert.optim.schedules:PolynomialWarmup",
+    constant="tfbert.optim.schedules:ConstantWarmup",
+    slanted_triangular="tfbert.optim.schedules:SlantedTriangular",
+)

@@ -9,13 +9,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfbert.compiling import can_compile, compile_part
-from tfbert.errors import InputError
-from tfbert.keras_setup import check_keras
+from tfbert.core.errors import InputError
+from tfbert.core.keras_setup import check_keras
+from tfbert.core.xla import can_compile, compile_part
 from tfbert.optim.arguments import number, pairs, patterns
 from tfbert.optim.gradients import clip, half_square, wide_dtype
 from tfbert.optim.keras_optimizer import KerasOptimizer, tensor_of
-from tfbert.optim.multipliers import NO_DECAY, match_all, path_of, unmatched, value_of
+from tfbert.optim.parameter_groups import NO_DECAY, match_all, path_of, unmatched, value_of
 
 
 class _Factors(typing.NamedTuple):

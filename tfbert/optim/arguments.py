@@ -4,7 +4,7 @@ import math
 import numbers
 import re
 
-from tfbert.errors import InputError
+from tfbert.core.errors import InputError
 
 
 def number(name, value, below=math.inf, optional=False):

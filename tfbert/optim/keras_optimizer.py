@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfbert.optim.gradients import DifferentRows, dense, is_narrow, wide_dtype
-from tfbert.optim.multipliers import path_of
+from tfbert.optim.parameter_groups import path_of
 
 
 class KerasOptimizer(keras.optimizers.Optimizer):

@@ -5,6 +5,8 @@ import math
 import keras
 from keras import ops
 
+from tfbert.optim import SCHEDULES
+
 
 class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """Rises linearly from a floor to the peak, then follows a curve: a straight line down, or what a subclass gives.
@@ -106,15 +108,6 @@ class SlantedTriangular(WarmupSchedule):
     """
 
     floor = 1.0 / 32
-
-
-SCHEDULES = {
-    "linear": LinearWarmup,
-    "cosine": CosineWarmup,
-    "polynomial": PolynomialWarmup,
-    "constant": ConstantWarmup,
-    "slanted_triangular": SlantedTriangular,
-}
 
 
 def make_schedule(name, peak, total_steps, warmup_steps=0, power=2.0):

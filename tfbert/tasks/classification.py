@@ -4,14 +4,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfbert.errors import InputError
-from tfbert.tasks import metrics
-from tfbert.tasks.decision import Decision
-from tfbert.tasks.labels import LabelSet, answers, plain_label, sorted_labels
-from tfbert.tasks.training_loss import LossOptions
+from tfbert.core.errors import InputError
+from tfbert.tasks.labelled.balance import draws_of_classes
+from tfbert.tasks.labelled.labelled_task import LabelledTask
+from tfbert.tasks.labelled.labels import plain_label, sorted_labels
+from tfbert.tasks.scores import metrics, resampled
 
 
-class Classification:
+class Classification(LabelledTask):
     """Chooses one of the labels: softmax and cross-entropy.
 
     Attributes:
@@ -24,21 +24,21 @@ class Classification:
 
     name = "classification"
     default_metric = "accuracy"
-    metric_names = (
-        "accuracy",
-        "f1",
-        "f1_macro",
-        "f1_micro",
-        "mcc",
-        "roc_auc",
-        "average_precision",
-        "expected_calibration_error",
-    )
+    directions = {
+        "accuracy": "higher",
+        "f1": "higher",
+        "f1_macro": "higher",
+        "f1_micro": "higher",
+        "mcc": "higher",
+        "roc_auc": "higher",
+        "average_precision": "higher",
+        "expected_calibration_error": "lower",
+    }
+    problem_type = "single_label_classification"
+    one_class = True
 
     def __init__(self, labels, **options):
-        self._set, self.options, self.decision = LabelSet(labels), LossOptions(**options), Decision()
-        self.labels = self._set.labels
-        self.outputs = len(self.labels)
+        super().__init__(labels, **options)
         if self.outputs < 2:
             raise InputError(f"Classification needs two classes at least. Received: {self.labels!r}.")
         if self.options.focal_alpha is not None and self.outputs > 2:
@@ -46,10 +46,6 @@ class Classification:
                 f"--focal_alpha={self.options.focal_alpha} weighs two classes, and there are {self.outputs}; give "
                 "--class_weights."
             )
-
-    def get_config(self):
-        """Returns the arguments of the constructor: dict."""
-        return {"labels": self.labels, **vars(self.options)}
 
     @classmethod
     def from_examples(cls, examples, **options):
@@ -105,17 +101,80 @@ class Classification:
 
     def metrics(self, labels, logits):
         """Returns the scores of a whole data set: int [N], float [N, classes] -> dict."""
-        scores = metrics.classification_metrics(labels, metrics.softmax(logits), self._threshold())
+        scores = metrics.classification_metrics(labels, self.probabilities(logits), self._threshold())
         error = metrics.calibration_error(*metrics.confidences(self, labels, logits))
         return scores | {"expected_calibration_error": error}
 
     def guesses(self, logits):
         """Returns the class that is answered: float [N, classes] -> int [N]."""
-        return metrics.guessed_classes(metrics.softmax(logits), self._threshold())
+        return metrics.guessed_classes(self.probabilities(logits), self._threshold())
 
-    def predictions(self, logits):
-        """Returns what to tell a reader: float [N, classes] -> list of {"label", "probabilities"}."""
-        return answers(self, self.guesses(logits), metrics.softmax(logits))
+    def probabilities(self, logits):
+        """Returns the probability of each class: float [N, classes] -> float64 [N, classes]."""
+        return metrics.softmax(logits)
+
+    def mean_outputs(self, logits):
+        """Returns the logits of mean probabilities: float [members, M, classes] -> float [M, classes]."""
+        return ops.logsumexp(ops.log_softmax(logits, axis=-1), axis=0) - ops.log(1.0 * logits.shape[0])
+
+    def resampled_scores(self, labels, logits, weights):
+        """Returns the scores under many weightings: int [N], float [N, classes], float [B, N] -> dict of [B]."""
+        return resampled.of_classes(self, labels, logits, weights)
+
+    def confusions(self, labels, logits):
+        """Returns how many rows of each class got each answer: int [classes, classes]."""
+        from sklearn.metrics import confusion_matrix
+
+        return confusion_matrix(labels, self.guesses(logits), labels=range(self.outputs))
+
+    def strata(self, labels, folds):
+        """Returns what folds are to be alike in, the classes: int [N] -> int [N]."""
+        return labels
+
+    def indicators(self, labels):
+        """Returns which class each row has, as 0 or 1: int [N] -> int [N, classes]."""
+        return np.eye(self.outputs, dtype=int)[labels]
+
+    def label_counts(self, labels, rates=None):
+        """Returns the rows of each class, each counted as often as its rate says: float64 [classes]."""
+        return np.bincount(labels, np.ones(len(labels)) if rates is None else rates, minlength=self.outputs)
+
+    def balanced_weights(self, counts, rows):
+        """Returns rows / (classes * rows of a class): float64 [classes].
+
+        It is scikit-learn's `class_weight="balanced"`, after King and Zeng 2001.
+        """
+        return rows / (len(counts) * counts)
+
+    def log_prior(self, counts, rows):
+        """Returns log p of each class: float64 [classes]."""
+        with np.errstate(divide="ignore"):  # a class may be in another fold
+            return np.log(counts / rows)
+
+    def draws(self, labels, factors, fewer, balance):
+        """Returns which examples an epoch takes: GroupDraws."""
+        return draws_of_classes(labels, factors, fewer, balance)
+
+    @property
+    def threshold_labels(self):
+        """The second of two classes; of more, none has a threshold: list."""
+        return self.labels[1:] if self.outputs == 2 else []
+
+    @property
+    def curves(self):
+        """Of two classes the second, of more all: sequence of int."""
+        return [1] if self.outputs == 2 else range(self.outputs)
+
+    def rare_metrics(self, rarest):
+        """Returns which score sees a rare class, and what to tune its threshold for: str, str."""
+        second = self.outputs == 2 and rarest == self.labels[1]
+        return ("f1 or average_precision", "f1") if second else ("f1_macro", "mcc")
+
+    def suspicious(self, labels):
+        """Returns whether there are too many classes for the rows, as a sentence: list of str."""
+        if self.outputs <= max(20, len(labels) / 3):
+            return []
+        return [f"{self.outputs:,} labels in {len(labels):,} rows: is --label_column a column of numbers or of names?"]
 
     def _threshold(self):
         return self.decision.thresholds and self.decision.thresholds[0]

@@ -4,14 +4,15 @@ import ast
 import json
 import re
 
+from tfbert.core.errors import InputError
 from tfbert.data.values import describe
-from tfbert.errors import InputError
-from tfbert.tasks.labels import plain_label, reading, sorted_labels
+from tfbert.tasks.labelled.labels import plain_label, reading, sorted_labels
 
 _QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 _ALL_QUOTED = re.compile(rf"\s*(?:{_QUOTED})(?:[\s,]+(?:{_QUOTED}))*[\s,]*")
 _NUMPY_SCALAR = re.compile(r"\bnp\.\w+\(([^()]*)\)")
-_NUMPY_ARRAY = re.compile(r"array\((.*?)(?:,\s*dtype=[^)]*)?\)", re.DOTALL)
+_NUMPY_ARRAY = re.compile(r"(?:array|tensor)\((.*?)(?:,\s*dtype=[^)]*)?\)", re.DOTALL)
+_BRACKETS = ("()", "[]", "{}")
 _BITS = re.compile(r"[01]\.?(?:\s+[01]\.?)+")
 
 
@@ -51,6 +52,7 @@ def learned_labels(examples):
             undecided = undecided or (label, where)
         else:
             named = named or where
+        _refuse_signs(label, where)
         names.update(plain_label(name, where) for name in label)
     if len(lengths) == 1 and max(lengths) > 2 and not named and not undecided:
         return list(range(max(lengths)))
@@ -67,6 +69,16 @@ def learned_labels(examples):
             'the labels that hold, such as ["toxic"].'
         )
     return sorted_labels(names)
+
+
+def _refuse_signs(label, where):
+    """Raises InputError for a vector of -1 and 1, or -1, 0 and 1: what holds there is open."""
+    found = [reading(value) if isinstance(value, (str, float, int)) else None for value in label]
+    if "-1" in found and set(found) <= {"-1", "0", "1"} and len(set(found)) < len(found):
+        raise InputError(
+            f"{describe(where)}: the labels {label!r:.60} are a vector with -1; write 1 where a label holds and 0 "
+            "where it does not, or name those that hold."
+        )
 
 
 def bits_of(label):
@@ -98,7 +110,11 @@ def _of_text(text, where):
     marks = [mark for mark in ",;|" if mark in text]
     if len(marks) > 1 and marks != [",", "|"]:
         raise _unclear(text, where)
+    if marks and _ALL_QUOTED.fullmatch(text) and len(re.findall(_QUOTED, text)) > 1:
+        return _of_list(text, where)
     parts = text.split(marks[0]) if marks else [text]
+    if _is_closed(text) and not all(map(_is_closed, parts)):
+        raise _unclear(text, where)
     return [part.strip() for part in parts if part.strip()]
 
 
@@ -119,6 +135,11 @@ def _of_list(inner, where):
     if words or re.search(r"['\":\[\](){}]|\.\.\.", inner):
         raise _unclear(inner, where)
     return parts
+
+
+def _is_closed(text):
+    """Says whether every bracket and quote that a text opens is closed; a mark between them may be part of a name."""
+    return text.count('"') % 2 == 0 and all(text.count(first) == text.count(last) for first, last in _BRACKETS)
 
 
 def _is_number(text):

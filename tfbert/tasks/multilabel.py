@@ -4,16 +4,16 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfbert.core.errors import InputError
 from tfbert.data.values import describe
-from tfbert.errors import InputError
-from tfbert.tasks import metrics
-from tfbert.tasks.decision import Decision
-from tfbert.tasks.labels import LabelSet, answers
+from tfbert.tasks.labelled.balance import draws_of_labels
+from tfbert.tasks.labelled.labelled_task import LabelledTask
 from tfbert.tasks.listed import bits_of, learned_labels, listed, repeats_bits
-from tfbert.tasks.training_loss import LossOptions
+from tfbert.tasks.rules import RULES
+from tfbert.tasks.scores import metrics, resampled
 
 
-class Multilabel:
+class Multilabel(LabelledTask):
     """Says of each label whether it holds: a sigmoid and binary cross-entropy each, the mean over the labels.
 
     Attributes:
@@ -25,25 +25,21 @@ class Multilabel:
 
     name = "multilabel"
     default_metric = "f1_micro"
-    metric_names = (
-        "accuracy",
-        "f1_micro",
-        "f1_macro",
-        "roc_auc",
-        "average_precision",
-        "expected_calibration_error",
-    )
+    directions = {
+        "accuracy": "higher",
+        "f1_micro": "higher",
+        "f1_macro": "higher",
+        "roc_auc": "higher",
+        "average_precision": "higher",
+        "expected_calibration_error": "lower",
+    }
+    rules = RULES["multilabel"]
+    problem_type = "multi_label_classification"
 
     def __init__(self, labels, **options):
-        self._set, self.options, self.decision = LabelSet(labels), LossOptions(**options), Decision()
-        self.labels = self._set.labels
-        self.outputs = len(self.labels)
+        super().__init__(labels, **options)
         if not self.labels:
             raise InputError("Multi-label classification needs one label at least, and no row has one.")
-
-    def get_config(self):
-        """Returns the arguments of the constructor: dict."""
-        return {"labels": self.labels, **vars(self.options)}
 
     @classmethod
     def from_examples(cls, examples, **options):
@@ -119,17 +115,57 @@ class Multilabel:
 
     def metrics(self, labels, logits):
         """Returns the scores of a whole data set: [N, labels], float [N, labels] -> dict."""
-        scores = metrics.multilabel_metrics(labels, metrics.sigmoid(logits), self._thresholds())
+        scores = metrics.multilabel_metrics(labels, self.probabilities(logits), self._thresholds())
         error = metrics.calibration_error(*metrics.confidences(self, labels, logits))
         return scores | {"expected_calibration_error": error}
 
     def guesses(self, logits):
         """Returns which labels are answered, as 0 or 1: float [N, labels] -> uint8 [N, labels]."""
-        return (metrics.sigmoid(logits) >= self._thresholds()).astype(np.uint8)
+        return (self.probabilities(logits) >= self._thresholds()).astype(np.uint8)
 
-    def predictions(self, logits):
-        """Returns what to tell a reader: float [N, labels] -> list of {"label": [...], "probabilities"}."""
-        return answers(self, self.guesses(logits), metrics.sigmoid(logits))
+    def probabilities(self, logits):
+        """Returns the probability of each label: float [N, labels] -> float64 [N, labels]."""
+        return metrics.sigmoid(logits)
+
+    def mean_outputs(self, logits):
+        """Returns the log-odds of mean probabilities: float [members, M, labels] -> float [M, labels]."""
+        return ops.logsumexp(ops.log_sigmoid(logits), axis=0) - ops.logsumexp(ops.log_sigmoid(-logits), axis=0)
+
+    def resampled_scores(self, labels, logits, weights):
+        """Returns the scores under many weightings: [N, labels], float [N, labels], float [B, N] -> dict of [B]."""
+        return resampled.of_labels(self, labels, logits, weights)
+
+    def strata(self, labels, folds):
+        """Returns the rarest label of each row, or one number more where it has none: [N, labels] -> int [N]."""
+        rarest_first = np.argsort(labels.sum(axis=0), kind="stable")
+        return np.where(labels.any(axis=1), labels[:, rarest_first].argmax(axis=1), labels.shape[1])
+
+    def indicators(self, labels):
+        """Returns the labels as they are: 0 or 1, [N, labels] -> the same."""
+        return labels
+
+    def balanced_weights(self, counts, rows):
+        """Returns the rows without a label over those with it: the `pos_weight` of torch's BCEWithLogitsLoss."""
+        return np.maximum(rows - counts, 1) / counts
+
+    def log_prior(self, counts, rows):
+        """Returns each label's log-odds, smoothed by one row of each kind: float64 [labels]."""
+        return np.log((counts + 1) / (rows - counts + 1))
+
+    def draws(self, labels, factors, fewer, balance):
+        """Returns which examples an epoch takes: GroupDraws."""
+        return draws_of_labels(labels, factors)
+
+    def rare_metrics(self, rarest):
+        """Returns which score sees a rare label, and what to tune its threshold for: str, str."""
+        return "f1_macro", "f1"
+
+    def doubt(self, given, prediction):
+        """Returns the lists as texts, and the probability of the label that is most in doubt: str, str, float."""
+        shares = [
+            share if label in map(str, given) else 1 - share for label, share in prediction["probabilities"].items()
+        ]
+        return *(", ".join(map(str, labels)) for labels in (given, prediction["label"])), min(shares)
 
     def _thresholds(self):
         return np.array(self.decision.thresholds or [0.5] * self.outputs)

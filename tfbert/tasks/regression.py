@@ -6,13 +6,15 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfbert.core.errors import InputError
 from tfbert.data.values import describe
-from tfbert.errors import InputError
-from tfbert.tasks import metrics
-from tfbert.tasks.decision import Decision
+from tfbert.tasks.scores import metrics, resampled
+from tfbert.tasks.text_task import TextTask
+
+_LARGEST = float(np.finfo(np.float32).max)
 
 
-class Regression:
+class Regression(TextTask):
     """Predicts a number: squared error.
 
     Attributes:
@@ -23,27 +25,21 @@ class Regression:
 
     name = "regression"
     default_metric = "pearson"
-    metric_names = ("pearson", "spearman", "pearson_spearman", "mean_squared_error")
-
-    def __init__(self, labels=()):
-        self.labels, self.outputs, self.decision = list(labels), 1, Decision()
-
-    def get_config(self):
-        """Returns the arguments of the constructor: dict."""
-        return {"labels": self.labels}
-
-    @classmethod
-    def from_examples(cls, examples):
-        """Returns the task; there is nothing to learn from the examples."""
-        return cls()
+    directions = {
+        "pearson": "higher",
+        "spearman": "higher",
+        "pearson_spearman": "higher",
+        "mean_squared_error": "lower",
+    }
+    problem_type = "regression"
 
     def encode_label(self, label, where):
         """Returns the label as a number: float32."""
         try:
             value = float(label)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             value = math.nan
-        if not math.isfinite(value):
+        if not abs(value) <= _LARGEST:  # nan, too
             raise InputError(f"{describe(where)}: the label {label!r} is no number; regression needs one in every row.")
         return np.float32(value)
 
@@ -63,14 +59,6 @@ class Regression:
         """Returns each example's squared error: float [M], float [M, 1] -> float [M]."""
         return ops.square(logits[:, 0] - ops.cast(labels, logits.dtype))
 
-    def training_loss(self, labels, logits):
-        """Returns the loss to train on, which is `loss`."""
-        return self.loss(labels, logits)
-
-    def predicted(self, logits):
-        """Returns nothing that could be counted: float [M, 1] -> zeros [M, 1]."""
-        return ops.zeros_like(logits)
-
     def keras_metrics(self):
         """Returns metrics for `fit`."""
         return [keras.metrics.MeanAbsoluteError(name="mean_absolute_error")]
@@ -82,3 +70,16 @@ class Regression:
     def predictions(self, logits):
         """Returns what to tell a reader: float [N, 1] -> list of {"label": number}."""
         return [{"label": round(float(value), 6)} for value in logits[:, 0]]
+
+    def mean_outputs(self, outputs):
+        """Returns the mean of the numbers: float [members, M, 1] -> float [M, 1]."""
+        return ops.mean(outputs, axis=0)
+
+    def resampled_scores(self, labels, outputs, weights):
+        """Returns the scores under many weightings: float [N], float [N, 1], float [B, N] -> dict of [B]."""
+        return resampled.of_numbers(np.asarray(labels, np.float64), np.asarray(outputs[:, 0], np.float64), weights)
+
+    def strata(self, labels, folds):
+        """Returns the tenth of each number, or a larger part where a tenth has fewer rows than folds: int [N]."""
+        bins = max(1, min(10, len(labels) // folds))
+        return np.argsort(np.argsort(labels, kind="stable")) * bins // len(labels)

@@ -12,8 +12,8 @@ import tensorflow as tf
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from tfbert.errors import InputError
-from tfbert.files import write_tensors
+from tfbert.core.errors import InputError
+from tfbert.core.files import write_tensors
 
 _STEP = re.compile(r"step-(\d{8,})\.safetensors$")
 

@@ -3,11 +3,10 @@
 import numpy as np
 import tensorflow as tf
 
-from tfbert.data.dataset import check_dataset
+from tfbert.core.errors import Diverged
+from tfbert.data.batches import check_dataset
 from tfbert.data.hosts import check_hosts
-from tfbert.errors import Diverged
-from tfbert.training.strategy import compiles_all, lost_workers
-
+from tfbert.training.devices import compiles_all, lost_workers
 
 # Data sets whose pipelines are kept: dev and test.
 _KEPT = 2
@@ -132,19 +131,6 @@ def dev_score(results, metric):
     return score if score is not None and np.isfinite(score) else None
 
 
-def lower_is_better(metric):
-    """Says whether less of a metric is better."""
-    return metric in ("loss", "mean_squared_error", "perplexity", "expected_calibration_error")
-
-
-def is_better(metric, score, best):
-    """Says whether a score beats the best so far; None, or what is not finite: undefined, or there is none."""
-    score, best = (value if value is not None and np.isfinite(value) else None for value in (score, best))
-    if score is None or best is None:
-        return best is None
-    return score < best if lower_is_better(metric) else score > best
-
-
 def evaluate(model, dataset, strategy=None):
     """Returns the scores of a labelled data set: dict with `loss` and the task's metrics.
 
@@ -158,7 +144,7 @@ def evaluate(model, dataset, strategy=None):
     Raises:
         InputError: something else in place of the dataset.
     """
-    check_dataset(dataset, "evaluate")
+    check_dataset(dataset, "evaluate", model)
     strategy = strategy or tf.distribute.get_strategy()
     evaluator = model.traced(("evaluate", strategy), lambda: Evaluator(model, strategy))
     try:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tfbert.optim.multipliers import parts_of
-from tfbert.training.evaluation import is_better, scores
+from tfbert.optim.parameter_groups import parts_of
+from tfbert.training.evaluation import scores
 
 # A run whose dev predictions agree to this share predicts one class only.
 ONE_CLASS = 0.99
@@ -46,7 +46,7 @@ class RunHealth:
         """Returns why a run with these dev scores has failed, None where it has not."""
         score = dev_scores.get(self._metric)
         baseline = self.baseline.get(self._metric, 0.0)  # a constant correlates with nothing
-        if is_better(self._metric, score, baseline):
+        if self._task.is_better(self._metric, score, baseline):
             return None
         shown = "undefined" if score is None else f"{score:.4f}"
         return f"{self._metric} on dev is {shown}, no better than {baseline:.4f}, that of one answer to every text"
@@ -94,15 +94,19 @@ class RunHealth:
         if self._learning_rate >= HIGH_RATE:
             causes.append(f"a learning rate of {self._learning_rate:g}, which is high (2e-5 to 5e-5 are usual)")
         if not self._warmup:
-            causes.append("no warm-up (--warmup_proportion=0.1)")
+            causes.append("no warm-up (--warmup_steps)")
         return " and ".join(causes) or "an unlucky seed, or too few steps (--num_train_epochs)"
 
 
-def part_norms(norms):
-    """Returns the gradient norm of each part of the model from those of its variables: part -> float."""
-    return {
-        part: float(np.sqrt(sum(norms[path] ** 2 for path in paths))) for part, paths in parts_of(list(norms)).items()
-    }
+def part_norms(norms, encoder):
+    """Returns the gradient norm of each part of the model from those of its variables: part -> float.
+
+    Args:
+        norms: dict of path -> float, as `AdamWeightDecay.gradient_norms` returns it.
+        encoder: BertEncoder.
+    """
+    parts = parts_of(list(norms), encoder)
+    return {part: float(np.sqrt(sum(norms[path] ** 2 for path in paths))) for part, paths in parts.items()}
 
 
 def vanished(norms):
@@ -121,7 +125,7 @@ def majority_share(task, outputs):
         task: one of TASKS.
         outputs: np.float32 [N, outputs].
     """
-    if not task.labels:
+    answers = task.answered(outputs)
+    if answers is None:
         return 0.0
-    answers = np.asarray(task.predicted(outputs))
     return np.unique(answers, axis=0, return_counts=True)[1].max() / len(answers)

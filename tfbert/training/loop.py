@@ -3,12 +3,12 @@
 import numpy as np
 import tensorflow as tf
 
-from tfbert.data.dataset import check_dataset
+from tfbert.core.errors import Diverged, InputError
+from tfbert.data.batches import check_dataset
 from tfbert.data.hosts import check_hosts
-from tfbert.errors import Diverged, InputError
 from tfbert.optim.adam_weight_decay import AdamWeightDecay
 from tfbert.optim.gradients import DifferentRows, dense, wide_dtype
-from tfbert.training.strategy import compiles_all, lost_workers, worker_values
+from tfbert.training.devices import compiles_all, lost_workers, worker_values
 
 # What a Keras optimizer can be told that the loop does in its own way, and that way.
 _OF_KERAS = {
@@ -258,7 +258,7 @@ def train(
         InputError: the loss is not finite (the message names the step), something else stands in place of the dataset,
             or the optimizer is none that the loop can use.
     """
-    check_dataset(dataset, "train")
+    check_dataset(dataset, "train", model)
     loop = TrainingLoop(model, optimizer, strategy, accumulation, xla, data_seed)
     total = steps or total_steps(dataset.steps_per_epoch, epochs)
     return loop.run(dataset, total, steps_per_loop, events, on_loop, stop)

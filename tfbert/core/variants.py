@@ -1,0 +1,35 @@
+"""Tables of variants: a name stands for what is in some module, which is loaded when it is first asked for."""
+
+import collections.abc
+import importlib
+
+
+class Variants(collections.abc.MutableMapping):
+    """A table of what a setting may choose from: name -> object, which a module of its own holds.
+
+    The names are known, and a wrong one is refused, before anything is loaded. One's own may be added:
+    `tfbert.TASKS["ordinal"] = Ordinal`.
+    """
+
+    def __init__(self, **places):
+        """Takes for each name where its object is: "module:NAME"."""
+        self._places = places
+
+    def __getitem__(self, name):
+        place = self._places[name]
+        if not isinstance(place, str):
+            return place
+        module, _, attribute = place.partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def __setitem__(self, name, place):
+        self._places[name] = place
+
+    def __delitem__(self, name):
+        del self._places[name]
+
+    def __iter__(self):
+        return iter(self._places)
+
+    def __len__(self):
+        return len(self._places)

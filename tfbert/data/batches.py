@@ -1,0 +1,383 @@
+"""The tf.data pipeline: any batch of a run, from its number alone."""
+
+import os
+
+import tensorflow as tf
+
+from tfbert.core.errors import InputError
+from tfbert.core.paths import read_path
+from tfbert.data.examples import tokenize_examples
+from tfbert.data.parallel_map import parallel_map
+from tfbert.data.rows import ROW_LENGTHS, batch_features, pack_rows
+from tfbert.data.sampling import epoch_order
+from tfbert.data.sources import read_examples
+from tfbert.data.values import check_count
+from tfbert.data.windows import LongText
+
+# Fuller than this, rows of one window each leave packing too little to win.
+_FULL = 0.8
+
+
+class ExampleBatches:
+    """The batches (features, labels, weights) of some examples, epoch after epoch, any of which can be had alone.
+
+    Attributes:
+        examples: TokenizedExamples.
+        batch_size: int. Examples of a batch, over all devices; the last one of an epoch may hold fewer.
+        draws: GroupDraws or None. Which examples an epoch takes; None: each once.
+        steps_per_epoch: int.
+    """
+
+    def __init__(
+        self,
+        examples,
+        batch_size,
+        row_length,
+        shuffle,
+        seed,
+        static_shapes=False,
+        windows_per_step=None,
+        masker=None,
+        draws=None,
+        before=None,
+        renew=None,
+    ):
+        """Says what the batches are; nothing is computed yet.
+
+        Args:
+            examples: TokenizedExamples.
+            batch_size: int.
+            row_length: int. The most pieces of a row.
+            shuffle: bool. A new order every epoch, or the order of the examples.
+            seed: int. Decides the order.
+            static_shapes: bool. Every batch has the same shape, as XLA wants it: a row a window, or the rows that
+                `shares` is given; else windows share as few rows as a batch needs.
+            windows_per_step: int or None. The windows that are encoded at a time: each has a row of its own, and the
+                rows are a multiple of so many. None: all at once.
+            masker: WordMasker or None. Masks words; the features then say what is to be predicted, and a label is what
+                each prediction counts in the example's loss. The examples must be SegmentExamples.
+            draws: GroupDraws or None. Which examples an epoch takes; None: each once.
+            before: (ExampleBatches, int) or None. Other batches, which a run takes for so many steps first.
+            renew: callable (epoch) -> TokenizedExamples or None. As many examples with the same labels, which take the
+                place of `examples` in a later epoch.
+        """
+        self.examples, self.batch_size, self.seed, self.draws = examples, batch_size, seed, draws
+        self._epoch_size = draws.size if draws else examples.size
+        self.steps_per_epoch = -(-self._epoch_size // batch_size)
+        self._row_length, self._shuffle = row_length, shuffle
+        self._static_shapes, self._windows_per_step = static_shapes, windows_per_step
+        self._masker, self._before, self._renew = masker, before, renew
+
+    def phases(self, first_step, last_step):
+        """Yields whose batches a run takes in [first_step, last_step), each made when its turn comes.
+
+        Yields:
+            (ExampleBatches, int): and up to which step.
+        """
+        if self._before and first_step < self._before[1]:
+            before = self._before[0].with_shapes(self._static_shapes, self._windows_per_step)
+            yield before, min(self._before[1], last_step)
+            first_step = self._before[1]
+        while self._renew and first_step < last_step:
+            epoch = first_step // self.steps_per_epoch
+            first_step = (epoch + 1) * self.steps_per_epoch
+            yield self._like(examples=self._renew(epoch)) if epoch else self, min(first_step, last_step)
+        if first_step < last_step:
+            yield self, last_step
+
+    @property
+    def needs_here(self):
+        """What the pipeline needs of this process, and other hosts have not: list of str, of `tfbert.data.hosts`."""
+        return self.examples.needs_here + (self._masker.needs_here if self._masker else [])
+
+    def with_shapes(self, static_shapes, windows_per_step=None):
+        """Returns the same batches with static shapes, or without, for so many windows at a time."""
+        return self._like(static_shapes=static_shapes, windows_per_step=windows_per_step)
+
+    def with_batch_size(self, batch_size):
+        """Returns the same examples in batches of another size."""
+        return self._like(batch_size=batch_size)
+
+    def subset(self, indices):
+        """Returns batches of some of the examples: int [n]."""
+        renew = self._renew and (lambda epoch: self._renew(epoch).subset(indices))
+        return self._like(examples=self.examples.subset(indices), renew=renew)
+
+    def with_draws(self, draws):
+        """Returns batches of the same examples, of which an epoch takes others: GroupDraws or None."""
+        return self._like(draws=draws)
+
+    def in_order(self):
+        """Returns batches in which each of the examples stands once, in their own order: what is evaluated."""
+        return self._like(shuffle=False, draws=None, before=None, renew=None)
+
+    @property
+    def content(self):
+        """What decides the batches of `in_order` but for their shapes: (TokenizedExamples, WordMasker or None, int)."""
+        return self.examples, self._masker, self.batch_size
+
+    def _like(self, **changes):
+        same = {
+            "examples": self.examples,
+            "batch_size": self.batch_size,
+            "row_length": self._row_length,
+            "shuffle": self._shuffle,
+            "seed": self.seed,
+            "static_shapes": self._static_shapes,
+            "windows_per_step": self._windows_per_step,
+            "masker": self._masker,
+            "draws": self.draws,
+            "before": self._before,
+            "renew": self._renew,
+        }
+        return ExampleBatches(**same | changes)
+
+    @property
+    def static_length(self):
+        """The pieces of a row where windows share rows of static shape: int."""
+        longest = self.examples.window_lengths.max()
+        return min([self._row_length, *(length for length in ROW_LENGTHS if length >= longest)])
+
+    def static_rows(self, last_step, shares):
+        """Returns how many rows each share of a batch must have for its windows to share them in static shapes.
+
+        Every share of a run's steps is packed for it, those before a resumed run's first step too, so that the shapes,
+        and with them what dropout draws, are the same: it takes a millisecond or so of a core each.
+
+        Args:
+            last_step: int. Steps of the run.
+            shares: int. Shares of a batch, over all devices and parts.
+
+        Returns:
+            int; None where each window is to have a row: windows that nearly fill it, that are encoded some at a time,
+            or of examples that change from epoch to epoch, and with them the rows.
+        """
+        if self._masker or self._windows_per_step or self._renew:
+            return None
+        examples, row_length = self.examples, self.static_length
+        if examples.window_lengths.sum() > _FULL * examples.size * examples.most_windows * row_length:
+            return None
+
+        def rows(number):
+            indices = self._indices(number // shares, number % shares, shares)
+            windows, *_ = examples.windows(indices)
+            return pack_rows(tf.cast(windows.row_lengths(), tf.int32), tf.constant(row_length))[3]
+
+        counts = parallel_map(tf.data.Dataset.range(last_step * shares), rows)
+        most = int(counts.reduce(0, tf.maximum))
+        return most if most < -(-self.batch_size // shares) * examples.most_windows else None
+
+    def shares(self, first_step, last_step, parts=1, pipeline=0, pipelines=1, rows=None):
+        """Returns the batches of the steps in [first_step, last_step), each cut into shares for devices and for parts.
+
+        Args:
+            first_step, last_step: int. Steps since the start of the run.
+            parts: int. Shares of a batch for each pipeline: its devices times the parts of gradient accumulation.
+            pipeline, pipelines: int. This host's number, and how many hosts there are.
+            rows: int or None. With static shapes, the rows of a share, as many as `static_rows` says at least; None: a
+                row a window.
+
+        Returns:
+            tf.data.Dataset of (features, labels, weights): for every step, `parts` shares, in order of the examples. A
+            share has ceil(batch_size / (parts * pipelines)) slots for examples; those without one have weight 0.
+        """
+        total = parts * pipelines
+
+        def share(number):
+            step, part = first_step + number // parts, number % parts
+            return self._share(step, part + pipeline * parts, total, rows)
+
+        numbers = tf.data.Dataset.range((last_step - first_step) * parts)
+        return _mapped(numbers, share)
+
+    def _share(self, step, share, shares, rows=None, exact=False):
+        """Returns share number `share` of the batch of a step, with `exact` without slots that no example fills."""
+        indices = self._indices(step, share, shares)
+        slots = tf.size(indices) if exact else -(-self.batch_size // shares)
+        epoch, step = step // self.steps_per_epoch, step % self.steps_per_epoch
+        windows, first_lengths, counts = self.examples.windows(indices)
+        if self._masker:
+            windows, *predictions = self._masker(windows, indices, epoch)
+        features = batch_features(
+            windows,
+            first_lengths,
+            counts,
+            self.static_length if rows else self._row_length,
+            slots,
+            self.examples.most_windows,
+            self._static_shapes,
+            self._windows_per_step,
+            rows,
+        )
+        spare, static_slots = slots - tf.size(indices), None if exact else slots
+        weights = tf.ensure_shape(tf.pad(tf.ones([tf.size(indices)]), [[0, spare]]), [static_slots])
+        labels = self.examples.labels_of(indices)
+        if self._masker:
+            batch = self._chosen(epoch, step, tf.range(self.batch_size, dtype=tf.int64))
+            features, labels = self._masker.add(features, labels, predictions, self.examples.lengths_of(batch))
+        labels = tf.pad(labels, [[0, spare]] + [[0, 0]] * (labels.shape.rank - 1))
+        return features, tf.ensure_shape(labels, [static_slots, *labels.shape[1:]]), weights
+
+    def _indices(self, step, share, shares):
+        """Returns the examples of one share of the batch of a step: int64 [n]."""
+        slots = -(-self.batch_size // shares)
+        places = tf.cast(share, tf.int64) * slots + tf.range(slots, dtype=tf.int64)
+        return self._chosen(step // self.steps_per_epoch, step % self.steps_per_epoch, places)
+
+    def _chosen(self, epoch, step, places):
+        """Returns the examples at some places of the batch, those that there are: int64 [n] -> int64 [at most n]."""
+        positions = step * self.batch_size + places
+        filled = (places < self.batch_size) & (positions < self._epoch_size)
+        indices = tf.where(filled, positions, 0)
+        if self._shuffle:  # all places at once: the cipher refuses an empty list
+            indices = epoch_order(indices, epoch, self._epoch_size, self.seed)
+        if self.draws:
+            indices = self.draws.examples(indices, epoch, self.seed)
+        return indices[filled]
+
+
+class ExampleDataset(ExampleBatches, tf.data.Dataset):
+    """ExampleBatches that `model.fit` takes, too: iterating them gives an epoch, each time the next one.
+
+    A batch that is iterated holds nothing but examples, each of weight 1, the last one of an epoch what is left: Keras
+    counts every row of a batch in its means, and predicts every row.
+
+    Attributes:
+        task: one of TASKS or None. Whose labels they have.
+    """
+
+    def __init__(self, *args, **kwargs):
+        """Takes the arguments of ExampleBatches."""
+        ExampleBatches.__init__(self, *args, **kwargs)
+        self.task = None
+        with tf.device("CPU"):
+            self._epoch = tf.Variable(-1, dtype=tf.int64, trainable=False)
+        self._batches = self._one_epoch_after_another()
+        tf.data.Dataset.__init__(self, self._batches._variant_tensor)
+
+    def _inputs(self):
+        return [self._batches]
+
+    @property
+    def element_spec(self):
+        return self._batches.element_spec
+
+    def begin_at(self, epoch):
+        """Has the next epoch that is iterated be that of a number: int."""
+        self._epoch.assign(epoch - 1)
+
+    def rebatch(self, *args, **kwargs):
+        """Refuses, as `unbatch` does."""
+        self.unbatch()
+
+    def unbatch(self, *args, **kwargs):
+        """Refuses: the rows of a batch are not its examples."""
+        raise InputError(
+            "A batch of examples cannot be cut, as several may share a row; give tfbert.make_dataset another "
+            "batch_size."
+        )
+
+    def _one_epoch_after_another(self):
+        epochs = tf.data.Dataset.from_tensors(0).map(lambda _: self._epoch.assign_add(1))
+        steps = epochs.flat_map(
+            lambda epoch: tf.data.Dataset.range(epoch * self.steps_per_epoch, (epoch + 1) * self.steps_per_epoch)
+        )
+        batches = _mapped(steps, lambda step: self._share(step, 0, 1, exact=True))
+        return batches.apply(tf.data.experimental.assert_cardinality(self.steps_per_epoch))
+
+
+def begin_epochs(dataset, epoch):
+    """Calls `begin_at` of the ExampleDataset that a dataset of tf.data comes from, if there is one."""
+    for source in _sources_of(dataset):
+        source.begin_at(epoch)
+
+
+def check_fits(dataset, model):
+    """Raises InputError where the examples of a dataset, or of what tf.data made of it, are not for a model.
+
+    They would have other classes than the model under the same numbers, or more pieces than it has positions, which a
+    CPU finds in the middle of a step, and an accelerator never.
+    """
+    for source in _sources_of(dataset):
+        if source.task and model.task and _named(source.task) != _named(model.task):
+            raise InputError(
+                f"The dataset was made for {source.task.name} of {source.task.labels!r:.200}, the model for "
+                f"{model.task.name} of {model.task.labels!r:.200}; give tfbert.make_dataset the model's own task, "
+                "model.task."
+            )
+        model.check_length(int(source.examples.window_lengths.max()))
+
+
+def _named(task):
+    return task.name, [str(label) for label in task.labels]
+
+
+def _sources_of(dataset):
+    """Yields the ExampleDatasets that a dataset of tf.data comes from, itself if it is one."""
+    if isinstance(dataset, ExampleDataset):
+        yield dataset
+    elif isinstance(dataset, tf.data.Dataset):
+        for source in dataset._inputs():
+            yield from _sources_of(source)
+
+
+def check_dataset(dataset, name, model):
+    """Raises InputError where `tfbert.train` or `tfbert.evaluate` (name: str) gets no ExampleBatches, or another's."""
+    if not isinstance(dataset, ExampleBatches):
+        raise InputError(
+            f"tfbert.{name} takes the dataset that tfbert.make_dataset returned, whose examples it knows. Received: "
+            f"{type(dataset).__name__}; batches that tf.data changed go to plain Keras, model."
+            f"{'fit' if name == 'train' else name}."
+        )
+    check_fits(dataset, model)
+
+
+def _mapped(numbers, function):
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return parallel_map(numbers, function).with_options(options)
+
+
+def make_dataset(
+    location,
+    tokenizer,
+    task,
+    batch_size=32,
+    max_seq_length=128,
+    seed=0,
+    shuffle=True,
+    text_column="text",
+    text_pair_column=None,
+    label_column="label",
+    quoting="auto",
+    split="train",
+    limit=None,
+    long_text=LongText(),
+    draws=None,
+):
+    """Returns an ExampleDataset of a data location: what `model.fit` and `tfbert.train` take.
+
+    Args:
+        location: str or path, or iterable of dicts with `text`, `text_pair` (for pairs), `label` and `where`.
+        tokenizer: BertTokenizer.
+        task: one of `TASKS`; it turns labels into numbers.
+        batch_size: int. Examples of a step, over all devices.
+        max_seq_length: int. Pieces of a sequence, special ones included.
+        seed: int. Decides the order of the examples.
+        shuffle: bool. A new order of all examples each epoch.
+        text_column, text_pair_column, label_column, quoting, split, limit: see `read_examples`.
+        long_text: LongText. What is kept of a text that is too long; the model must be built with the same.
+        draws: callable (labels) -> GroupDraws or None. Which examples an epoch takes, such as
+            `lambda labels: tfbert.epoch_draws(task, labels, oversample={"urgent": 4})`; None: each once.
+    """
+    check_count("batch_size", batch_size)
+    check_count("max_seq_length", max_seq_length, 3)
+    examples = location
+    if isinstance(location, (str, os.PathLike)):
+        location = read_path(location)
+        examples = read_examples(location, text_column, text_pair_column, label_column, None, quoting, split, limit)
+    examples = tokenize_examples(examples, tokenizer, max_seq_length, task.encode_label, long_text)
+    draws = draws(examples.labels) if draws else None
+    dataset = ExampleDataset(examples, batch_size, max_seq_length, shuffle, seed, draws=draws)
+    dataset.task = task
+    return dataset

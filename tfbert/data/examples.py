@@ -1,0 +1,240 @@
+"""Examples tokenised once."""
+
+import copy
+import hashlib
+import itertools
+
+import numpy as np
+import tensorflow as tf
+
+from tfbert.core.errors import InputError, WrongType
+from tfbert.data.hosts import here
+from tfbert.data.number_column import NumberColumn
+from tfbert.data.parallel_map import parallel_map
+from tfbert.data.values import describe, text_of
+from tfbert.data.windows import LongText, make_windows
+
+_CHUNK, _CHUNK_CHARACTERS = 1024, 2**20
+
+
+class TokenizedExamples:
+    """Windows and labels of a data set, any of which can be had by number inside the TensorFlow graph.
+
+    Attributes:
+        size: int. Number of examples.
+        labels: np.ndarray [size, ...], or None.
+        window_lengths: np.int32 [windows]. Pieces of each window.
+        window_counts: np.int32 [size]. Windows of each example.
+        most_windows: int. The most that an example may have.
+        lost: np.int32 [size]. Pieces of each example that are in no window.
+        lost_pieces: int. The sum of them.
+        text_lengths: np.int32 [size]. Pieces of each example in one window that takes it whole, with the special ones.
+        cut_share: float. Share of the examples that lost pieces.
+        fingerprint: str. A hash of all windows and labels, in order.
+    """
+
+    def __init__(self, windows, labels, most_windows=1):
+        """Stores windows as they come.
+
+        Args:
+            windows: iterable of (pieces int32 [total], lengths int32 [w], first_lengths int32 [w], counts int32 [n],
+                lost int32 [n], text_lengths int32 [n]) for n examples with w windows, an example's side by side.
+            labels: callable returning np.ndarray [size, ...] or None; called when `windows` is exhausted.
+            most_windows: int.
+        """
+        self.most_windows = most_windows
+        columns, self._pieces = [], NumberColumn(np.int32)
+        for pieces, *chunk_columns in windows:
+            columns.append(chunk_columns)
+            self._pieces.extend(pieces)
+        self._pieces.close()
+        lengths, *others = (np.concatenate(column) for column in zip(*columns))
+        self._keep(_starts_of(lengths), lengths, *others, labels(), self._pieces.digest.copy())
+
+    @property
+    def needs_here(self):
+        """What taking windows needs of this process: list of str, of `tfbert.data.hosts`."""
+        return self._pieces.needs_here
+
+    def subset(self, indices):
+        """Returns some of the examples, by number: int [n] -> TokenizedExamples, which shares the pieces."""
+        chosen = copy.copy(self)
+        labels = None if self.labels is None else self.labels[indices]
+        starts, counts = _starts_of(self.window_counts)[indices], self.window_counts[indices]
+        windows = np.concatenate([np.arange(start, start + count) for start, count in zip(starts, counts)])
+        of_windows = (self._starts.numpy()[windows], self.window_lengths[windows], self._first_lengths.numpy()[windows])
+        digest = hashlib.sha256(self.fingerprint.encode() + np.asarray(indices, np.int64).tobytes())
+        chosen._keep(*of_windows, counts, self.lost[indices], self.text_lengths[indices], labels, digest)
+        return chosen
+
+    def _keep(self, starts, lengths, first_lengths, counts, lost, text_lengths, labels, digest):
+        """Keeps what there is of each example but its pieces."""
+        self.window_lengths, self.window_counts, self.labels = lengths, counts, labels
+        self.lost, self.text_lengths = lost, text_lengths
+        self.size, self.cut_share, self.lost_pieces = len(counts), (lost > 0).mean(), int(lost.sum())
+        for part in (lengths, counts, *([] if labels is None else [labels])):
+            digest.update(np.ascontiguousarray(part).data)
+        self.fingerprint = digest.hexdigest()
+        with tf.device("CPU"):
+            self._starts, self._lengths = tf.constant(starts, tf.int64), tf.constant(lengths, tf.int64)
+            if self.most_windows > 1:
+                self._first_windows, self._counts = tf.constant(_starts_of(counts)), tf.constant(counts, tf.int64)
+            self._first_lengths = tf.constant(first_lengths)
+            self._labels = None if labels is None else tf.constant(labels)
+
+    def windows(self, indices):
+        """Returns the windows of some examples, an example's side by side.
+
+        Args:
+            indices: int64 [n].
+
+        Returns:
+            (pieces, first_lengths, counts): RaggedTensor int32 [w, (pieces)]; int32 [w], pieces in segment 0; int32
+            [n], windows of each example.
+        """
+        windows, counts = indices, tf.ones_like(indices)
+        if self.most_windows > 1:
+            first, counts = tf.gather(self._first_windows, indices), tf.gather(self._counts, indices)
+            windows = tf.ragged.range(first, first + counts).values
+        pieces = self._pieces.stretches(tf.gather(self._starts, windows), tf.gather(self._lengths, windows))
+        return pieces, tf.gather(self._first_lengths, windows), tf.cast(counts, tf.int32)
+
+    def labels_of(self, indices):
+        """Returns the labels of some examples: int64 [n] -> [n, ...]; zeros where there are none."""
+        return tf.zeros_like(indices) if self._labels is None else tf.gather(self._labels, indices)
+
+
+def tokenize_examples(examples, tokenizer, max_seq_length, encode_label=None, long_text=LongText()):
+    """Tokenises examples as they are read, on several cores, and stores their windows.
+
+    Args:
+        examples: iterable of dict, as `sources.read_examples` yields them; all single texts, or all pairs.
+        tokenizer: BertTokenizer.
+        max_seq_length: int. The longest window.
+        encode_label: callable (label, where) -> number or np.ndarray; None: no labels.
+        long_text: LongText. What is kept of a text that is too long.
+
+    Returns:
+        TokenizedExamples.
+    """
+    labels = []
+    examples = checked_examples(examples, encode_label is not None)
+    example = next(examples, None)
+    if example is None:
+        raise InputError("There are no examples; at least one is needed.")
+    sides = ("text", "text_pair") if "text_pair" in example else ("text",)
+    examples = itertools.chain([example], examples)
+
+    def texts():
+        while chunk := next_chunk(examples, lambda row: sum(len(row[side]) for side in sides)):
+            if encode_label:
+                labels.append(np.stack([encode_label(row["label"], row["where"]) for row in chunk]))
+            yield tuple([tokenizer.encoded(row[side]) for row in chunk] for side in sides)
+
+    made = vars(tokenizer).setdefault("_window_functions", {})  # of train, dev and test, one is traced
+    kind = len(sides), max_seq_length, long_text
+    if kind not in made:
+        made[kind] = _window_function(tokenizer, *kind)
+    windows = map_texts(texts, made[kind], made[kind].input_signature)
+    return TokenizedExamples(windows, lambda: np.concatenate(labels) if labels else None, long_text.windows)
+
+
+def checked_examples(examples, labelled=False):
+    """Yields examples with their texts as str, and a place for messages where they have none.
+
+    Args:
+        examples: iterable of dict, from `read_examples` or a caller's own.
+        labelled: bool. Whether each must have a label.
+
+    Raises:
+        InputError: one is no dict, has no text or no label, or is a pair where the first is none, or the reverse.
+    """
+    sides = None
+    for number, example in enumerate(examples, 1):
+        if not isinstance(example, dict):
+            raise WrongType(
+                f"Examples are dicts with text, label and the like. Received: a {type(example).__name__}, "
+                f"{str(example)[:40]!r}."
+            )
+        where = example.get("where", ("examples", number))
+        sides = sides or (("text", "text_pair") if "text_pair" in example else ("text",))
+        needed = (*sides, "label") if labelled else sides
+        if any(name not in example for name in needed) or ("text_pair" in example and "text_pair" not in sides):
+            raise InputError(
+                f"{describe(where)}: an example with {', '.join(map(str, example))}, where {' and '.join(needed)} are "
+                "needed in each."
+            )
+        yield example | {"where": where} | {side: text_of(example[side], side, where) for side in sides}
+
+
+def map_texts(texts, function, signature):
+    """Yields what TensorFlow makes of texts as they are read, on several cores, in their order.
+
+    Args:
+        texts: callable () -> iterator of what `signature` describes.
+        function: callable on the tensors of one of them.
+        signature: tf.TensorSpec, or tuple of them.
+
+    Raises:
+        InputError: as reading them does.
+    """
+    refused = []
+
+    def read():
+        try:
+            yield from texts()
+        except InputError as error:  # tf.data would wrap it in an error of its own, with its traceback
+            refused.append(error)
+
+    with here():
+        found = tf.data.Dataset.from_generator(read, output_signature=signature)
+        mapped = parallel_map(found, function).as_numpy_iterator()
+    yield from mapped
+    if refused:
+        raise refused[0]
+
+
+def windows_of(first, second, tokenizer, max_seq_length, long_text):
+    """Returns the windows of texts, as TensorFlow operations: Windows.
+
+    Args:
+        first: string [batch].
+        second: string [batch], or None for single texts.
+        tokenizer: BertTokenizer.
+        max_seq_length: int. The longest window.
+        long_text: LongText.
+    """
+    pieces = (tokenizer(first), None if second is None else tokenizer(second))
+    return make_windows(*pieces, max_seq_length, tokenizer.cls_id, tokenizer.sep_id, long_text)
+
+
+def _window_function(tokenizer, sides, max_seq_length, long_text):
+    """Returns a function (string [n], and for pairs string [n]) -> what TokenizedExamples stores of them."""
+
+    def to_windows(first, second=None):
+        made = windows_of(first, second, tokenizer, max_seq_length, long_text)
+        lengths = tf.cast(made.pieces.row_lengths(), tf.int32)
+        return made.pieces.flat_values, lengths, made.first_lengths, made.counts, made.lost, made.text_lengths
+
+    return tf.function(to_windows, input_signature=(tf.TensorSpec([None], tf.string),) * sides, autograph=False)
+
+
+def next_chunk(texts, characters_of):
+    """Returns the next texts, fewer where they are long, so that documents of any length need little memory.
+
+    Args:
+        texts: iterator.
+        characters_of: callable (one of them) -> int.
+    """
+    chunk, characters = [], 0
+    for text in texts:
+        chunk.append(text)
+        characters += characters_of(text)
+        if len(chunk) == _CHUNK or characters > _CHUNK_CHARACTERS:
+            break
+    return chunk
+
+
+def _starts_of(lengths):
+    """Returns where each of some pieces laid end to end begins: int [n] -> int64 [n]."""
+    return np.cumsum(lengths, dtype=np.int64) - lengths

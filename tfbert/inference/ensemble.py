@@ -1,0 +1,88 @@
+"""Several models that predict as one."""
+
+import keras
+from keras import ops
+
+from tfbert.core.errors import InputError
+from tfbert.models.keras_model import BatchModel, task_from_config
+from tfbert.models.text_model import TextModel
+
+
+@keras.saving.register_keras_serializable("tfbert")
+class EnsembleModel(BatchModel):
+    """Averages the probabilities of its members: features -> float32 [M, outputs].
+
+    The outputs are logits of the mean probabilities (log-odds for several labels), or the mean of the numbers, so that
+    it can stand wherever a TextModel predicts. Each member's own prior correction and temperature come before the mean.
+
+    Attributes:
+        members: list of TextModel, of the same task, tokenizer and lengths.
+        task: one of TASKS, with a decision of its own.
+        tokenizer, max_seq_length, long_text, text_columns: as in TextModel.
+    """
+
+    def __init__(self, members, task, **kwargs):
+        """Takes the members.
+
+        Args:
+            members: list of TextModel.
+            task: one of TASKS. Its decision is that of the ensemble.
+        """
+        super().__init__(dtype="float32", **kwargs)  # Keras' global policy is not asked: its parts have their own
+        first = members[0]
+        self.members, self.task, self.tokenizer = list(members), task, first.tokenizer
+        self.max_seq_length, self.long_text = first.max_seq_length, first.long_text
+        self.text_columns = first.text_columns
+        self.built = True
+
+    def get_config(self):
+        """Returns all that `from_config` needs, the vocabularies too: dict, as JSON has it."""
+        members = [member.get_config() for member in self.members]
+        return {"name": self.name, "members": members, "task": self.task.get_config()}
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns a model of what `get_config` returned, with new weights."""
+        members = [TextModel.from_config(member) for member in config["members"]]
+        return cls(members, task_from_config(config["task"]), name=config["name"])
+
+    def vector_model(self, *about):
+        """Raises InputError, as the members have each a vector of their own."""
+        raise InputError("An ensemble has no vectors; name one of its members, FOLDER/members/*.")
+
+    @property
+    def width(self):
+        """The number of the task's outputs, int."""
+        return self.task.outputs
+
+    @property
+    def windows_per_step(self):
+        """Windows that are encoded at a time, int or None."""
+        return self.members[0].windows_per_step
+
+    @windows_per_step.setter
+    def windows_per_step(self, windows):
+        """Sets it in all members."""
+        for member in self.members:
+            member.windows_per_step = windows
+
+    def check_length(self, max_seq_length):
+        """Raises InputError for sequences that are longer than a member has positions."""
+        for member in self.members:
+            member.check_length(max_seq_length)
+
+    def fit(self, *args, **kwargs):
+        """Refuses: each member is trained by itself.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError("An ensemble is not trained as one: train its members, each alone.")
+
+    def call(self, features, training=False):
+        outputs = [member.calibrated(member(features, training=training)) for member in self.members]
+        return self.task.mean_outputs(ops.stack(outputs))
+
+    def calibrated(self, outputs):
+        """Returns outputs as they are to be read, np.float32 [N, outputs]."""
+        return self.task.decision.calibrated(outputs)

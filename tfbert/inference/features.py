@@ -1,0 +1,117 @@
+"""Vectors of texts, for other uses than tfbert's own heads: from Python, or from a file of any size."""
+
+import functools
+import io
+import tempfile
+
+import numpy as np
+
+from tfbert.data.values import id_of
+from tfbert.data.windows import LongText
+from tfbert.inference.predict import outputs_of, write_outputs
+from tfbert.models.text_model import encoder_vectors
+
+_BLOCK = 2**24
+
+
+def extract_features(model, texts, pooling=None, batch_size=32, max_seq_length=128, long_text=LongText()):
+    """Returns a vector for each text, or pair of texts.
+
+    Args:
+        model: BertEncoder, from `load_encoder`; or TextModel, from `load_model`, whose own tokenizer, lengths and way
+            with long texts are used.
+        texts: list of str, or of (str, str); or what else `given_texts` takes.
+        pooling: str, as `Pooling` takes it. None: a TextModel's own, the mean over the tokens for a BertEncoder.
+        batch_size: int. Texts of a step; changes speed only.
+        max_seq_length: int. Pieces of a sequence, for a BertEncoder.
+        long_text: LongText. What becomes of a longer text, for a BertEncoder.
+
+    Returns:
+        np.float32 [texts, width].
+
+    Raises:
+        InputError: a pooling or a merge of windows that has learned weights, which the model does not have.
+    """
+    about = (pooling, max_seq_length, long_text)
+    made = vars(model).setdefault("_vector_models", {})
+    if about not in made:
+        made[about] = vector_model(model, *about)
+    return outputs_of(made[about], texts, batch_size)
+
+
+def vector_model(model, pooling=None, max_seq_length=128, long_text=LongText()):
+    """Returns what makes vectors from batches: VectorModel. Arguments and errors are those of `extract_features`."""
+    own = getattr(model, "vector_model", None)  # a BertEncoder has none
+    about = (pooling, max_seq_length, long_text)
+    return own(*about) if own else encoder_vectors(model, *about)
+
+
+def write_features(model, examples, path, batch_size, strategy=None, xla=False):
+    """Writes a vector for each example, in order, to a .npy or a Parquet file.
+
+    Args:
+        model: VectorModel.
+        examples: iterable of dict, as `read_examples` yields them.
+        path: str. `.npy`: float32 [examples, width]; `.parquet`: `vector`, and `id` where the data has it. Written
+            whole or not at all. Of several workers, all of which compute together, only the chief writes.
+        batch_size: int. Examples of a step, over all devices; changes speed only.
+        strategy: tf.distribute.Strategy or None.
+        xla: bool. Compile the forward pass.
+
+    Returns:
+        int. How many examples there were.
+    """
+    format_blocks = _npy_blocks if path.endswith(".npy") else _parquet_blocks
+    blocks = functools.partial(format_blocks, width=model.width)
+    return write_outputs(model, examples, path, batch_size, blocks, strategy, xla)
+
+
+def _npy_blocks(chunks, width):
+    """Yields a .npy file; its header says how many rows there are, so that they wait in a temporary file."""
+    count = 0
+    with tempfile.TemporaryFile() as rows:
+        for _, vectors in chunks:
+            count += len(vectors)
+            rows.write(np.ascontiguousarray(vectors, np.float32).tobytes())
+        header = io.BytesIO()
+        about = {"descr": "<f4", "fortran_order": False, "shape": (count, width)}
+        np.lib.format.write_array_header_1_0(header, about)
+        yield header.getvalue()
+        yield from _blocks_of(rows)
+
+
+def _parquet_blocks(chunks, width):
+    """Yields a Parquet file, a row group a chunk; whether there are ids is known at its end only."""
+    import pyarrow
+    import pyarrow.parquet
+
+    schema = pyarrow.schema([("id", pyarrow.string()), ("vector", pyarrow.list_(pyarrow.float32(), width))])
+    with_ids = False
+    with tempfile.TemporaryFile() as file, tempfile.TemporaryFile() as without_ids:
+        with pyarrow.parquet.ParquetWriter(file, schema) as writer:
+            for examples, vectors in chunks:
+                ids = [_id_text(example.get("id")) for example in examples]
+                with_ids = with_ids or any(text is not None for text in ids)
+                numbers = pyarrow.array(np.ascontiguousarray(vectors, np.float32).reshape(-1))
+                vectors = pyarrow.FixedSizeListArray.from_arrays(numbers, width)
+                writer.write_table(pyarrow.table([pyarrow.array(ids, pyarrow.string()), vectors], schema=schema))
+        if with_ids:
+            yield from _blocks_of(file)
+            return
+        with pyarrow.parquet.ParquetWriter(without_ids, schema.remove(0)) as writer:
+            written = pyarrow.parquet.ParquetFile(file)
+            for group in range(written.num_row_groups):
+                writer.write_table(written.read_row_group(group, ["vector"]))
+        yield from _blocks_of(without_ids)
+
+
+def _id_text(value):
+    """Returns an id as text, or None: half of a surrogate pair, which UTF-8 has not, becomes a question mark."""
+    value = id_of(value)
+    return value if value is None else str(value).encode("utf-8", "replace").decode()
+
+
+def _blocks_of(file):
+    file.seek(0)
+    while block := file.read(_BLOCK):
+        yield block

@@ -1,0 +1,104 @@
+"""A model folder: Hugging Face's layout, which transformers reads where it knows the head, with what tfbert adds."""
+
+import os
+
+import tensorflow as tf
+
+from tfbert.core.errors import InputError
+from tfbert.core.files import write_tensors, write_whole
+from tfbert.core.paths import read_path
+from tfbert.inference.ensemble import EnsembleModel
+from tfbert.inference.hugging_face import hugging_face_files
+from tfbert.inference.saved_about import about_of, about_of_ensemble, read_about, task_of
+from tfbert.models.checkpoint_tensors import SafetensorsReader, encoder_tensors, load_tensors
+from tfbert.models.presets import find_preset
+from tfbert.tasks import TASKS
+
+
+def save_model(model, folder):
+    """Writes all that prediction needs: weights, configuration, vocabulary, labels, lengths.
+
+    The weights come last, and each file is whole once it has its name: a folder that holds `model.safetensors` is
+    complete. This needs no renaming of folders, which object stores do not have.
+
+    Args:
+        model: TextModel or PretrainingModel.
+        folder: str or path. Local, or with a scheme that `tf.io.gfile` knows. Another model there is replaced.
+    """
+    folder = read_path(folder)
+    files = hugging_face_files(model) | {"tfbert.json": about_of(model)}
+    weights = os.path.join(folder, "model.safetensors")
+    tf.io.gfile.makedirs(folder)
+    changed = {name: text for name, text in files.items() if _read(folder, name) != text}
+    if changed and tf.io.gfile.exists(weights):
+        tf.io.gfile.remove(weights)
+    for name, text in changed.items():
+        write_whole(os.path.join(folder, name), text.encode())
+    write_tensors(weights, encoder_tensors(model.encoder) | model.head_tensors(), {"format": "pt"})
+
+
+def save_decision(model, folder):
+    """Writes how a model decides, such as its threshold, to the folder where its weights are already."""
+    for name, text in {"config.json": hugging_face_files(model)["config.json"], "tfbert.json": about_of(model)}.items():
+        write_whole(os.path.join(folder, name), text.encode())
+
+
+def save_ensemble(model, folder):
+    """Writes the members, each a model of its own in FOLDER/members, and what makes them one.
+
+    Args:
+        model: EnsembleModel.
+        folder: str.
+    """
+    names = [f"members/{number + 1}" for number in range(len(model.members))]
+    for name, member in zip(names, model.members):
+        save_model(member, os.path.join(folder, name))
+    write_whole(os.path.join(folder, "tfbert.json"), about_of_ensemble(model, names).encode())
+
+
+def load_model(folder, dropout=None, dtype="float32"):
+    """Returns the model of a folder that `save_model` or `save_ensemble` wrote, with labels, tokenizer, lengths.
+
+    Args:
+        folder: str or path.
+        dropout: float or None. None: the rate it was trained with.
+        dtype: str or keras.DTypePolicy. "float32" or "mixed_bfloat16".
+
+    Raises:
+        InputError: it is no such folder, or it is damaged.
+    """
+    folder = read_path(folder)
+    if not tf.io.gfile.exists(os.path.join(folder, "tfbert.json")):
+        raise InputError(f"{folder} is no model saved by tfbert: it has no tfbert.json. Train one with --mode=train.")
+    about = read_about(folder)
+    if "members" in about:
+        return _load_ensemble(folder, about, dropout, dtype)
+    encoder = find_preset(folder).encoder(dropout, dtype, clean=about["clean_text"])
+    return task_of(about, folder).saved_model(encoder, about, SafetensorsReader(folder, encoder.family), folder)
+
+
+def _load_ensemble(folder, about, dropout, dtype):
+    if "folds" in TASKS[about["task"]].rules.ignores:
+        raise InputError(f"{folder}/tfbert.json is damaged: there are no ensembles of {about['task']} models.")
+    task, members = task_of(about, folder), []
+    for name in about["members"]:
+        own = read_about(os.path.join(folder, name))
+        if "members" in own or (own["task"], own.get("labels")) != (about["task"], about["labels"]):
+            raise InputError(f"{folder}/{name} is no member of this ensemble: its task or its labels are others.")
+        members.append(load_model(os.path.join(folder, name), dropout, dtype))
+    return EnsembleModel(members, task)
+
+
+def load_weights(model, folder):
+    """Puts the weights of a folder that `save_model` wrote into a model of the same kind."""
+    reader = SafetensorsReader(folder, model.encoder.family)
+    load_tensors(model.encoder, reader, folder)
+    model.load_head(reader, folder)
+
+
+def _read(folder, name):
+    path = os.path.join(folder, name)
+    if not tf.io.gfile.exists(path):
+        return None
+    with tf.io.gfile.GFile(path) as file:
+        return file.read()

@@ -1,0 +1,71 @@
+"""New weights for the top of a pre-trained encoder."""
+
+import keras
+import numpy as np
+
+from tfbert.core.errors import InputError
+
+# Streams of the initial seed: a layer's is its number; the head's own seed is used whole, which no stream equals.
+_POOLER_STREAM, _EMBEDDINGS_STREAM = 10_000, 20_000
+
+
+def reinitialize(encoder, layers=0, pooler=False, init_seed=0):
+    """Gives the top layers, and the pooler, the weights of an untrained BERT.
+
+    Kernels are drawn from BERT's truncated normal (standard deviation 0.02, cut at two of them), biases and the shifts
+    of LayerNorm are 0, its scales 1. A layer's new weights depend on its number and the seed alone, not on how many
+    layers are new, nor on the head.
+
+    Source: Zhang et al. 2020 (2006.05987), section 5 (the pooler and the top L layers); Devlin et al. 2018
+    (1810.04805), google-research/bert `modeling.py`, `create_initializer`. Deviation: Zhang et al. draw from a normal
+    that is not truncated, as Hugging Face does, and always include the pooler.
+
+    Args:
+        encoder: BertEncoder, changed in place.
+        layers: int. How many, counted from the top.
+        pooler: bool.
+        init_seed: int.
+
+    Raises:
+        InputError: fewer layers than 0, or more than the encoder has.
+    """
+    check_layers(encoder, layers)
+    count = encoder.num_layers
+    for number in range(count - layers, count):
+        _renew(encoder.parts.blocks[number].layer, (init_seed, number))
+    if pooler:
+        _renew(encoder.pooler, (init_seed, _POOLER_STREAM))
+
+
+def new_kernel(seed):
+    """Returns an initializer that draws BERT's truncated normal, in float32 whatever the dtype of the variable."""
+    draw = keras.initializers.TruncatedNormal(stddev=0.02, seed=seed)
+    return lambda shape, dtype=None: keras.ops.cast(draw(shape, "float32"), dtype or "float32")
+
+
+def check_layers(encoder, layers):
+    """Raises InputError for a number of new layers that an encoder cannot have."""
+    count = encoder.num_layers
+    if not 0 <= layers <= count:
+        raise InputError(
+            f"--reinit_layers must be at most {count}, the layers of this encoder, and not below 0. Received: {layers}."
+        )
+
+
+def initialize(encoder, init_seed=0):
+    """Gives the whole encoder the weights of an untrained BERT; arguments as for `reinitialize`."""
+    reinitialize(encoder, encoder.num_layers, True, init_seed)
+    for number, part in enumerate(encoder.parts.embeddings):
+        _renew(part, (init_seed, _EMBEDDINGS_STREAM + number))
+
+
+def _renew(layer, stream):
+    seeds = np.random.SeedSequence(stream).generate_state(len(layer.weights))
+    for variable, seed in zip(layer.weights, seeds):
+        kind = variable.path.split("/")[-1]
+        if kind == "kernel" or kind.endswith("embeddings"):
+            initializer = new_kernel(int(seed))
+        else:
+            initializer = {"bias": keras.initializers.Zeros(), "beta": keras.initializers.Zeros(),
+                           "gamma": keras.initializers.Ones()}[kind]  # fmt: skip
+        variable.assign(initializer(variable.shape, variable.dtype))

@@ -1,0 +1,123 @@
+"""Encoder and head as one Keras model, for answers that stand at some tokens of a window."""
+
+import tensorflow as tf
+from keras import ops
+
+from tfbert.data.windows import LongText
+from tfbert.models.encoder import BertEncoder
+from tfbert.models.keras_model import BatchModel, freeze_layers, frozen_layers, task_from_config
+from tfbert.models.text_model import encoder_vectors
+from tfbert.models.tokenizers.wordpiece import BertTokenizer
+
+
+class TokenModel(BatchModel):
+    """What models of tokens share: the places to predict are a feature of the batch, and the last layer is there alone.
+
+    Features, beside those of the encoder: `target_at` int32 [W, K], the flat indices (row * S + column) of the places
+    to predict of each window; for the loss, `targets` [W, K], what stands there, and `target_used` float32 [W, K], 1
+    or 0 for filling. Each example has one window, so that W is M.
+
+    Attributes:
+        encoder: BertEncoder.
+        task: one of TASKS.
+        tokenizer: BertTokenizer.
+        head: keras.layers.Layer. What takes the vectors at the places to predict.
+        max_seq_length: int. The longest sequence the model was made for.
+        text_columns: tuple of str. Where its training data had the text.
+        width: int. Numbers that come back of an example.
+        long_text: LongText, of one window.
+        windows_per_step: None: all windows at once.
+    """
+
+    long_text = LongText()
+    windows_per_step = None
+    features = BatchModel.features | {
+        "target_at": tf.TensorSpec([None, None], tf.int32, "target_at"),
+        "targets": tf.TensorSpec([None, None], tf.int32, "targets"),
+        "target_used": tf.TensorSpec([None, None], tf.float32, "target_used"),
+    }
+
+    def __init__(self, encoder, task, tokenizer, head, max_seq_length, text_columns, pooler=False, **kwargs):
+        """Takes the parts.
+
+        Args:
+            encoder, task, tokenizer, head, max_seq_length, text_columns: as in the attributes.
+            pooler: bool. Whether the encoder's pooler is used.
+        """
+        super().__init__(dtype="float32", **kwargs)  # Keras' global policy is not asked: its parts have their own
+        self.encoder, self.task, self.tokenizer, self.head = encoder, task, tokenizer, head
+        self.width = task.outputs
+        self.max_seq_length, self.text_columns = max_seq_length, tuple(text_columns)
+        encoder.train_only(encoder.num_layers, pooler=pooler)
+        self.built = True
+
+    def get_config(self):
+        """Returns all that `from_config` needs, the vocabulary too: dict, as JSON has it."""
+        own_tokenizer = self.tokenizer is not self.encoder.tokenizer
+        return {
+            "name": self.name,
+            "encoder": self.encoder.get_config(),
+            "task": self.task.get_config(),
+            "tokenizer": self.tokenizer.get_config() if own_tokenizer else None,
+            "max_seq_length": self.max_seq_length,
+            "text_columns": list(self.text_columns),
+            "frozen": frozen_layers(self),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns a model of what `get_config` returned, with new weights."""
+        config = dict(config)
+        encoder, task = BertEncoder.from_config(config.pop("encoder")), task_from_config(config.pop("task"))
+        tokenizer, frozen = config.pop("tokenizer"), config.pop("frozen")
+        tokenizer = BertTokenizer.from_config(tokenizer) if tokenizer else encoder.tokenizer
+        model = cls(encoder, task, tokenizer, cls.new_head(encoder, task), **config)
+        freeze_layers(model, frozen)
+        return model
+
+    @staticmethod
+    def new_head(encoder, task, init_seed=0):
+        """Returns a head with new weights, for the constructor: BertEncoder, Task, int -> keras.layers.Layer."""
+        raise NotImplementedError
+
+    def vectors_at_targets(self, features, training=False, seed=None):
+        """Returns the last layer at the places to predict, and at the [CLS] of each window.
+
+        Args:
+            features: dict, the batch's.
+            training: bool.
+            seed: int32 [2] or None. Decides what is dropped out.
+
+        Returns:
+            (float [W * K, hidden], float [W, hidden]).
+        """
+        places, starts = features["target_at"], features["window_start"]
+        at = ops.concatenate([ops.reshape(places, (-1,)), starts])
+        *_, last = self.encoder(features, training=training, seed=seed, last_layer_at=at)
+        targets = ops.shape(places)[0] * ops.shape(places)[1]
+        return last[:targets], last[targets:]
+
+    def calibrated(self, outputs):
+        """Returns the outputs as they are: np.float32 [N, width] -> the same."""
+        return outputs
+
+    def vector_model(self, pooling=None, max_seq_length=128, long_text=LongText()):
+        """Returns what makes vectors of texts by the encoder alone: VectorModel."""
+        return encoder_vectors(self.encoder, pooling, max_seq_length, long_text)
+
+    def notes(self):
+        """Returns what the weights of a trained model say, in sentences: an empty list."""
+        return []
+
+    def about(self):
+        """Returns what of its making is not the task's: an empty dict."""
+        return {}
+
+    @property
+    def hugging_face(self):
+        """What the name of transformers' class ends with, str."""
+        return self.task.hugging_face
+
+    def beyond_transformers(self):
+        """Returns what of its predictions transformers does not make by itself: an empty list."""
+        return []

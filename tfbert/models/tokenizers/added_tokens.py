@@ -1,0 +1,77 @@
+"""Texts that are one piece wherever they stand, whatever WordPiece would make of them."""
+
+import dataclasses
+
+import tensorflow as tf
+import tensorflow_text as tf_text
+
+from tfbert.core.errors import InputError
+
+# Beyond, RE2's automaton outgrows its memory.
+_MOST_CHARACTERS = 100_000
+
+
+@dataclasses.dataclass(frozen=True)
+class AddedToken:
+    """A text that is one piece wherever it stands, as Hugging Face's added tokens are.
+
+    Attributes:
+        content: str.
+        id: int.
+        normalized: bool. Whether it is looked for, itself normalised, in normalised text, rather than in the text as it
+            came.
+        special: bool. Whether Hugging Face counts it as a special token, which changes no id.
+        in_vocabulary: bool. Whether it is a piece of words, too, which WordPiece may find.
+    """
+
+    content: str
+    id: int
+    normalized: bool = False
+    special: bool = False
+    in_vocabulary: bool = False
+
+
+class AddedTokenSplitter:
+    """Takes added tokens out of texts: the leftmost first, of those the longest.
+
+    Source: huggingface/tokenizers, `added_vocabulary.rs`. That its tokens may also take the blanks around them
+    (`lstrip`, `rstrip`) makes no difference here, where blanks are no pieces.
+    """
+
+    def __init__(self, contents):
+        """Builds the pattern.
+
+        Args:
+            contents: dict of str to int. What to look for -> its id.
+
+        Raises:
+            InputError: they are too many for one pattern.
+        """
+        longest_first = sorted(contents, key=len, reverse=True)
+        self._pattern = "|".join("".join(rf"\x{{{ord(character):X}}}" for character in text) for text in longest_first)
+        self._contents, self._ids = tf.constant(list(contents)), tf.constant(list(contents.values()), tf.int32)
+        if sum(map(len, contents)) > _MOST_CHARACTERS:
+            raise InputError(
+                f"{len(contents)} added tokens are too many to be looked for in every text: tfbert takes "
+                f"{_MOST_CHARACTERS:,} characters of them; add them to vocab.txt as pieces instead."
+            )
+
+    def __call__(self, texts, tokenize):
+        """Returns the pieces of texts, added tokens among them.
+
+        Args:
+            texts: strings [batch].
+            tokenize: callable, strings [n] -> RaggedTensor int32 [n, (pieces)], for what stands between the tokens.
+
+        Returns:
+            RaggedTensor int32 [batch, (pieces)].
+        """
+        # `regex_split` ends a text at a zero byte; U+FFFD vanishes from a text just as it does.
+        texts = tf.strings.regex_replace(texts, r"\x{0000}", "\N{REPLACEMENT CHARACTER}")
+        parts = tf_text.regex_split(texts, self._pattern, self._pattern)
+        same = tf.equal(parts.flat_values[:, tf.newaxis], self._contents)
+        added = tf.reduce_any(same, axis=1)
+        ids = tf.gather(self._ids, tf.boolean_mask(tf.argmax(tf.cast(same, tf.int8), axis=1), added))
+        pieces = tokenize(tf.where(added, "", parts.flat_values))
+        own = tf.RaggedTensor.from_row_lengths(ids, tf.cast(added, pieces.row_splits.dtype))
+        return parts.with_flat_values(tf.concat([pieces, own], axis=1)).merge_dims(1, 2)

@@ -1,0 +1,221 @@
+"""Is this environment fit? Versions, variables, Keras' settings and the bucket, each finding with its remedy.
+
+Nothing here imports TensorFlow before the versions are found to be good: with a wrong libtpu the import aborts.
+"""
+
+import dataclasses
+import glob
+import importlib.metadata
+import os
+import re
+import uuid
+
+from tfbert.core.errors import InputError
+from tfbert.core.keras_setup import keras_problems
+from tfbert.modes.preflight.pins import TPU_PINS
+
+_PACKAGES = ("tensorflow", "tensorflow-cpu", "tensorflow-tpu", "libtpu", "tensorflow-text", "keras", "keras-hub")
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """Something that is wrong, and how to mend it.
+
+    Attributes:
+        problem: str.
+        remedy: str. A command, or what to do.
+    """
+
+    problem: str
+    remedy: str
+
+    def __str__(self):
+        return f"{self.problem}\n    Remedy: {self.remedy}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Environment:
+    """What the checks look at.
+
+    Attributes:
+        versions: dict package -> version, of those installed.
+        variables: dict of the environment variables.
+        bucket: str or None. The gs:// folder to write to.
+        has_tpu: bool. Whether this machine has TPU chips.
+    """
+
+    versions: dict
+    variables: dict
+    bucket: str | None
+    has_tpu: bool
+
+
+def doctor(versions=None, variables=None, bucket=None, has_tpu=None, say=print):
+    """Checks an environment against the version sets known to work, prints what is wrong and returns it.
+
+    Args:
+        versions: dict package -> version; None: what is installed.
+        variables: dict; None: os.environ.
+        bucket: str. A gs:// folder that a run shall write to, or None.
+        has_tpu: bool; None: whether this machine has TPU devices.
+        say: callable (str).
+
+    Returns:
+        list of Finding, empty if all is well.
+    """
+    environment = Environment(
+        installed_versions() if versions is None else versions,
+        os.environ if variables is None else variables,
+        bucket,
+        bool(glob.glob("/dev/accel*") + glob.glob("/dev/vfio/[0-9]*")) if has_tpu is None else has_tpu,
+    )
+    say(" ".join(f"{package}=={version}" for package, version in environment.versions.items()) or "No TensorFlow.")
+    findings = [finding for check in CHECKS for finding in check(environment)]
+    if bucket and not findings:
+        findings = _check_bucket(bucket)
+    elif bucket:
+        say(f"{bucket} was not tried: TensorFlow cannot be relied on before the rest is mended.")
+    for finding in findings:
+        say(f"- {finding}")
+    say(f"{len(findings)} findings." if findings else "Nothing is wrong.")
+    return findings
+
+
+def check_environment(output_dir=None):
+    """Does what --mode=preflight --doctor does: `doctor`, on the bucket if `output_dir` is in one.
+
+    Raises:
+        InputError: something is wrong.
+    """
+    findings = doctor(bucket=output_dir if output_dir and output_dir.startswith("gs://") else None)
+    if findings:
+        raise InputError(f"This environment is not fit: {findings[0].problem} ({len(findings)} in all, above).")
+    return {"findings": []}
+
+
+def installed_versions(path=None):
+    """Returns the versions of the packages that matter, dict package -> version.
+
+    Args:
+        path: list of str. Folders to look in; None: those that Python imports from.
+    """
+    found = importlib.metadata.distributions(**({} if path is None else {"path": path}))
+    versions = {}
+    for distribution in found:  # the first on the path is the one that is imported
+        versions.setdefault(re.sub(r"[-_.]+", "-", distribution.metadata["Name"] or "").lower(), distribution.version)
+    return {package: versions[package] for package in _PACKAGES if package in versions}
+
+
+def _one_tensorflow(environment):
+    """tensorflow-text and keras-hub ask for plain tensorflow, whose files pip then lays over tensorflow-tpu's."""
+    plain = [name for name in ("tensorflow", "tensorflow-cpu") if name in environment.versions]
+    if plain and "tensorflow-tpu" in environment.versions:
+        yield Finding(
+            f"{plain[0]} {environment.versions[plain[0]]} lies over tensorflow-tpu "
+            f"{environment.versions['tensorflow-tpu']}: the TPU is not seen, or the import fails.",
+            f"pip uninstall -y {' '.join(plain)} tensorflow-tpu && tools/install_tpu",
+        )
+    elif environment.has_tpu and "tensorflow-tpu" not in environment.versions:
+        yield Finding("This machine has TPUs, but tensorflow-tpu is not installed.", "tools/install_tpu")
+
+
+def _known_set(environment):
+    """tensorflow-tpu's own requirement lets pip take any newer libtpu, with which the import aborts."""
+    version = environment.versions.get("tensorflow-tpu")
+    if version is None:
+        return
+    pins = next((pins for pins in TPU_PINS.values() if version in pins["tensorflow-tpu"]), None)
+    if pins is None:
+        known = ", ".join(pins["tensorflow-tpu"][0] for pins in TPU_PINS.values())
+        yield Finding(f"tensorflow-tpu {version} is in no set that is known to work ({known}).", "tools/install_tpu")
+        return
+    minor, good = _minor(version), pins["libtpu"]
+    libtpu = environment.versions.get("libtpu")
+    if libtpu is None:
+        yield Finding("tensorflow-tpu is here, but not libtpu.", f"pip install libtpu=={good[0]}")
+    elif libtpu not in good:
+        newer = _numbers(libtpu) > max(map(_numbers, good))
+        yield Finding(
+            f"libtpu {libtpu} is too {'new' if newer else 'old'} for tensorflow-tpu {version}"
+            + (": the process aborts at import." if newer else "."),
+            f"pip install libtpu=={good[0]}  (known good with {minor}: {', '.join(good)})",
+        )
+
+
+def _text_matches(environment):
+    """tensorflow-text's operations are compiled against one minor version of TensorFlow."""
+    versions = environment.versions
+    main = next((name for name in ("tensorflow-tpu", "tensorflow", "tensorflow-cpu") if name in versions), None)
+    if main is None:
+        yield Finding(
+            "TensorFlow is not installed.", "in tfbert's checkout: tools/install_tpu on a TPU, else pip install -e ."
+        )
+        return
+    text, minor = versions.get("tensorflow-text"), _minor(versions[main])
+    pins = TPU_PINS.get(minor) if main == "tensorflow-tpu" else None
+    wanted = f"=={pins['tensorflow-text'][0]}" if pins else f"=={minor}.*"
+    remedy = f"pip install --no-deps 'tensorflow-text{wanted}'"
+    if text is None:
+        yield Finding("tensorflow-text is not installed.", remedy)
+    elif text == "2.21.0":
+        yield Finding("tensorflow-text 2.21.0 is broken.", "pip install --no-deps tensorflow-text==2.21.1")
+    elif _minor(text) != minor:
+        yield Finding(f"tensorflow-text {text} does not match {main} {versions[main]}: its import fails.", remedy)
+
+
+def _variables(environment):
+    """Variables that are missing, and those left behind by runtimes that are no more."""
+    variables = environment.variables
+    if "COLAB_TPU_ADDR" in variables:
+        yield Finding(
+            f"COLAB_TPU_ADDR={variables['COLAB_TPU_ADDR']} is left from Colab's old TPU nodes, which are gone: "
+            "TensorFlow would wait for an address that does not answer.",
+            "unset COLAB_TPU_ADDR (in a notebook: os.environ.pop('COLAB_TPU_ADDR')), before TensorFlow is imported",
+        )
+    if "tensorflow-tpu" not in environment.versions or environment.has_tpu:
+        return
+    if variables.get("TPU_SKIP_MDS_QUERY") != "1":
+        yield Finding(
+            "TPU_SKIP_MDS_QUERY is not set, and this machine has no TPU: libtpu asks a metadata server that only "
+            "Google's machines have, and hangs for minutes.",
+            "export TPU_SKIP_MDS_QUERY=1",
+        )
+
+
+def _keras(environment):
+    """What Keras is set to, by the environment or by its keras.json."""
+    for problem, remedy in keras_problems(environment.variables):
+        yield Finding(f"{problem}.", remedy)
+
+
+CHECKS = (_one_tensorflow, _known_set, _text_matches, _variables, _keras)
+
+
+def _check_bucket(bucket):
+    """Writes a small file and deletes it."""
+    import tensorflow as tf
+
+    path = f"{bucket.rstrip('/')}/tfbert-doctor-{uuid.uuid4().hex}"
+    try:
+        with tf.io.gfile.GFile(path, "w") as file:
+            file.write("May tfbert write here?")
+        tf.io.gfile.remove(path)
+    except (tf.errors.OpError, OSError) as error:
+        bucket_name = re.match(r"gs://[^/]*|.*", bucket)[0]
+        return [
+            Finding(
+                f"{bucket} cannot be written to: {' '.join(str(error).split())[:200]}.",
+                "gcloud auth application-default login, or give the TPU's service account its rights: gcloud storage "
+                f"buckets add-iam-policy-binding {bucket_name} --member=serviceAccount:EMAIL "
+                "--role=roles/storage.objectAdmin",
+            )
+        ]
+    return []
+
+
+def _minor(version):
+    return ".".join(version.split(".")[:2])
+
+
+def _numbers(version):
+    return tuple(int(part) for part in re.findall(r"\d+", version))

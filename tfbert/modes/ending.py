@@ -1,0 +1,62 @@
+"""How the command line ends: an exit status, and one sentence on what the user or the machine has done to it."""
+
+import contextlib
+import os
+import sys
+
+from tfbert.core.errors import InputError
+from tfbert.training.signals import Interrupted
+
+# Errors of TensorFlow's that are the machine's: files that cannot be had, disks and memory that are full.
+_OF_THE_MACHINE = (
+    *("PermissionDeniedError", "NotFoundError", "AlreadyExistsError", "FailedPreconditionError", "OutOfRangeError"),
+    *("ResourceExhaustedError", "UnimplementedError"),
+)
+
+
+def ready_streams():
+    """Lets what is printed be escaped where a terminal cannot show it, such as Chinese labels with LANG=C."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # None where it is closed
+            stream.reconfigure(errors="backslashreplace")
+
+
+def run_to_the_end(function):
+    """Calls a function; returns the exit status, after one sentence where it failed for no fault of the program's."""
+    try:
+        function()
+        if sys.stdout:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still to be flushed, too
+        return _say("Nobody reads any more what this prints, and so it has stopped; the same command goes on.", 1)
+    except Interrupted as stop:
+        return _say(f"{stop} The same command goes on from there.", 128 + stop.signal)
+    except KeyboardInterrupt:
+        return _say("Interrupted; the same command goes on from the last checkpoint.", 130)
+    except (InputError, OSError, MemoryError) as error:
+        return _say(f"Error: {_sentence(error)}", 1)
+    except Exception as error:
+        kinds = vars(sys.modules["tensorflow"].errors) if "tensorflow" in sys.modules else {}
+        if not isinstance(error, tuple(kinds[name] for name in _OF_THE_MACHINE if name in kinds)):
+            raise
+        return _say(f"Error: {_sentence(error)}", 1)
+    return 0
+
+
+def _sentence(error):
+    """Returns what an error says, in one line: str."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        what = " ".join(str(getattr(error, "message", error)).split())[:300]
+        return f"There is not enough memory or disk ({what}); lower --train_batch_size, or free some."
+    if isinstance(error, OSError) and error.filename:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}."
+    if isinstance(error, InputError):
+        return str(error)
+    return " ".join(str(getattr(error, "message", error)).split())[:1000]
+
+
+def _say(sentence, status):
+    with contextlib.suppress(OSError):  # stderr may be gone, too
+        print(sentence, file=sys.stderr, flush=True)
+    return status

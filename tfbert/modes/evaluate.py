@@ -1,0 +1,57 @@
+"""Scores a saved model on dev_file and test_file."""
+
+import os
+
+import tensorflow as tf
+
+from tfbert.core.files import json_of, write_whole
+from tfbert.inference.predict import paired
+from tfbert.models.model_files import read_json
+from tfbert.modes.build import read_rows, settings_for, strategy_of, uses_xla
+from tfbert.modes.saved import saved_model, text_columns
+from tfbert.modes.trainer import output_lock
+from tfbert.training.devices import is_chief, leave_together
+from tfbert.training.evaluation import Evaluator
+
+
+def evaluate_mode(config):
+    """Scores a saved model on dev_file and test_file: what --mode=evaluate does.
+
+    Returns:
+        dict. The content of `eval_results.json`: a dict of scores for "dev", "test".
+    """
+    strategy = strategy_of(config)
+    with output_lock(config.training.output_dir, strategy):
+        results = _evaluate(config, strategy)
+    leave_together(strategy)
+    return results
+
+
+def _evaluate(config, strategy):
+    data, training = config.data, config.training
+    model = saved_model(config, strategy)
+    results, evaluator = {}, Evaluator(model, strategy, uses_xla(config, strategy))
+    for split, location in (("dev", data.dev_file), ("test", data.test_file)):
+        if location:
+            results[split] = evaluator.evaluate(_labelled(config, model, split, location))
+    path = os.path.join(training.output_dir, "eval_results.json")
+    if tf.io.gfile.exists(path):
+        results = read_json(training.output_dir, "eval_results.json") | results
+    if is_chief(strategy):
+        tf.io.gfile.makedirs(training.output_dir)
+        write_whole(path, json_of(results, indent=2).encode())
+        print(json_of(results))
+    return results
+
+
+def _labelled(config, model, split, location):
+    """Returns the rows of a location as the model's task scores them: ExampleBatches."""
+    task, length = model.task, model.max_seq_length
+
+    def rows():
+        return paired(model, read_rows(config.data, task, location, split, columns=text_columns(config.data, model)))
+
+    asked = settings_for(config, task.tokenized)
+    tokenized = task.tokenized(rows, model.tokenizer, length, model.long_text, **asked)
+    batch_size, asked = config.training.eval_batch_size, settings_for(config, task.batches)
+    return task.batches(tokenized, model.tokenizer, batch_size, length, **asked)

@@ -1,0 +1,177 @@
+"""Folds: a model without each part of the training rows, what it says of that part, and all of them as one."""
+
+import json
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from tfbert.core.errors import InputError
+from tfbert.core.files import json_of, write_whole
+from tfbert.data.folds import split_texts
+from tfbert.inference.ensemble import EnsembleModel
+from tfbert.inference.saved_model import load_model, save_ensemble
+from tfbert.models.model_files import read_json
+from tfbert.modes.build import (
+    batches_to_score,
+    datasets_of,
+    dtype_of,
+    folds_of,
+    preset_of,
+    read_rows,
+    task_of,
+    uses_xla,
+)
+from tfbert.modes.trainer import output_lock, refuse_finished
+from tfbert.modes.training_run import changes_since
+from tfbert.reports.run_report import write_folds_report
+from tfbert.reports.statistics import mean_and_spread
+from tfbert.training.devices import is_chief, leave_together
+from tfbert.training.evaluation import Evaluator, scores
+
+# Of the rows that are likely mislabelled, those that the report shows.
+_SHOWN = 50
+
+
+def train_model(config, trainer, announce=True):
+    """Trains one model or, with `folds`, those of a cross-validation; the arguments are those of `cross_validate`.
+
+    Returns:
+        dict. The content of `eval_results.json`.
+    """
+    whole = config.training.folds and not config.training.fold
+    return cross_validate(config, trainer, announce) if whole else trainer.train(config, announce)
+
+
+def cross_validate(config, trainer, announce=True):
+    """Trains a model without each fold, scores each on its fold, and keeps all as one ensemble.
+
+    A model never sees its fold, not even to choose a checkpoint: that is what dev_file is for, if there is one.
+    Temperature and thresholds, where asked for, are fitted on the out-of-fold predictions and kept with the ensemble. A
+    fold that has been trained is not trained again.
+
+    Args:
+        config: Config, with `folds`.
+        trainer: Trainer.
+        announce: bool. Whether to say what is trained, on what.
+
+    Returns:
+        dict, the content of `eval_results.json`: `out_of_fold`, the scores of all rows, each by the model that has not
+        seen it; `folds`, a list of each fold's, with their `mean` and `std`; `split_texts`, rows whose text another
+        fold has, too; `failed`, why which folds have failed, or None; and the ensemble's scores on "dev" and "test".
+
+    Raises:
+        InputError: what is there was trained with other settings, or the rows do not suffice.
+    """
+    with output_lock(config.training.output_dir, trainer.strategy):
+        return _cross_validate(config, trainer, announce)
+
+
+def _cross_validate(config, trainer, announce):
+    output_dir, strategy = config.training.output_dir, trainer.strategy
+    chief = is_chief(strategy)
+    refuse_finished(output_dir, config.training.overwrite, chief)
+    folders = [os.path.join(output_dir, "folds", str(number + 1)) for number in range(config.training.folds)]
+    task = task_of(config)
+    task.check_threshold(config.balance.tune_threshold)
+    tokenizer = preset_of(config).tokenizer(config.data.do_lower_case, config.data.clean_text)
+    plain = config.replace(augment=(), augment_copies=1, augment_probability=0.1)
+    datasets = datasets_of(plain, tokenizer, task, ("train", "dev", "test"))
+    examples = datasets.pop("train").examples
+    task.check_fit(examples.labels, config.balance.calibrate, config.balance.tune_threshold)
+    folds = folds_of(config, task, examples.labels)
+    _refuse_changed(config)
+    if chief:
+        tf.io.gfile.makedirs(output_dir)
+        write_whole(os.path.join(output_dir, "config.yaml"), config.to_yaml().encode())
+    seen = task.inspection(examples, tokenizer)
+    results = {"split_texts": split_texts(seen.fingerprints, folds) if seen else 0}
+    if results["split_texts"]:
+        print(
+            f"{results['split_texts']} training rows have a text that is in another fold, too: the out-of-fold scores "
+            "say too much. --group_column keeps rows together."
+        )
+    members, outputs, failed = [], np.zeros((examples.size, task.outputs), np.float32), []
+    for number, folder in enumerate(folders):
+        if not tf.io.gfile.exists(os.path.join(folder, "eval_results.json")):
+            print(f"Fold {number + 1} of {len(folders)}", flush=True)
+            trainer.train(_of_fold(config, number + 1, folder), announce=announce and number == 0)
+        if reason := read_json(folder, "eval_results.json").get("failed"):
+            failed.append(f"fold {number + 1}: {reason}")
+        members.append(_member(config, folder, strategy))
+        left_out = np.flatnonzero(folds == number)
+        batches = batches_to_score(examples.subset(left_out), config)
+        outputs[left_out] = Evaluator(members[-1], strategy, uses_xla(config, strategy)).outputs(batches)
+    results |= {"failed": "; ".join(failed) or None} | _out_of_fold(config, task, examples.labels, outputs, folds)
+    outputs = task.decision.calibrated(outputs)
+    model = EnsembleModel(members, task)
+    evaluator = Evaluator(model, strategy, uses_xla(config, strategy))
+    results |= {split: evaluator.evaluate(dataset) for split, dataset in datasets.items()}
+    if chief:
+        save_ensemble(model, os.path.join(output_dir, "model"))
+        _write_predictions(output_dir, task, examples.labels, outputs, folds)
+        write_whole(os.path.join(output_dir, "eval_results.json"), json_of(results, indent=2).encode())
+        doubted = _mislabelled(config, task, examples.labels, outputs)
+        write_folds_report(output_dir, config.as_dict(), results, task, examples.labels, outputs, doubted)
+    leave_together(strategy)
+    return results
+
+
+def _of_fold(config, number, folder):
+    """Returns the settings of one fold's training; what is fitted, is fitted on all folds together."""
+    own = {"fold": number, "output_dir": folder, "test_file": None, "overwrite": False}
+    return config.replace(**own, tune_threshold=None, calibrate=False)
+
+
+def _member(config, folder, strategy):
+    with strategy.scope():
+        model = load_model(os.path.join(folder, "model"), dtype=dtype_of(config))
+    model.windows_per_step = config.training.windows_per_step
+    return model
+
+
+def _refuse_changed(config):
+    """Raises InputError where folds were trained with other settings."""
+    path = os.path.join(config.training.output_dir, "config.yaml")
+    if not tf.io.gfile.exists(path) or config.training.overwrite:
+        return
+    if changed := changes_since(config.training.output_dir, config):
+        raise InputError(
+            f"{config.training.output_dir} holds folds of other settings: {'; '.join(changed)}. Give the old ones to "
+            "go on with them, another --output_dir, or --overwrite."
+        )
+
+
+def _out_of_fold(config, task, labels, outputs, folds):
+    """Returns the scores of out-of-fold predictions; the task gets the decision that is fitted on them."""
+    settings = config.balance
+    if settings.calibrate or settings.tune_threshold:
+        fit = (settings.calibrate, settings.tune_threshold)
+        task.decision = task.fit_decision(labels, outputs, *fit)
+        print("\n".join(task.describe_fit(labels, *fit)))
+    outputs = task.decision.calibrated(outputs)
+    each = [scores(task, labels[folds == number], outputs[folds == number]) for number in range(folds.max() + 1)]
+    means, deviations = mean_and_spread(each)
+    return {"out_of_fold": scores(task, labels, outputs), "mean": means, "std": deviations, "folds": each}
+
+
+def _mislabelled(config, task, labels, outputs):
+    """Returns the rows whose label is likely wrong, as the report takes them; at most `_SHOWN`."""
+    found = task.doubted(labels, outputs, _SHOWN)
+    if not found:
+        return found
+    texts, shown = {}, {row for row, *_ in found}
+    rows = read_rows(config.data, task, config.data.train_file, "train", config.data.limit_train_rows)
+    for row, example in enumerate(rows):
+        if row in shown:
+            texts[row] = " | ".join(example[side] for side in ("text", "text_pair") if side in example)
+    return [(row + 1, texts[row], *doubt) for row, *doubt in found]
+
+
+def _write_predictions(output_dir, task, labels, outputs, folds):
+    """Writes out_of_fold.jsonl, a line a training row, in order."""
+    lines = []
+    for row, (label, prediction) in enumerate(zip(labels, task.predictions(outputs))):
+        known = {"row": row + 1, "fold": int(folds[row]) + 1, "true": task.decode_label(label)}
+        lines.append(json.dumps(known | prediction, ensure_ascii=False) + "\n")
+    write_whole(os.path.join(output_dir, "out_of_fold.jsonl"), "".join(lines).encode())

@@ -1,0 +1,43 @@
+"""What --mode=preflight does: would this training run on a TPU?"""
+
+import os
+
+import tensorflow as tf
+
+from tfbert.core.errors import InputError
+from tfbert.core.files import json_of, write_whole
+from tfbert.modes.build import training_parts
+from tfbert.modes.preflight.report import describe, preflight, refusal
+from tfbert.modes.trainer import output_lock
+
+
+def preflight_mode(config):
+    """Finds out whether this training would run on a TPU, into `preflight.json`: what --mode=preflight does.
+
+    Returns:
+        dict. The content of `preflight.json`.
+
+    Raises:
+        InputError: it would not run.
+    """
+    with output_lock(config.training.output_dir, tf.distribute.get_strategy(), shared=True):
+        return _preflight(config)
+
+
+def _preflight(config):
+    training = config.training
+    parts = training_parts(config, tf.distribute.get_strategy(), splits=("train",))
+    found = preflight(
+        parts.model,
+        parts.optimizer,
+        parts.datasets["train"],
+        config.runtime.topology,
+        training.gradient_accumulation_steps,
+    )
+    tf.io.gfile.makedirs(training.output_dir)
+    write_whole(os.path.join(training.output_dir, "preflight.json"), json_of(found, indent=2).encode())
+    print(describe(found))
+    if not found["would_run"]:
+        raise InputError(refusal(found))
+    print(f"It would run on {found['topology']}.")
+    return found

@@ -1,0 +1,166 @@
+"""Will it run on that TPU? The real train step, compiled by the real TPU compiler, on a machine without a TPU."""
+
+import time
+
+import tensorflow as tf
+
+from tfbert.data.hosts import refusal as refusal_of_hosts
+from tfbert.modes.preflight.pins import TPU_PINS, pins_of
+from tfbert.modes.preflight.search import bounds, line, search
+from tfbert.modes.preflight.step import StepCompiler, rows_of_epoch
+from tfbert.modes.preflight.topologies import GIB, find_topology
+
+# The share of its peak at which a chip is taken to work, when asking whether the host can feed it.
+ASSUMED_UTILISATION = 0.4
+_PIPELINE_SECONDS = 3.0
+
+
+def preflight(model, optimizer, dataset, topology, accumulation=1, say=print):
+    """Finds out whether a training would run on a TPU.
+
+    Args:
+        model: TextModel.
+        optimizer: AdamWeightDecay.
+        dataset: ExampleBatches. The training data, in batches over all chips.
+        topology: str. Google's name of the TPU, as `tfbert.modes.preflight.topologies` lists them.
+        accumulation: int. Parts in which a batch goes through the model.
+        say: callable (str). Told of each compilation.
+
+    Returns:
+        dict, the content of `preflight.json`. Of the settings: `topology`, `chips`, `batch_size` (over all chips).
+        Of the program: `compiles` (a TPU can do all its operations), `failure` (the one it cannot do, or
+        None), `hosts_failure` (what of the input pipeline the hosts of a pod slice cannot do, or None), `would_run`,
+        `hbm_needed_bytes` and `hbm_bytes` (of one chip), `largest_batch` and
+        `smallest_that_fails` (over all chips; None: not reached), `flops_per_example`, `all_reduced_bytes` (the
+        gradients that each chip sends into the sum of a step). Of the data: `padding_share`.
+        Of one host: `pipeline_examples_per_second`, `asked_examples_per_second`. And `pins`.
+
+    Raises:
+        InputError: an unknown topology, or no compiler.
+    """
+    topology = find_topology(topology)
+    compiler = StepCompiler(model, optimizer, dataset, topology, accumulation, say)
+    parts = topology.chips * accumulation
+    asked = compiler.compile(-(-dataset.batch_size // parts))
+    known = [asked] if asked.failure else search(compiler.compile, asked, topology.hbm_bytes)
+    fits, fails = bounds(known)
+    flops = _flops_per_example(known)
+    refused = refusal_of_hosts(dataset.needs_here) if topology.hosts > 1 else None
+    return {
+        "topology": topology.name,
+        "chips": topology.chips,
+        "batch_size": dataset.batch_size,
+        "compiles": asked.failure is None,
+        "failure": asked.failure,
+        "hosts": topology.hosts,
+        "hosts_failure": refused,
+        "would_run": asked.fits and not refused,
+        "hbm_needed_bytes": _hbm_needed(asked, known),
+        "hbm_bytes": topology.hbm_bytes,
+        "largest_batch": fits * parts,
+        "smallest_that_fails": fails and fails * parts,
+        "flops_per_example": flops,
+        "all_reduced_bytes": _gradient_bytes(optimizer) if topology.chips > 1 else 0,
+        "padding_share": padding_share(dataset.with_shapes(True, model.windows_per_step), parts),
+        "pipeline_examples_per_second": pipeline_speed(dataset, parts),
+        "asked_examples_per_second": flops
+        and ASSUMED_UTILISATION * topology.peak_flops * topology.chips / topology.hosts / flops,
+        "pins": pins_of(next(iter(TPU_PINS))),
+    }
+
+
+def describe(found):
+    """Returns what `preflight` found as lines to read: str."""
+    chips = f"{found['chips']} chip{'s' * (found['chips'] > 1)}"
+    hosts = "" if found["hosts"] == 1 else f"{found['hosts']}, each with its own pipeline (--tpu=NAME); not run here"
+    lines = {"topology": f"{found['topology']}: {chips} of {_gib(found['hbm_bytes'])} each"}
+    lines["compiles"] = "yes" if found["compiles"] else f"NO: {found['failure']}"
+    if found["compiles"]:
+        lines |= _program_lines(found)
+    lines |= {"hosts": found["hosts_failure"] or hosts} if hosts else {}
+    lines["padding"] = f"{found['padding_share']:.1%} of the tokens"
+    lines["input pipeline"] = f"{found['pipeline_examples_per_second']:,.0f} examples/s on this host" + _asked(found)
+    lines["pins"] = " ".join(f"{package}=={version}" for package, version in found["pins"].items())
+    return "\n".join(f"{name:<15} {text}" for name, text in lines.items())
+
+
+def refusal(found):
+    """Returns why a training would not run and what would help, one or two sentences: str."""
+    if not found["compiles"]:
+        return f"It would not run on {found['topology']}: {found['failure']}."
+    if found["hosts_failure"]:
+        return f"{found['hosts_failure']}."
+    remedies = [f"--train_batch_size={found['largest_batch']}"] if found["largest_batch"] else []
+    remedies += ["more --gradient_accumulation_steps", "a TPU with more chips or memory"]
+    return (
+        f"It would not run on {found['topology']}: a batch of {found['batch_size']} needs more than the "
+        f"{_gib(found['hbm_bytes'])} of a chip. What can help: {', '.join(remedies)}."
+    )
+
+
+def pipeline_speed(dataset, parts=1):
+    """Returns how many examples a second this host makes ready for `parts` chips, measured for some seconds: float."""
+    dataset = dataset.with_shapes(static_shapes=True)
+    epoch = dataset.shares(0, dataset.steps_per_epoch, parts, rows=rows_of_epoch(dataset, parts))
+    shares = iter(epoch.repeat())
+    next(shares)  # pays for starting the pipeline
+    start, examples = time.monotonic(), 0.0
+    while time.monotonic() - start < _PIPELINE_SECONDS:
+        examples += float(tf.reduce_sum(next(shares)[2]))
+    return examples / (time.monotonic() - start)
+
+
+def padding_share(dataset, parts=1):
+    """Returns the share of padding in the tokens of an epoch's batches of static shape: float.
+
+    Args:
+        dataset: ExampleBatches.
+        parts: int. Shares of a batch.
+    """
+    rows = rows_of_epoch(dataset, parts)
+    spec = dataset.shares(0, 1, parts, rows=rows).element_spec[0]["token_ids"]
+    examples = dataset.draws.size if dataset.draws else dataset.examples.size
+    pieces = examples * float(dataset.examples.window_lengths.sum()) / dataset.examples.size
+    return 1.0 - pieces / (spec.shape.num_elements() * parts * dataset.steps_per_epoch)
+
+
+def _flops_per_example(known):
+    """Of the largest program that fits, so that the update's share is smallest; None where none compiled."""
+    best = max(known, key=lambda compiled: compiled.examples * compiled.fits)
+    return best.flops / best.examples if best.fits else None
+
+
+def _gradient_bytes(optimizer):
+    return sum(4 * int(variable.value.shape.num_elements()) for variable in optimizer.trained_variables)
+
+
+def _hbm_needed(asked, known):
+    """What the compiler counted; where it gave up, what the line through the programs that fit leads to."""
+    through = line(known)
+    if asked.fits or through is None:
+        return asked.hbm_bytes
+    return max(asked.hbm_bytes, round(through[0] + through[1] * asked.examples))
+
+
+def _program_lines(found):
+    fails = found["smallest_that_fails"]
+    beyond = f"; {fails} does not fit" if fails else "; no larger one was tried"
+    return {
+        "HBM needed": f"{_gib(found['hbm_needed_bytes'])} of {_gib(found['hbm_bytes'])} a chip, for a batch of "
+        f"{found['batch_size']}",
+        "largest batch": f"{found['largest_batch']}{beyond}",
+        "all-reduced": f"{found['all_reduced_bytes'] / 1e6:,.0f} MB a step",
+        "flops": f"{found['flops_per_example']:.3g} an example" if found["flops_per_example"] else "unknown",
+    }
+
+
+def _asked(found):
+    asked = found["asked_examples_per_second"]
+    if not asked:
+        return ""
+    verdict = "enough" if found["pipeline_examples_per_second"] >= asked else "TOO SLOW"
+    return f"; its chips, at an assumed {ASSUMED_UTILISATION:.0%} of their peak, ask for {asked:,.0f}: {verdict}"
+
+
+def _gib(count):
+    return f"{count / GIB:.2f} GiB"

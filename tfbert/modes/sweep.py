@@ -1,0 +1,32 @@
+"""Runs many trainings and keeps the best model."""
+
+import dataclasses
+import os
+
+from tfbert.core.files import json_of
+from tfbert.modes.build import strategy_of
+from tfbert.modes.sweep_study import Sweep
+from tfbert.modes.trainer import Trainer, output_lock
+
+
+def sweep_mode(config):
+    """Runs many trainings and keeps the best model: what --mode=sweep does.
+
+    Returns:
+        dict with `trials` (how many have ended), `failed` (how many of them failed) and `best` (its settings, folder
+        and results; None where none has a score).
+    """
+    output_dir, strategy = config.training.output_dir, strategy_of(config)
+    with output_lock(output_dir, strategy, shared=True):  # with the sweep's other workers
+        found = Sweep(config, Trainer(strategy))
+        trials, best = found.run(), found.best()
+    results = {
+        "trials": len(trials),
+        "failed": sum(bool(trial.failed) for trial in trials),
+        "best": best and dataclasses.asdict(best),
+    }
+    print(json_of(results))
+    print(f"The report is {os.path.join(output_dir, 'report.html')}.")
+    if best:
+        print(f"The best model is in {os.path.join(output_dir, 'model')}.")
+    return results

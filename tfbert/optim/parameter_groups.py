@@ -1,0 +1,195 @@
+"""Groups of variables: ordered (regex, value) pairs, matched in full on variable paths, the first match winning."""
+
+import math
+import re
+
+from tfbert.core.errors import InputError
+
+# Biases and the scales and shifts of LayerNorm (gamma, beta) do not decay, as in google-research/bert; nor does a
+# scalar mix, which would forget its layers.
+NO_DECAY = (r".*/(\w+_)?bias", r".*/(gamma|beta)", r"pooling/.*")
+
+HEAD = r"(head|pooling|window_merge)/.*"
+
+
+def value_of(pairs, path, default):
+    """Returns the value of the first pattern that matches the whole path, else the default."""
+    return next((value for pattern, value in pairs if re.fullmatch(pattern, path)), default)
+
+
+def path_of(variable):
+    """Returns the path of a Keras variable, or a tf.Variable's name without its output's number: str."""
+    return variable.path if hasattr(variable, "path") else variable.name.split(":")[0]
+
+
+def unmatched(patterns, paths):
+    """Returns the patterns that match no path in full, list of str; and what the paths are like, str."""
+    some = ", ".join(paths[:: max(1, len(paths) // 8)])
+    return [pattern for pattern in patterns if not any(re.fullmatch(pattern, path) for path in paths)], some
+
+
+def match_all(pairs, paths, default):
+    """Returns the value of every path; InputError if a pattern matches none of them.
+
+    Args:
+        pairs: list of (regex, value).
+        paths: list of str.
+        default: value of a path that no pattern matches.
+    """
+    missing, some = unmatched([pattern for pattern, _ in pairs], paths)
+    if missing:
+        raise InputError(f"The pattern {missing[0]!r} matches no variable in full. The variables are like: {some}.")
+    return [value_of(pairs, path, default) for path in paths]
+
+
+def encoder_patterns(encoder):
+    """Returns the patterns of an encoder's parts: dict of "embeddings", "layer 0", "layer 1", …, "pooler" to regex.
+
+    Args:
+        encoder: BertEncoder.
+
+    Raises:
+        ValueError: a variable of the encoder is in none of its family's parts.
+    """
+    patterns = {}
+    for name, layers in encoder.parts.groups().items():
+        paths = "|".join(re.escape(layer.path) for layer in layers)
+        patterns[name] = rf"({paths})/.*" if len(layers) > 1 else rf"{paths}/.*"
+    for variable in encoder.trainable_variables:
+        if value_of([(pattern, True) for pattern in patterns.values()], variable.path, default=False) is False:
+            raise ValueError(f"{encoder.family.__name__}.parts lacks the layer of the variable {variable.path}.")
+    return patterns
+
+
+def layer_decay(encoder, decay):
+    """Returns multipliers that fall from the top layer to the embeddings: list of (regex, value).
+
+    Layer l of L (from 0) has decay^(L - 1 - l), so the top layer has 1; the embeddings have decay^L. Pooler and head
+    are not matched: they keep 1 unless another pattern says otherwise.
+
+    Source: Howard and Ruder 2018 (1801.06146), section 3.2; Sun et al. 2019 (1905.05583), section 3.4.3, whose
+    η^(k-1) = ξ η^k this is.
+
+    Args:
+        encoder: BertEncoder.
+        decay: float, ξ.
+    """
+    top = encoder.num_layers - 1
+    layers = [(pattern, decay ** (top - layer)) for layer, pattern in _trained_layers(encoder)]
+    return layers + [(_embeddings(encoder), decay**encoder.num_layers)]
+
+
+def freeze(encoder, part="none", layers=0, reinit_layers=0):
+    """Returns multipliers of 0 for what is frozen: list of (regex, 0.0).
+
+    Args:
+        encoder: BertEncoder.
+        part: "none", "embeddings", or "encoder": the embeddings, every layer and the pooler.
+        layers: int. So many of the lowest layers, and the embeddings below them.
+        reinit_layers: int. So many of the top layers are new, and must be trained.
+
+    Raises:
+        InputError: more layers than the encoder has below its new ones.
+    """
+    most = encoder.num_layers - reinit_layers
+    if layers > most:
+        raise InputError(f"--freeze_layers must be at most {most}, the layers with old weights. Received: {layers}.")
+    if part == "encoder":
+        return [("|".join(encoder_patterns(encoder).values()), 0.0)]
+    embeddings = [(_embeddings(encoder), 0.0)] if part == "embeddings" or layers else []
+    return embeddings + [(pattern, 0.0) for layer, pattern in _trained_layers(encoder) if layer < layers]
+
+
+def gradual_unfreezing(encoder, steps):
+    """Returns the steps after which each part joins the training, from the top down: list of (regex, step).
+
+    Head and pooler train from the first step, the top layer after `steps`, the one below after twice as many, and so
+    on; layer l of L (from 0) after steps · (L - l), the embeddings after steps · (L + 1).
+
+    Source: Howard and Ruder 2018 (1801.06146), section 3.3. Deviation: by steps, where the paper goes by epochs.
+
+    Args:
+        encoder: BertEncoder.
+        steps: int.
+    """
+    count = encoder.num_layers
+    layers = [(pattern, steps * (count - layer)) for layer, pattern in _trained_layers(encoder)]
+    return layers + [(_embeddings(encoder), steps * (count + 1))]
+
+
+def pretrained(encoder, reinit_layers=0, reinit_pooler=False):
+    """Returns patterns of the variables that have a pre-trained value, for prior weight decay: list of regex.
+
+    The head's weights and re-initialised ones have none: they decay toward 0.
+
+    Args:
+        encoder: BertEncoder, in its model.
+        reinit_layers: int. So many of the top layers are new.
+        reinit_pooler: bool. Whether the pooler is new.
+    """
+    old = encoder.num_layers - reinit_layers
+    layers = [pattern for layer, pattern in _trained_layers(encoder) if layer < old]
+    pooler = [encoder_patterns(encoder)["pooler"]] if encoder.pooler.trainable and not reinit_pooler else []
+    return [_embeddings(encoder), *layers, *pooler]
+
+
+def parts_of(paths, encoder):
+    """Returns variables' paths by the part of the model that they belong to, from the bottom up: name -> list of path.
+
+    The parts are "embeddings", "layer 0", "layer 1", …, "pooler" and "head".
+    """
+    patterns = [(pattern, name) for name, pattern in encoder_patterns(encoder).items()]
+    parts = {}
+    for path in paths:
+        parts.setdefault(value_of(patterns, path, default="head"), []).append(path)
+    return parts
+
+
+def _embeddings(encoder):
+    return encoder_patterns(encoder)["embeddings"]
+
+
+def _trained_layers(encoder):
+    """Returns the layers that have variables to train, those below a pooling's layer: list of (number, regex)."""
+    patterns = encoder_patterns(encoder)
+    blocks = enumerate(encoder.parts.blocks)
+    return [(number, patterns[f"layer {number}"]) for number, block in blocks if block.layer.trainable]
+
+
+def parse_multipliers(texts):
+    """Returns (regex, value) pairs from texts REGEX=VALUE; the last equals sign separates them."""
+    pairs = []
+    for text in texts:
+        pattern, separator, value = text.rpartition("=")
+        try:
+            re.compile(pattern)
+            pair = pattern, float(value)
+        except (re.error, ValueError):
+            separator = ""
+        if not separator or not pattern or pair[1] < 0:
+            raise InputError(
+                f"--lr_multipliers takes REGEX=VALUE with a value of 0 or more, as .*bias=2. Received: {text!r}."
+            )
+        pairs.append(pair)
+    return pairs
+
+
+def describe_groups(groups):
+    """Returns a table of the groups in which variables are trained: how many, what holds for them, one of them.
+
+    Args:
+        groups: list of (variable, dict of str to number or str), as `AdamWeightDecay.groups` returns it.
+    """
+    names = list(groups[0][1])
+    members = {}
+    for variable, values in groups:
+        cells = [f"{value:.4g}" if isinstance(value, (int, float)) else value for value in values.values()]
+        if values["lr multiplier"] == 0:
+            cells = ["frozen", *([""] * (len(cells) - 1))]
+        members.setdefault(tuple(cells), []).append(variable)
+    lines = [" ".join([f"{'variables':>9} {'weights':>12}", *(f"{name:>13}" for name in names), " such as"])]
+    for cells, variables in sorted(members.items(), reverse=True):
+        weights = sum(math.prod(variable.shape) for variable in variables)
+        row = [f"{len(variables):9d} {weights:12,d}", *(f"{cell:>13}" for cell in cells), f" {path_of(variables[0])}"]
+        lines.append(" ".join(row))
+    return "\n".join(lines)

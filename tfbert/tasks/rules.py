@@ -1,0 +1,79 @@
+"""What a kind of task asks of the settings, known before TensorFlow is loaded."""
+
+import dataclasses
+
+from tfbert.tasks import TASKS
+
+_RAW_TEXT = (
+    "masked_lm_prob",
+    "max_predictions_per_seq",
+    "whole_word_masking",
+    "max_ngram",
+    "dynamic_masking",
+    "next_sentence",
+    "short_seq_prob",
+    "short_seq_length",
+    "short_seq_share",
+    "held_out",
+    "held_out_columns",
+    "leaks",
+)
+_CLASSES = (
+    "oversample",
+    "undersample",
+    "balance",
+    "class_weights",
+    "loss",
+    "focal_gamma",
+    "focal_alpha",
+    "logit_adjustment",
+    "correct_prior",
+    "tune_threshold",
+    "calibrate",
+    "label_smoothing",
+)
+_ONE_TEXT = (
+    "text_pair_column",
+    "halve_dev",
+    "long_text",
+    "truncation",
+    "group_column",
+    "augment",
+    "windows_per_step",
+    "folds",
+    "fold",
+    "pooling",
+    "head_layers",
+    "head_activation",
+)
+_SEVERAL = "a row may have several labels; --oversample takes the largest factor among them"
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """What a kind of task asks of the settings.
+
+    Attributes:
+        ignores: dict of setting -> why it does nothing, "" where that is plain. Giving one is refused.
+        least: dict of setting -> the least value that will do.
+    """
+
+    ignores: dict = dataclasses.field(default_factory=dict)
+    least: dict = dataclasses.field(default_factory=dict)
+
+
+_LABELLED = dict.fromkeys(_RAW_TEXT, "")
+
+# Of the tasks whose class takes its rules from here, so that settings are checked without loading it.
+RULES = {
+    "classification": Rules(_LABELLED),
+    "multilabel": Rules(_LABELLED | dict.fromkeys(("undersample", "balance"), _SEVERAL)),
+    "regression": Rules(_LABELLED | dict.fromkeys(_CLASSES, "there are no labels")),
+    # Of fewer tokens a pair of segments may have no word to mask.
+    "masked_lm": Rules(dict.fromkeys((*_ONE_TEXT, *_CLASSES), ""), {"max_seq_length": 8}),
+}
+
+
+def rules_of(task):
+    """Returns the Rules of a task, by its name in TASKS."""
+    return RULES[task] if task in RULES else TASKS[task].rules

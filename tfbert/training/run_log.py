@@ -1,0 +1,98 @@
+"""What a run says while it runs: a progress bar, metrics.jsonl, TensorBoard."""
+
+import json
+import os
+
+import tensorflow as tf
+from tqdm import tqdm
+
+from tfbert.core.files import json_of, write_whole
+
+
+class RunLog:
+    """The records of one run.
+
+    `metrics.jsonl` holds only what the settings and the data decide, no times: the same run writes the same file.
+
+    Attributes:
+        pending: list of float. Losses since the last line.
+    """
+
+    def __init__(self, output_dir, total_steps, batch_size, first_step=0, pending=(), writes=True):
+        """Opens the records.
+
+        Args:
+            output_dir: str.
+            total_steps: int. Steps of the whole run.
+            batch_size: int. For the examples a second.
+            first_step: int. Where a resumed run goes on; later lines of an earlier try are dropped.
+            pending: list of float. What `pending` was when the checkpoint was saved.
+            writes: bool. Off on all workers but one, which then say and write nothing.
+        """
+        self._path = os.path.join(output_dir, "metrics.jsonl")
+        self._batch_size, self._writes, self.pending = batch_size, writes, list(pending)
+        if writes:
+            self._lines = _lines_until(self._path, first_step)
+            self._summary = tf.summary.create_file_writer(output_dir)
+            self._bar = tqdm(total=total_steps, initial=first_step, unit="step", mininterval=1.0)
+
+    def steps(self, step, losses):
+        """Takes the losses of the steps just done; moves the bar."""
+        self.pending.extend(losses.tolist())
+        if not self._writes:
+            return
+        self._bar.update(len(losses))
+        rate = self._bar.format_dict["rate"]
+        speed = {"examples/s": f"{rate * self._batch_size:.1f}"} if rate else {}
+        self._bar.set_postfix({"loss": f"{losses[-1]:.4f}", **speed}, refresh=False)
+
+    def log(self, step, learning_rate, norms, predicted):
+        """Writes a line on the steps since the last one.
+
+        Args:
+            step: int.
+            learning_rate: float.
+            norms: dict of float. The gradient norm of each part of the model in this step.
+            predicted: np.float32 [outputs]. How often each label was predicted in the training batches.
+        """
+        if not self.pending:
+            return
+        values = {"split": "train", "loss": sum(self.pending) / len(self.pending), "learning_rate": learning_rate}
+        if predicted.any():
+            values["majority_share"] = float(predicted.max() / predicted.sum())
+        self._write(step, values | {f"gradient_norm/{part}": norm for part, norm in norms.items()})
+        self.pending = []
+
+    def evaluation(self, step, split, scores, majority_share):
+        """Writes a line with the scores of an evaluation and the share of the most frequent answer; says the scores."""
+        self._write(step, {"split": split, **scores, "majority_share": majority_share})
+        self.say(f"step {step}: {split} " + "  ".join(f"{name} {value:.4f}" for name, value in scores.items()))
+
+    def say(self, text):
+        """Prints a line above the bar."""
+        if self._writes:
+            tqdm.write(text)
+
+    def close(self):
+        """Ends the bar and the event file."""
+        if self._writes:
+            self._bar.close()
+            self._summary.close()
+
+    def _write(self, step, values):
+        if not self._writes:
+            return
+        self._lines.append(json_of({"step": step, **values}))
+        write_whole(self._path, "".join(line + "\n" for line in self._lines).encode())
+        with self._summary.as_default(step=step):
+            for name, value in values.items():
+                if name != "split":
+                    tf.summary.scalar(f"{values['split']}/{name}", value)
+        self._summary.flush()
+
+
+def _lines_until(path, step):
+    if not tf.io.gfile.exists(path):
+        return []
+    with tf.io.gfile.GFile(path) as file:
+        return [line for line in file.read().splitlines() if json.loads(line)["step"] <= step]

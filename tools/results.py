@@ -1,0 +1,128 @@
+"""What has been measured: configs/results/NAME.csv, one file a study, a row a trial.
+
+A file begins with lines `# key: value`, which hold once what is true of all rows: what kind of study it is, its
+command, and when, on what and with which versions it was measured. Where that differs between rows, `# measured 1: …`,
+`# measured 2: …` are told apart by a column `measured`. Numbers have eight digits; an empty cell is a score that a
+trial does not have. tools/record.py and tools/bench.py write these files, tools/write_docs.py reads them;
+`pandas.read_csv(path, comment="#")` does, too.
+"""
+
+import csv
+import dataclasses
+import datetime
+import importlib.metadata
+import io
+import os
+import pathlib
+import platform
+
+ROOT = pathlib.Path(__file__).parents[1]
+RESULTS = "configs/results"
+
+
+@dataclasses.dataclass
+class Study:
+    """One file.
+
+    Attributes:
+        about: dict of str. What is true of all rows.
+        rows: list of dict: str, float, bool or None by column. All have `measured`, what `provenance` returned.
+    """
+
+    about: dict = dataclasses.field(default_factory=dict)
+    rows: list = dataclasses.field(default_factory=list)
+
+    def replace(self, rows, *key):
+        """Puts rows in place of those that agree with one of them in the columns of a key; returns the study."""
+        new = {tuple(row[column] for column in key) for row in rows}
+        self.rows = [row for row in self.rows if tuple(row[column] for column in key) not in new] + rows
+        return self
+
+    def groups(self, column):
+        """Returns the rows by what they have in a column: dict of list."""
+        found = {}
+        for row in self.rows:
+            found.setdefault(row[column], []).append(row)
+        return found
+
+
+def read(name, root=ROOT):
+    """Returns a Study; an empty one where nothing has been measured."""
+    path = root / RESULTS / f"{name}.csv"
+    if not path.exists():
+        return Study()
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    comments = [line[2:].rstrip("\n").partition(": ")[::2] for line in lines if line.startswith("#")]
+    measured = {key.removeprefix("measured").strip(): text for key, text in comments if key.startswith("measured")}
+    rows = [
+        {column: _value(text) for column, text in row.items()} | {"measured": measured[row.get("measured", "")]}
+        for row in csv.DictReader(line for line in lines if not line.startswith("#"))
+    ]
+    return Study({key: text for key, text in comments if not key.startswith("measured")}, rows)
+
+
+def read_all(root=ROOT):
+    """Returns all studies by their names: dict of Study."""
+    return {path.stem: read(path.stem, root) for path in sorted((root / RESULTS).glob("*.csv"))}
+
+
+def write(name, study, root=ROOT):
+    """Writes a Study."""
+    places = list(dict.fromkeys(row["measured"] for row in study.rows))
+    numbers = {place: str(number) for number, place in enumerate(places, start=1)}
+    columns = list(dict.fromkeys(column for row in study.rows for column in row if column != "measured"))
+    about = [*study.about.items()]
+    if len(places) > 1:
+        columns.append("measured")
+        about += [(f"measured {number}", place) for place, number in numbers.items()]
+    else:
+        about += [("measured", place) for place in places]
+    file = io.StringIO()
+    file.writelines(f"# {key}: {text}\n" for key, text in about)
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(columns)
+    for row in study.rows:
+        row = row | {"measured": numbers[row["measured"]]}
+        writer.writerow([_text(row.get(column)) for column in columns])
+    path = root / RESULTS / f"{name}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(file.getvalue(), encoding="utf-8")
+
+
+def provenance():
+    """Returns when, on what and with which versions something is measured: "DATE, MACHINE; VERSIONS"."""
+    packages = ("tensorflow", "keras", "keras-hub")
+    versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in packages)
+    return f"{datetime.date.today()}, {_machine()}; {versions}"
+
+
+def _machine():
+    """Returns what computes, in words; providers call different CPUs alike, so what they have for bfloat16 is named."""
+    model, bfloat16 = platform.machine(), ""
+    for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+        for flag in ("avx512_bf16", "amx_bf16"):
+            if line.startswith("flags") and flag in line.split():
+                bfloat16 = f" ({flag})"
+    return f"{model}{bfloat16}, {os.cpu_count()} cores, no accelerator"
+
+
+def _value(text):
+    """Returns what a cell says: None, a truth value, a number, or text."""
+    if text in _WORDS:
+        return _WORDS[text]
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _text(value):
+    """Returns what stands in a cell."""
+    if value is None or isinstance(value, bool):
+        return next(text for text, meant in _WORDS.items() if meant is value)
+    return f"{value:.8g}" if isinstance(value, float) else value
+
+
+_WORDS = {"": None, "true": True, "false": False}
