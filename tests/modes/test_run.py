@@ -113,7 +113,7 @@ def test_predict_keeps_order_and_ids(trained, files, tmp_path):
     assert sum(right) / 19 == pytest.approx(accuracy)
     assert set(rows[0]["probabilities"]) == {"ja", "nein"}
     result = command("--mode=predict", f"--output_dir={output}", f"--test_file={files}/test.tsv", check=1)
-    assert "exists already; choose another --output_dir, or --overwrite" in result.stderr
+    assert "exists already" in result.stderr and "or --overwrite, which replaces this file alone" in result.stderr
     (tmp_path / "texts.txt").write_text("the printer is down\nthanks\n")
     command("--mode=predict", f"--preset={output}/model", f"--output_dir={tmp_path}",
             f"--test_file={tmp_path}/texts.txt",
