@@ -24,7 +24,8 @@ def config_of(path, **settings):
 
 
 def rows_of(path, **settings):
-    return list(read_rows(config_of(path, **settings).data, str(path), "train"))
+    config = config_of(path, **settings)
+    return list(read_rows(config.data, TASKS[config.model.task], str(path), "train"))
 
 
 def error_of(path, **settings):
