@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfbert.core.errors import InputError
 from tfbert.models.checkpoint_config import DIMENSIONS, check_config
+from tfbert.models.families import FAMILIES
 from tfbert.models.model_files import first_line, local_file, read_json
 from tfbert.models.tokenizers.checkpoint_tokenizer import TokenizerFiles
 from tfbert.models.tokenizers.wordpiece import read_vocabulary
@@ -82,14 +83,12 @@ def _settings_of(folder, file, name):
 
 
 def _backbone(folder, config, dtype):
-    import keras_hub
-
     path = os.path.join(folder, "model.weights.h5")
     if not tf.io.gfile.exists(path):
         raise InputError(f"{path}: no such file; it must hold the weights.")
     if tf.io.gfile.stat(path).length < config.parameters:
         raise InputError(f"{path} is too small for the {config.parameters:,} weights of its configuration.")
-    backbone = keras_hub.models.BertBackbone(**config.backbone, dtype=dtype)
+    backbone = FAMILIES["bert"].backbone(config.backbone, dtype)
     try:
         backbone.load_weights(local_file(path))
     except Exception as error:  # HDF5 and Keras raise many kinds
