@@ -72,12 +72,11 @@ def test_layers_that_there_are_not(tiny, layers):
         reinitialize(load_encoder(tiny), layers=layers)
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float64"])
-def test_the_dtype_does_not_decide_the_weights(tiny, dtype):
+def test_the_dtype_does_not_decide_the_weights(tiny):
     found = []
-    for each in ("float32", dtype):
+    for each in ("float32", "mixed_bfloat16"):
         encoder = load_encoder(tiny, dtype=each)
         reinitialize(encoder, layers=1, pooler=True, init_seed=3)
         found.append([v.numpy() for v in encoder.backbone.pooled_dense.weights])
     for a, b in zip(*found):
-        np.testing.assert_array_equal(a.astype(b.dtype), b)
+        np.testing.assert_array_equal(a, b)

@@ -10,6 +10,7 @@ from tests.optim.test_adam_weight_decay import NAMES, PEAK, make, run
 from tests.reference.optimizers import adam_step, average, clip, lamb_step
 from tfbert import InputError, Lamb
 from tfbert.config.load import FIELDS
+from tfbert.config.setting import choices_of
 from tfbert.optim import OPTIMIZERS
 from tools.make_golden import adamw_inputs
 
@@ -152,4 +153,4 @@ def test_every_optimizer_saves_all_its_arguments(name):
     again = type(optimizer).from_config(optimizer.get_config())
     assert again.get_config() == optimizer.get_config()
     assert (again.prior_weight_decay, again.start_steps, again.ema_decay) == (["a/.*"], [("b/.*", 3)], 0.9)
-    assert FIELDS["optimizer"].metadata["choices"] == tuple(OPTIMIZERS)
+    assert choices_of(FIELDS["optimizer"]) == tuple(OPTIMIZERS)
