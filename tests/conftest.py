@@ -15,11 +15,13 @@ os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import tfbert  # noqa: F401 - before TensorFlow, whose kernels it chooses
 from tests.processes import Run, command  # noqa: F401
-from tfbert.core.process import tune_process
+from tfbert.core.process import tune_process, without_optional_packages
+
+with without_optional_packages():
+    import tensorflow as tf
 
 ROOT = pathlib.Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
