@@ -35,6 +35,7 @@ class BatchModel(KeepsTraces, keras.Model):
     features |= {name: tf.TensorSpec([None], tf.int32, name) for name in _OF_WINDOWS}
 
     def trace_state(self):
+        """Returns what a trace depends on: list, here how many windows are encoded at a time, too."""
         return [self.windows_per_step, *super().trace_state()]
 
     def compile(self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, **kwargs):
