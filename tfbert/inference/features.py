@@ -1,20 +1,35 @@
 """Vectors of texts, for other uses than tfbert's own heads: from Python, or from a file of any size."""
 
+from __future__ import annotations
+
 import functools
 import io
 import tempfile
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfbert.data.values import id_of
 from tfbert.data.windows import LongText
 from tfbert.inference.predict import outputs_of, write_outputs
-from tfbert.models.text_model import encoder_vectors
+from tfbert.models.vector_model import encoder_vectors
+
+if TYPE_CHECKING:
+    from tfbert.models.encoder import BertEncoder
+    from tfbert.models.keras_model import BatchModel
 
 _BLOCK = 2**24
 
 
-def extract_features(model, texts, pooling=None, batch_size=32, max_seq_length=128, long_text=LongText()):
+def extract_features(
+    model: BertEncoder | BatchModel,
+    texts: Iterable[str | tuple[str, str]],
+    pooling: str | None = None,
+    batch_size: int = 32,
+    max_seq_length: int = 128,
+    long_text: LongText = LongText(),
+) -> np.ndarray:
     """Returns a vector for each text, or pair of texts.
 
     Args:

@@ -1,8 +1,12 @@
 """Predictions for texts: from Python, or from a file of any size."""
 
+from __future__ import annotations
+
 import collections
 import itertools
 import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -18,10 +22,13 @@ from tfbert.data.values import check_count, id_of
 from tfbert.training.devices import is_chief
 from tfbert.training.evaluation import Evaluator, finite_outputs
 
+if TYPE_CHECKING:
+    from tfbert.models.keras_model import BatchModel
+
 _CHUNK = 8192
 
 
-def predict(model, texts, batch_size=32):
+def predict(model: BatchModel, texts: Iterable[str | tuple[str, str]], batch_size: int = 32) -> list[dict]:
     """Predicts texts, or pairs of texts.
 
     Args:

@@ -1,5 +1,9 @@
 """The model's outputs for every example of a data set, on any number of devices, in order."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import tensorflow as tf
 
@@ -7,6 +11,10 @@ from tfbert.core.errors import Diverged
 from tfbert.data.batches import check_dataset
 from tfbert.data.hosts import check_hosts
 from tfbert.training.devices import compiles_all, lost_workers
+
+if TYPE_CHECKING:
+    from tfbert.data.batches import ExampleBatches
+    from tfbert.models.keras_model import BatchModel
 
 # Data sets whose pipelines are kept: dev and test.
 _KEPT = 2
@@ -131,7 +139,9 @@ def dev_score(results, metric):
     return score if score is not None and np.isfinite(score) else None
 
 
-def evaluate(model, dataset, strategy=None):
+def evaluate(
+    model: BatchModel, dataset: ExampleBatches, strategy: tf.distribute.Strategy | None = None
+) -> dict[str, float]:
     """Returns the scores of a labelled data set: dict with `loss` and the task's metrics.
 
     What is traced is kept with the model for the next time.

@@ -1,5 +1,10 @@
 """The training loop: one step on every device, N steps a call."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 import tensorflow as tf
 
@@ -9,6 +14,10 @@ from tfbert.data.hosts import check_hosts
 from tfbert.optim.adam_weight_decay import AdamWeightDecay
 from tfbert.optim.gradients import DifferentRows, dense, wide_dtype
 from tfbert.training.devices import compiles_all, lost_workers, worker_values
+
+if TYPE_CHECKING:
+    from tfbert.data.batches import ExampleBatches
+    from tfbert.models.keras_model import BatchModel
 
 # What a Keras optimizer can be told that the loop does in its own way, and that way.
 _OF_KERAS = {
@@ -220,20 +229,20 @@ def _sum_over_replicas(value):
 
 
 def train(
-    model,
-    dataset,
-    optimizer,
-    strategy=None,
-    epochs=1,
-    steps=None,
-    accumulation=1,
-    steps_per_loop=1,
-    xla=False,
-    data_seed=0,
-    events=(),
-    on_loop=None,
-    stop=None,
-):
+    model: BatchModel,
+    dataset: ExampleBatches,
+    optimizer: AdamWeightDecay,
+    strategy: tf.distribute.Strategy | None = None,
+    epochs: float = 1,
+    steps: int | None = None,
+    accumulation: int = 1,
+    steps_per_loop: int = 1,
+    xla: bool = False,
+    data_seed: int = 0,
+    events: Sequence[tuple[int, Callable[[int], None]]] = (),
+    on_loop: Callable[[int, np.ndarray], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> np.ndarray:
     """Trains a model on a dataset, on the devices of a strategy.
 
     Args:

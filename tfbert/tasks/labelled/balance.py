@@ -3,11 +3,19 @@
 Counts are those of the training data, [outputs]: the rows of each class, or the rows that hold each label.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from tfbert.core.errors import InputError
 from tfbert.data.sampling import GroupDraws
 from tfbert.tasks.labelled.labels import LabelSet
+
+if TYPE_CHECKING:
+    from tfbert.tasks.labelled.labelled_task import LabelledTask
 
 
 def label_numbers(setting, amounts, task):
@@ -35,7 +43,13 @@ def label_numbers(setting, amounts, task):
     return numbers
 
 
-def epoch_draws(task, labels, oversample=(), undersample=(), balance="none"):
+def epoch_draws(
+    task: LabelledTask,
+    labels: np.ndarray,
+    oversample: Mapping[str, float] | tuple = (),
+    undersample: Mapping[str, int] | tuple = (),
+    balance: str = "none",
+) -> GroupDraws | None:
     """Returns which examples an epoch takes: GroupDraws, or None where it is each once.
 
     Args:
