@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from tfbert.core.arguments import check_task, check_tokenizer
 from tfbert.core.paths import read_path
 from tfbert.data.batches import ExampleDataset
 from tfbert.data.examples import tokenize_examples
@@ -53,6 +54,8 @@ def make_dataset(
         draws: callable (labels) -> GroupDraws or None. Which examples an epoch takes, such as
             `lambda labels: tfbert.epoch_draws(task, labels, oversample={"urgent": 4})`; None: each once.
     """
+    check_tokenizer(tokenizer)
+    check_task(task)
     check_count("batch_size", batch_size)
     check_count("max_seq_length", max_seq_length, 3)
     examples = location

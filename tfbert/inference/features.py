@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfbert.core.arguments import check_model
 from tfbert.data.values import id_of
 from tfbert.data.windows import LongText
 from tfbert.inference.predict import outputs_of, write_outputs
@@ -47,6 +48,7 @@ def extract_features(
     Raises:
         InputError: a pooling or a merge of windows that has learned weights, which the model does not have.
     """
+    check_model(model)
     about = (pooling, max_seq_length, long_text)
     vectors = model.traced(("vectors", *about), lambda: vector_model(model, *about))
     return outputs_of(vectors, texts, batch_size)

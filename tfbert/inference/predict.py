@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from tfbert.core.arguments import check_model
 from tfbert.core.errors import InputError
 from tfbert.core.files import write_whole
 from tfbert.data.batches import ExampleBatches
@@ -40,6 +41,7 @@ def predict(model: BatchModel, texts: Iterable[str | tuple[str, str]], batch_siz
     Returns:
         list of dict, one a text, in order: `label` and, but for a regression, `probabilities` by label.
     """
+    check_model(model)
     return model.task.predictions(outputs_of(model, texts, batch_size))
 
 

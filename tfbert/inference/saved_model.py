@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import keras
 import tensorflow as tf
 
+from tfbert.core.arguments import check_model
 from tfbert.core.errors import InputError
 from tfbert.core.files import write_tensors, write_whole
 from tfbert.core.paths import read_path
@@ -32,6 +33,7 @@ def save_model(model: BatchModel, folder: str | os.PathLike) -> None:
         model: TextModel or PretrainingModel.
         folder: str or path. Local, or with a scheme that `tf.io.gfile` knows. Another model there is replaced.
     """
+    check_model(model)
     folder = read_path(folder)
     files = hugging_face_files(model) | {"tfbert.json": about_of(model)}
     weights = os.path.join(folder, "model.safetensors")

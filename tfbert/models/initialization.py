@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
+from tfbert.core.arguments import check_encoder
 from tfbert.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def reinitialize(encoder: BertEncoder, layers: int = 0, pooler: bool = False, in
     Raises:
         InputError: fewer layers than 0, or more than the encoder has.
     """
+    check_encoder(encoder)
     check_layers(encoder, layers)
     count = encoder.num_layers
     for number in range(count - layers, count):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import keras
 from keras import ops
 
+from tfbert.core.arguments import check_encoder
 from tfbert.core.errors import InputError
 from tfbert.models.dropout import dropout, site_seed
 from tfbert.models.initialization import check_layers
@@ -103,5 +104,6 @@ def add_mixout(encoder: BertEncoder, probability: float, reinit_layers: int = 0,
     Raises:
         InputError: a probability that is out of its range, or more new layers than there are.
     """
+    check_encoder(encoder)
     check_layers(encoder, reinit_layers)
     encoder.adapt(Mixout(encoder, probability, range(encoder.num_layers - reinit_layers), not reinit_pooler))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
+from tfbert.core.arguments import check_encoder, check_task
 from tfbert.core.errors import InputError
 from tfbert.data.windows import LongText
 from tfbert.models.checkpoint_tensors import as_float32
@@ -207,6 +208,8 @@ def build_model(
     Raises:
         InputError: an unknown pooling, a length beyond the encoder's positions, or pairs where it knows none.
     """
+    check_encoder(encoder)
+    check_task(task)
     encoder.check_length(max_seq_length)
     encoder.check_segments(len(text_columns))
     tokenizer = tokenizer or encoder.tokenizer

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import TYPE_CHECKING
 
 import keras
 
@@ -16,9 +15,6 @@ from tfbert.models.keras_model import BatchModel
 from tfbert.models.memory import in_chunks
 from tfbert.models.pooling import Pooling, WindowMerge
 from tfbert.models.tokenizers.wordpiece import BertTokenizer
-
-if TYPE_CHECKING:
-    pass
 
 
 @keras.saving.register_keras_serializable("tfbert")

@@ -6,6 +6,7 @@ import math
 import re
 from typing import TYPE_CHECKING
 
+from tfbert.core.arguments import check_encoder
 from tfbert.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def layer_decay(encoder: BertEncoder, decay: float) -> list[tuple[str, float]]:
         encoder: BertEncoder.
         decay: float, ξ.
     """
+    check_encoder(encoder)
     top = encoder.num_layers - 1
     layers = [(pattern, decay ** (top - layer)) for layer, pattern in _trained_layers(encoder)]
     return layers + [(_embeddings(encoder), decay**encoder.num_layers)]

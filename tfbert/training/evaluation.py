@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
+from tfbert.core.arguments import check_model, check_strategy
 from tfbert.core.errors import Diverged
 from tfbert.data.batches import check_dataset
 from tfbert.data.hosts import check_hosts
@@ -154,6 +155,8 @@ def evaluate(
     Raises:
         InputError: something else in place of the dataset.
     """
+    check_model(model)
+    check_strategy(strategy)
     check_dataset(dataset, "evaluate", model)
     strategy = strategy or tf.distribute.get_strategy()
     evaluator = model.traced(("evaluate", strategy), lambda: Evaluator(model, strategy))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
+from tfbert.core.arguments import check_model, check_strategy
 from tfbert.core.errors import Diverged, InputError
 from tfbert.data.batches import check_dataset
 from tfbert.data.hosts import check_hosts
@@ -267,6 +268,8 @@ def train(
         InputError: the loss is not finite (the message names the step), something else stands in place of the dataset,
             or the optimizer is none that the loop can use.
     """
+    check_model(model)
+    check_strategy(strategy)
     check_dataset(dataset, "train", model)
     loop = TrainingLoop(model, optimizer, strategy, accumulation, xla, data_seed)
     total = steps or total_steps(dataset.steps_per_epoch, epochs)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfbert.core.arguments import check_task
 from tfbert.core.errors import InputError
 from tfbert.data.sampling import GroupDraws
 from tfbert.tasks.labelled.labels import LabelSet
@@ -64,6 +65,7 @@ def epoch_draws(
     Raises:
         InputError: an unknown label.
     """
+    check_task(task)
     factors = np.ones(task.outputs)
     for number, factor in label_numbers("oversample", dict(oversample), task).items():
         factors[number] = factor

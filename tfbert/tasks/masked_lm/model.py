@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from tfbert.core.arguments import check_encoder, check_task
 from tfbert.models.checkpoint_tensors import hugging_face_tensors
 from tfbert.models.token_model import TokenModel
 from tfbert.tasks.masked_lm.head import PretrainingHead
@@ -105,6 +106,8 @@ def build_pretraining_model(
     Raises:
         InputError: a length beyond the encoder's positions, or a head that is damaged.
     """
+    check_encoder(encoder)
+    check_task(task)
     encoder.check_length(max_seq_length)
     encoder.check_segments(1 + task.next_sentence)
     head = PretrainingModel.new_head(encoder, task, init_seed)
