@@ -354,6 +354,8 @@ def make_dataset(
     limit=None,
     long_text=LongText(),
     draws=None,
+    delimiter=None,
+    encoding=None,
 ):
     """Returns an ExampleDataset of a data location: what `model.fit` and `tfbert.train` take.
 
@@ -365,7 +367,7 @@ def make_dataset(
         max_seq_length: int. Pieces of a sequence, special ones included.
         seed: int. Decides the order of the examples.
         shuffle: bool. A new order of all examples each epoch.
-        text_column, text_pair_column, label_column, quoting, split, limit: see `read_examples`.
+        text_column, text_pair_column, label_column, quoting, split, limit, delimiter, encoding: see `read_examples`.
         long_text: LongText. What is kept of a text that is too long; the model must be built with the same.
         draws: callable (labels) -> GroupDraws or None. Which examples an epoch takes, such as
             `lambda labels: tfbert.epoch_draws(task, labels, oversample={"urgent": 4})`; None: each once.
@@ -375,7 +377,8 @@ def make_dataset(
     examples = location
     if isinstance(location, (str, os.PathLike)):
         location = read_path(location)
-        examples = read_examples(location, text_column, text_pair_column, label_column, None, quoting, split, limit)
+        columns = (text_column, text_pair_column, label_column, None)
+        examples = read_examples(location, *columns, quoting, split, limit, delimiter, encoding)
     examples = tokenize_examples(examples, tokenizer, max_seq_length, task.encode_label, long_text)
     draws = draws(examples.labels) if draws else None
     dataset = ExampleDataset(examples, batch_size, max_seq_length, shuffle, seed, draws=draws)
