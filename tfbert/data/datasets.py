@@ -2,8 +2,11 @@
 
 import os
 
+import tensorflow as tf
+
+from tfbert.core.errors import InputError
 from tfbert.core.paths import read_path
-from tfbert.data.batches import ExampleDataset
+from tfbert.data.batches import ExampleBatches, ExampleDataset, check_fits
 from tfbert.data.examples import tokenize_examples
 from tfbert.data.given_texts import given_examples
 from tfbert.data.sources import read_examples
@@ -59,3 +62,29 @@ def make_dataset(
     dataset = ExampleDataset(examples, batch_size, max_seq_length, shuffle, seed, draws=draws)
     dataset.task = task
     return dataset
+
+
+def dataset_for(model, data, name, batch_size=32, seed=0):
+    """Returns what `tfbert.train` or `tfbert.evaluate` is given as a dataset of a model: ExampleBatches.
+
+    Args:
+        model: TextModel.
+        data: ExampleBatches as they are; or what `make_dataset` takes, in the model's own columns and lengths.
+        name: str. Which of the two is called.
+        batch_size, seed: int. Of the dataset that is made.
+
+    Raises:
+        InputError: it is another model's dataset, or batches that tf.data has changed.
+    """
+    if not isinstance(data, (ExampleBatches, tf.data.Dataset)):
+        text, pair = (*model.text_columns, None)[:2]
+        about = {"text_column": text, "text_pair_column": pair, "long_text": model.long_text}
+        data = make_dataset(data, model.tokenizer, model.task, batch_size, model.max_seq_length, seed, **about)
+    if not isinstance(data, ExampleBatches):
+        raise InputError(
+            f"tfbert.{name} takes the dataset that tfbert.make_dataset returned, whose examples it knows, or the rows "
+            f"themselves. Received: {type(data).__name__}; batches that tf.data changed go to plain Keras, model."
+            f"{'fit' if name == 'train' else name}."
+        )
+    check_fits(data, model)
+    return data

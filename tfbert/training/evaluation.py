@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.core.errors import Diverged
-from tfbert.data.batches import check_dataset
+from tfbert.data.datasets import dataset_for
 from tfbert.data.hosts import check_hosts
 from tfbert.training.devices import compiles_all, lost_workers
 
@@ -138,13 +138,14 @@ def evaluate(model, dataset, strategy=None):
 
     Args:
         model: TextModel.
-        dataset: ExampleBatches, such as `make_dataset` returns; each example counts once, shuffled or not.
+        dataset: ExampleBatches, such as `make_dataset` returns, or what that takes; each example counts once,
+            shuffled or not.
         strategy: tf.distribute.Strategy; None: the default one.
 
     Raises:
         InputError: something else in place of the dataset.
     """
-    check_dataset(dataset, "evaluate", model)
+    dataset = dataset_for(model, dataset, "evaluate")
     strategy = strategy or tf.distribute.get_strategy()
     evaluator = model.traced(("evaluate", strategy), lambda: Evaluator(model, strategy))
     try:

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.core.errors import Diverged, InputError
-from tfbert.data.batches import check_dataset
+from tfbert.data.datasets import dataset_for
 from tfbert.data.hosts import check_hosts
 from tfbert.optim.adam_weight_decay import AdamWeightDecay
 from tfbert.optim.gradients import DifferentRows, dense, wide_dtype
@@ -233,12 +233,13 @@ def train(
     events=(),
     on_loop=None,
     stop=None,
+    batch_size=32,
 ):
     """Trains a model on a dataset, on the devices of a strategy.
 
     Args:
         model: TextModel, created under `strategy.scope()`.
-        dataset: ExampleBatches.
+        dataset: ExampleBatches, such as `make_dataset` returns; or a DataFrame, a path, or what else it takes.
         optimizer: AdamWeightDecay or Lamb; it goes on from the step it has reached.
         strategy: tf.distribute.Strategy; None: the default one.
         epochs: float. Passes over the data.
@@ -250,6 +251,7 @@ def train(
         events: list of (every, function). After each `every` steps and at the end, `function(step)` is called.
         on_loop: callable (step, losses) called after each loop, before the events.
         stop: callable () -> bool, asked after the events. True on any worker ends the training there, on all.
+        batch_size: int. Examples of a step where the dataset is no ExampleBatches yet.
 
     Returns:
         np.float32 [steps]. The loss of each step that was run.
@@ -258,7 +260,7 @@ def train(
         InputError: the loss is not finite (the message names the step), something else stands in place of the dataset,
             or the optimizer is none that the loop can use.
     """
-    check_dataset(dataset, "train", model)
+    dataset = dataset_for(model, dataset, "train", batch_size, data_seed)
     loop = TrainingLoop(model, optimizer, strategy, accumulation, xla, data_seed)
     total = steps or total_steps(dataset.steps_per_epoch, epochs)
     return loop.run(dataset, total, steps_per_loop, events, on_loop, stop)
