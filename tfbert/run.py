@@ -1,7 +1,10 @@
 """`python -m tfbert.run --flags`: flags -> Config -> one mode."""
 
+from __future__ import annotations
+
 import contextlib
 import os
+from typing import TYPE_CHECKING
 
 from absl import app, logging
 
@@ -14,8 +17,11 @@ from tfbert.modes.doctor import check_environment
 from tfbert.modes.ending import ready_streams, run_to_the_end
 from tfbert.training.tpu_variables import tpu_variables
 
+if TYPE_CHECKING:
+    from tfbert.config.load import Config
 
-def run(config):
+
+def run(config: Config) -> dict:
     """Does what the settings say.
 
     Args:

@@ -1,9 +1,14 @@
 """From a data location, or rows in memory, to the batches that a model is trained on."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
+from tfbert.core.arguments import check_task, check_tokenizer
 from tfbert.core.errors import InputError
 from tfbert.core.paths import read_path
 from tfbert.data.batches import ExampleBatches, ExampleDataset, check_fits
@@ -13,26 +18,33 @@ from tfbert.data.sources import read_examples
 from tfbert.data.values import check_count
 from tfbert.data.windows import LongText
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tfbert.data.sampling import GroupDraws
+    from tfbert.models.tokenizers.wordpiece import BertTokenizer
+    from tfbert.tasks.task import Task
+
 
 def make_dataset(
-    location,
-    tokenizer,
-    task,
-    batch_size=32,
-    max_seq_length=128,
-    seed=0,
-    shuffle=True,
-    text_column="text",
-    text_pair_column=None,
-    label_column="label",
-    quoting="auto",
-    split="train",
-    limit=None,
-    long_text=LongText(),
-    draws=None,
-    delimiter=None,
-    encoding=None,
-):
+    location: str | os.PathLike | Iterable,
+    tokenizer: BertTokenizer,
+    task: Task,
+    batch_size: int = 32,
+    max_seq_length: int = 128,
+    seed: int = 0,
+    shuffle: bool = True,
+    text_column: str = "text",
+    text_pair_column: str | None = None,
+    label_column: str = "label",
+    quoting: str = "auto",
+    split: str = "train",
+    limit: int | None = None,
+    long_text: LongText = LongText(),
+    draws: Callable[[np.ndarray], GroupDraws | None] | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+) -> ExampleDataset:
     """Returns an ExampleDataset of a data location: what `model.fit` and `tfbert.train` take.
 
     Args:
@@ -50,6 +62,8 @@ def make_dataset(
         draws: callable (labels) -> GroupDraws or None. Which examples an epoch takes, such as
             `lambda labels: tfbert.epoch_draws(task, labels, oversample={"urgent": 4})`; None: each once.
     """
+    check_tokenizer(tokenizer)
+    check_task(task)
     check_count("batch_size", batch_size)
     check_count("max_seq_length", max_seq_length, 3)
     columns = (text_column, text_pair_column, label_column)

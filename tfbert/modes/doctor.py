@@ -3,12 +3,15 @@
 Nothing here imports TensorFlow before the versions are found to be good: with a wrong libtpu the import aborts.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import glob
 import importlib.metadata
 import os
 import re
 import uuid
+from collections.abc import Callable, Mapping
 
 from tfbert.core.errors import InputError
 from tfbert.core.keras_setup import keras_problems
@@ -50,7 +53,13 @@ class Environment:
     has_tpu: bool
 
 
-def doctor(versions=None, variables=None, bucket=None, has_tpu=None, say=print):
+def doctor(
+    versions: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
+    bucket: str | None = None,
+    has_tpu: bool | None = None,
+    say: Callable[[str], None] = print,
+) -> list[Finding]:
     """Checks an environment against the version sets known to work, prints what is wrong and returns it.
 
     Args:
