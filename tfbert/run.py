@@ -11,7 +11,7 @@ from absl import app, logging
 from tfbert.config.load import config_from_flags, define_flags, parse_flags
 from tfbert.core.errors import InputError
 from tfbert.core.keras_setup import check_keras
-from tfbert.core.process import make_callable, tune_process, without_optional_packages
+from tfbert.core.process import hidden_messages, make_callable, tune_process, without_optional_packages
 from tfbert.modes import MODES, check_complete
 from tfbert.modes.doctor import check_environment
 from tfbert.modes.ending import ready_streams, run_to_the_end
@@ -61,7 +61,14 @@ def main(arguments):
     """Runs the command line; returns the exit status."""
     logging.set_verbosity(logging.WARNING)
     tune_process()
-    return run_to_the_end(lambda: _run(_config(arguments[1:]), without_optional_packages()))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what goes wrong is raised, too
+    return run_to_the_end(lambda: _run(_config(arguments[1:]), _loading()))
+
+
+@contextlib.contextmanager
+def _loading():
+    with without_optional_packages(), hidden_messages():
+        yield
 
 
 def _config(words):
