@@ -11,11 +11,12 @@ from absl import app, logging
 from tfbert.config.load import config_from_flags, define_flags, parse_flags
 from tfbert.core.errors import InputError
 from tfbert.core.keras_setup import check_keras
+from tfbert.core.network import check_storage
 from tfbert.core.process import hidden_messages, make_callable, tune_process, without_optional_packages
 from tfbert.modes import MODES, check_complete
 from tfbert.modes.doctor import check_environment
 from tfbert.modes.ending import ready_streams, run_to_the_end
-from tfbert.training.tpu_variables import tpu_variables
+from tfbert.training.tpu_variables import check_tpu, tpu_variables
 
 if TYPE_CHECKING:
     from tfbert.config.load import Config
@@ -43,8 +44,10 @@ def _run(config, loading):
     if config.runtime.doctor:  # looks from outside: a broken TensorFlow aborts the process that imports it
         return check_environment(config.training.output_dir)
     check_keras()
+    check_storage(*config.as_dict().values())
     on_tpu = config.runtime.tpu or config.runtime.strategy == "tpu"
     if on_tpu:
+        check_tpu(config.runtime.tpu or "local")
         variables = tpu_variables(config.runtime.tpu or "local")
         os.environ.update(variables)
         print("Set for the TPU:", ", ".join(f"{name}={value}" for name, value in variables.items()) or "nothing")
