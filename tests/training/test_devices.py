@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 
 from tests.conftest import ROOT, command, file_flags, finish, free_ports, workers
 from tfbert import InputError
-from tfbert.training.devices import imitates_bfloat16, make_strategy
+from tfbert.training.devices import imitates_bfloat16, make_strategy, without_grappler
 from tfbert.training.tpu_variables import tpu_variables
 
 
@@ -163,3 +163,21 @@ def test_which_cpus_imitate_bfloat16(tmp_path, cpuinfo, imitates):
     if cpuinfo:
         (tmp_path / "cpuinfo").write_text(cpuinfo)
     assert imitates_bfloat16(tmp_path / "cpuinfo") == imitates
+
+
+def grappler_off():
+    return tf.config.optimizer.get_experimental_options().get("disable_meta_optimizer", False)
+
+
+def test_options_are_the_callers_again():
+    before = grappler_off()
+    try:
+        for own in (False, True):
+            tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": own})
+            make_strategy("one_device")
+            assert grappler_off() is own
+            with without_grappler():
+                assert grappler_off() is True
+            assert grappler_off() is own
+    finally:
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": before})
