@@ -76,7 +76,8 @@ def refuse_finished(output_dir, overwrite, chief):
         before = read_json(output_dir, "eval_results.json")
         restarts = before.get("restarts", 0) + bool(before.get("failed"))
     if overwrite and chief and tf.io.gfile.exists(output_dir):
-        for name in ("checkpoints", "folds", "model", "metrics.jsonl", "eval_results.json", "report.html"):
+        files = ("metrics.jsonl", "eval_results.json", "report.html", "split.json")
+        for name in ("checkpoints", "folds", "model", *files):
             path = os.path.join(output_dir, name)
             if tf.io.gfile.exists(path):
                 (tf.io.gfile.rmtree if tf.io.gfile.isdir(path) else tf.io.gfile.remove)(path)
