@@ -9,6 +9,7 @@ import os
 import tensorflow as tf
 
 from tfbert.core.errors import InputError
+from tfbert.core.network import check_storage
 from tfbert.data.binary import read_parquet, read_tfrecord
 from tfbert.data.glue import GLUE, glue_file
 from tfbert.data.json_rows import read_json
@@ -55,12 +56,13 @@ def read_examples(
     Raises:
         InputError: a file or column is missing or empty, a row is damaged or its text is no text (its line is named).
     """
+    check_storage(location)
     columns = {"text": text_column, "text_pair": text_pair_column, "label": label_column, "id": id_column}
     columns = {role: name for role, name in columns.items() if name}
     try:
         columns, files = _sources(location, columns, (quoting, delimiter, encoding), split)
     except tf.errors.OpError as error:
-        raise InputError(f"{location} cannot be reached: {error.message}.") from None
+        raise InputError(f"{location} cannot be reached: {' '.join(error.message.split())}.") from None
     count = 0
     for path, rows in files:
         for line, row in rows:
