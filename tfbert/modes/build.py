@@ -22,6 +22,8 @@ from tfbert.data.windows import LongText
 from tfbert.models.initialization import initialize, reinitialize
 from tfbert.models.mixout import add_mixout
 from tfbert.models.presets import find_preset
+from tfbert.modes.row_split import RowSplit
+from tfbert.modes.rows import pair_of, read_rows, rows_of_split, split_of
 from tfbert.optim import OPTIMIZERS
 from tfbert.optim.parameter_groups import HEAD, freeze, gradual_unfreezing, layer_decay, parse_multipliers, pretrained
 from tfbert.optim.schedules import make_schedule
@@ -45,6 +47,7 @@ class TrainingParts:
         metric: str. The dev score that decides which model is kept.
         steps, warmup_steps: int. Steps of the whole run, and those in which the learning rate rises.
         peak: tf.Variable, float32. The highest learning rate: a variable, so that another one needs no new trace.
+        split: RowSplit or None. Which rows of train_file are held out.
     """
 
     model: keras.Model
@@ -54,6 +57,7 @@ class TrainingParts:
     steps: int
     warmup_steps: int
     peak: tf.Variable
+    split: RowSplit | None
 
 
 def training_parts(config, strategy, splits=("train", "dev", "test"), kept=None):
@@ -65,7 +69,8 @@ def training_parts(config, strategy, splits=("train", "dev", "test"), kept=None)
     metric = training.best_metric or task.default_metric
     if metric not in ("loss", *task.metric_names):
         raise InputError(f"--best_metric must be one of loss, {', '.join(task.metric_names)}. Received: {metric!r}.")
-    datasets = datasets_of(config, tokenizer, task, splits, kept)
+    kept = {} if kept is None else kept
+    split, datasets = split_of(config, task, kept=kept), datasets_of(config, tokenizer, task, splits, kept)
     task, datasets["train"] = task.for_training(datasets["train"], **settings_for(config, task.for_training))
     with strategy.scope():
         model = model_of(config, preset, tokenizer, task, datasets["train"].examples.labels)
@@ -76,7 +81,7 @@ def training_parts(config, strategy, splits=("train", "dev", "test"), kept=None)
         schedule = make_schedule(config.optimizer.schedule, peak, steps, warmup_steps, power)
         optimizer = optimizer_of(config, model, schedule)
         optimizer.build(model.trainable_variables)
-    return TrainingParts(model, optimizer, datasets, metric, steps, warmup_steps, peak)
+    return TrainingParts(model, optimizer, datasets, metric, steps, warmup_steps, peak, split)
 
 
 def preset_of(config, default=None):
@@ -96,28 +101,6 @@ def strategy_of(config):
 def long_text_of(data):
     """Returns what is kept of a text that is too long: LongText."""
     return LongText(data.long_text, data.head_pieces, data.truncation, data.max_windows, data.window_stride)
-
-
-def pair_of(columns):
-    """Returns the names of the text columns as `read_examples` takes them: (text, second text or None)."""
-    return (*columns, None)[:2]
-
-
-def read_rows(data, task, location, split, limit=None, columns=None):
-    """Returns the rows of a data location: iterable of dict.
-
-    Args:
-        data: DataConfig.
-        task: one of TASKS, or its class. It says which columns it reads.
-        location: str. A data location.
-        split: str.
-        limit: int or None. Read so many rows only.
-        columns: (text, second text or None) or None. The columns of texts; None: those that the settings name.
-    """
-    first, second = columns or pair_of(data.text_columns)
-    named = {"text_column": first, "text_pair_column": second, "label_column": data.label_column}
-    read = (name if setting in task.columns else None for setting, name in named.items())
-    return read_examples(location, *read, split=split, limit=limit, **data.file_format)
 
 
 def settings_for(config, method):
@@ -156,13 +139,10 @@ def datasets_of(config, tokenizer, task, splits, kept=None):
     """
     data, training, kept = config.data, config.training, {} if kept is None else kept
     seed, datasets = seed_of(training, training.data_seed), {}
-    for split, location, limit in (
-        ("train", data.train_file, data.limit_train_rows),
-        ("dev", data.dev_file, None),
-        ("test", data.test_file, None),
-    ):
-        if location and split in splits:
-            made = functools.partial(_tokenized, config, tokenizer, task, split, location, limit)
+    divided = split_of(config, task, kept=kept)
+    for split in ("train", "dev", "test"):
+        if split in splits and rows_of_split(config, task, split, divided):
+            made = functools.partial(_tokenized, config, tokenizer, task, split, divided)
             changed = split == "train" and bool(data.augment)  # by the seed, each epoch anew
             asked = settings_for(config, task.tokenized)
             settings = (data, config.model.preset, config.model.vocab_file, task.name, task.labels, asked)
@@ -189,13 +169,13 @@ def datasets_of(config, tokenizer, task, splits, kept=None):
     return datasets
 
 
-def _tokenized(config, tokenizer, task, split, location, limit, epoch):
-    """Returns the rows of a data location as the task tokenises them; those of training with an epoch's copies."""
+def _tokenized(config, tokenizer, task, split, divided, epoch):
+    """Returns the rows of a split as the task tokenises them; those of training with an epoch's copies."""
     data, train = config.data, split == "train"
     seed = seed_of(config.training, config.training.data_seed)
 
     def rows():
-        found = read_rows(data, task, location, split, limit)
+        found = rows_of_split(config, task, split, divided)
         if not train or not data.augment:
             return found
         changes = (data.augment, data.augment_copies, data.augment_probability, seed, epoch)

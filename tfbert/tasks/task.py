@@ -163,6 +163,10 @@ class Task:
         """Returns what the examples are like: Inspection, None where nothing is looked for."""
         return None
 
+    def row_label(self, row):
+        """Returns the label of a row as `strata` takes it, the same for all where rows have none: dict -> number."""
+        return 0
+
     def strata(self, labels, folds):
         """Returns what folds are to be alike in, a class of each row: int [N].
 

@@ -38,6 +38,9 @@ class TextTask(Task):
         """Returns what `encode_label` took, as JSON has it."""
         raise NotImplementedError
 
+    def row_label(self, row):
+        return self.encode_label(row["label"], row["where"])
+
     def initial_bias(self, labels):
         """Returns the head's first biases: np.ndarray [N, ...], the training data's labels -> float32 [outputs]."""
         raise NotImplementedError

@@ -53,7 +53,7 @@ class BalanceConfig:
         "Choose the probability from which the second of two classes, or each of several labels, is predicted: the "
         "best on dev_file by this metric; kept with the model",
         choices=("accuracy", "balanced_accuracy", "f1", "mcc"),
-        needs={"dev_file or folds": "on which to evaluate"},
+        needs={"dev_file or dev_share or folds": "on which to evaluate"},
     )
     positive_label: str | None = setting(
         None,
@@ -63,5 +63,5 @@ class BalanceConfig:
     calibrate: bool = setting(
         False,
         "Divide the logits by a temperature, fitted on dev_file; kept with the model: more honest probabilities",
-        needs={"dev_file or folds": "on which to evaluate"},
+        needs={"dev_file or dev_share or folds": "on which to evaluate"},
     )

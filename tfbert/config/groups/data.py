@@ -28,6 +28,29 @@ class DataConfig:
         scope=Scope.RESULT | Scope.GRAPH | Scope.PLACE,
         path=True,
     )
+    dev_share: float | None = setting(
+        None,
+        "Share of the training rows that are not trained on, but serve as dev_file does: alike in labels, equal texts "
+        "on one side; split.json keeps which",
+        above=0.0,
+        below=1.0,
+        needs={"train_file": "whose rows are split"},
+        excludes={"dev_file": "both say what to evaluate on", "folds": "each fold is held out already"},
+    )
+    test_share: float | None = setting(
+        None,
+        "Share of the training rows that are not trained on, but serve as test_file does, likewise",
+        above=0.0,
+        below=1.0,
+        needs={"train_file": "whose rows are split"},
+        excludes={"test_file": "both say what to test on", "folds": "each fold is held out already"},
+    )
+    split_seed: int = setting(
+        0,
+        "Seed of dev_share and test_share, the same for all runs that are to be compared",
+        minimum=0,
+        needs={"dev_share or test_share": "which split the rows"},
+    )
     halve_dev: bool = setting(
         False,
         "Let one half of dev_file, of the same labels, choose the best checkpoint, and the other be the test rows",

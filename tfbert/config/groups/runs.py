@@ -87,14 +87,14 @@ class TrainingConfig:
         "Steps between evaluations on dev_file; default: an epoch",
         minimum=1,
         scope=Scope.RESULT,
-        needs={"dev_file": "on which to evaluate"},
+        needs={"dev_file or dev_share": "on which to evaluate"},
     )
     evaluations: int | None = setting(
         None,
         "Evaluations on dev_file, evenly over the run and at its end; instead of eval_steps",
         minimum=1,
         scope=Scope.RESULT,
-        needs={"dev_file": "on which to evaluate"},
+        needs={"dev_file or dev_share": "on which to evaluate"},
         excludes={"eval_steps": ""},
     )
     patience: int | None = setting(
@@ -102,12 +102,12 @@ class TrainingConfig:
         "Stop after so many evaluations without a better dev score; default: never",
         minimum=1,
         scope=Scope.RESULT,
-        needs={"dev_file": "on which to evaluate"},
+        needs={"dev_file or dev_share": "on which to evaluate"},
     )
     best_metric: str | None = setting(
         None,
         "Dev metric that chooses the best checkpoint; default: the task's own",
-        needs={"dev_file": "on which to evaluate"},
+        needs={"dev_file or dev_share": "on which to evaluate"},
     )
     save_checkpoints_steps: int = setting(1000, "Steps between checkpoints", minimum=1, scope=Scope.NOTHING)
     keep_checkpoints: int = setting(2, "Newest checkpoints kept", minimum=1, scope=Scope.NOTHING)
@@ -121,7 +121,7 @@ class TrainingConfig:
         False,
         "Stop a run that shows the signs of failure and scores no better than one answer to every text",
         scope=Scope.RESULT,
-        needs={"dev_file": "on which to evaluate"},
+        needs={"dev_file or dev_share": "on which to evaluate"},
     )
     seed: int = setting(0, "Seed of everything random", minimum=0, scope=Scope.RESULT)
     init_seed: int | None = setting(None, "Seed of new weights; default: seed", minimum=0, scope=Scope.RESULT)
