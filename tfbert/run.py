@@ -5,7 +5,7 @@ import os
 
 from absl import app, logging
 
-from tfbert.config.load import config_from_flags, define_flags, parse_flags
+from tfbert.config.flags import config_from_flags, define_flags, parse_flags
 from tfbert.core.errors import InputError
 from tfbert.core.keras_setup import check_keras
 from tfbert.core.process import make_callable, tune_process, without_optional_packages

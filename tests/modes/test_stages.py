@@ -82,7 +82,7 @@ def test_killed_in_either_stage(whole, recipe, tmp_path):
 @pytest.mark.parametrize(
     "stages,message",
     [
-        ([{"a": {"learning_rat": 1}}], "did you mean learning_rate"),
+        ([{"a": {"learning_rat": 1}}], "Did you mean 'learning_rate'"),
         ([{"a": {"seed": "x"}}], "--seed must be a whole number"),
         ([{"a": {"tpu": "local"}}], "'a' cannot have its own tpu"),
         ([{"a": {}}, {"a": {}}], "a name of its own"),

@@ -1,18 +1,15 @@
-"""The settings of a run, from YAML, keywords and flags; and the flags and the README table, from the settings.
+"""The settings of a run, from YAML and keywords; and the README's table of them.
 
 Precedence, lowest first: default, YAML file, keyword of `load_config`, flag.
 """
 
 import contextlib
 import dataclasses
-import difflib
 import json
 import os
 import re
-import sys
 
 import yaml
-from absl import flags
 
 from tfbert.config.checks import check_together
 from tfbert.config.groups import (
@@ -27,6 +24,7 @@ from tfbert.config.groups import (
 )
 from tfbert.config.setting import Scope, allowed, kind_of, read_truth, read_value, read_yaml, rules_of, shown
 from tfbert.core.errors import InputError
+from tfbert.core.names import did_you_mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Config:
 
     def as_dict(self):
         """Returns the settings as a flat dict, name -> value, in the order of declaration."""
-        return {name: getattr(getattr(self, group), name) for name, group in _GROUP_OF.items()}
+        return {name: getattr(getattr(self, group), name) for name, group in GROUP_OF.items()}
 
     def within(self, scope):
         """Returns the settings whose values decide what a scope says: Scope -> dict of name -> value."""
@@ -88,10 +86,10 @@ def load_config(path=None, **settings):
     """
     values = {} if path is None else read_yaml(path)
     values.update(settings)
-    groups = {group: {} for group in _GROUPS}
+    groups = {group: {} for group in GROUPS}
     for name, value in values.items():
-        groups[_GROUP_OF[_known(name)]][name] = parse(name, value)
-    config = Config(**{group: _GROUPS[group](**chosen) for group, chosen in groups.items()})
+        groups[GROUP_OF[_known(name)]][name] = parse(name, value)
+    config = Config(**{group: GROUPS[group](**chosen) for group, chosen in groups.items()})
     check_together(config, FIELDS)
     return config
 
@@ -108,6 +106,26 @@ def parse(name, value):
         return value
     mappings = value if isinstance(value, list) else [value]
     return [{key: _sweep_values(key, spec) for key, spec in mapping.items()} for mapping in mappings]
+
+
+def unknown_setting(name, dashes=""):
+    """Returns what is said of a name that no setting has: what it is called here, or which one is close to it.
+
+    Args:
+        name: the name that was received, of any type.
+        dashes: str. What stands before a name: "--" on the command line.
+    """
+    for ours, field in FIELDS.items():
+        for alias in field.metadata["also"].split():
+            theirs, _, value = alias.partition("=")
+            if theirs == str(name).replace("-", "_").lower():
+                if value:
+                    return f"For {dashes}{name} write {dashes}{ours}={value}."
+                return f"{dashes}{name} is called {dashes}{ours} here."
+    hint = did_you_mean(name, FIELDS)
+    if not hint and not dashes:  # on the command line --help lists them
+        hint = f" The known ones: {', '.join(FIELDS)}."
+    return f"Unknown setting {shown(name)}.{hint}"
 
 
 def scope_of(name):
@@ -128,44 +146,10 @@ def changes(before, now):
     ]
 
 
-def define_flags():
-    """Defines one absl flag a setting, and --config; call once, before absl parses the command line."""
-    module, serializer = sys.argv[0], flags.ArgumentSerializer()
-    flags.DEFINE_string("config", None, "YAML file of settings; flags win over it.", module_name=module)
-    for name, field in FIELDS.items():
-        kind, _ = kind_of(field)
-        text = f"{field.metadata['help']}. Allowed: {allowed(field)}."
-        if kind is bool:
-            flag = flags.BooleanFlag(name, field.default, text)
-            flag.parser = _FlagParser(name)  # absl's own raises a tuple, and knows no "yes", which YAML's takes
-            flags.DEFINE_flag(flag, module_name=module)
-        elif kind is tuple:
-            flags.DEFINE_multi_string(name, list(field.default), text, module_name=module)
-        else:
-            flags.DEFINE(_FlagParser(name), name, field.default, text, module_name=module, serializer=serializer)
-
-
-def parse_flags(arguments):
-    """Returns what of a command line is no flag: list of str; ends the process for a wrong flag."""
-    try:
-        return flags.FLAGS(arguments)
-    except flags.Error as error:
-        message = re.sub(r"^flag --(\w+)=.*: (?=--\1 must )", "", str(error), flags=re.DOTALL)  # ours names it, too
-        sys.exit(f"Error: {message}\n--help shows every flag.")
-    except (UnicodeDecodeError, RecursionError) as error:
-        sys.exit(f"Error: the --flagfile is no text that can be read: {error}.")
-
-
-def config_from_flags():
-    """Returns the `Config` of the parsed command line: --config's file, under the flags that were given."""
-    given = {name: flags.FLAGS[name].value for name in FIELDS if flags.FLAGS[name].present}
-    return load_config(flags.FLAGS.config, **given)
-
-
 def flags_table():
     """Returns the README's table of flags, in Markdown, by group."""
     lines = []
-    for group, members in _GROUPS.items():
+    for group, members in GROUPS.items():
         lines += [f"**{group}**: {members.__doc__}", "", "| flag | default | meaning | allowed |", "|---|---|---|---|"]
         for field in dataclasses.fields(members):
             default = "" if field.default in (None, ()) else f"`{field.default}`".lower()
@@ -227,30 +211,14 @@ def _sweep_values(name, spec):
     )
 
 
-class _FlagParser(flags.ArgumentParser):
-    syntactic_help = ""
-
-    def __init__(self, name):
-        super().__init__()
-        self._name = name
-
-    def parse(self, argument):
-        return parse(self._name, argument)
-
-    def flag_type(self):
-        return "string"
-
-
 def _known(name):
-    if not isinstance(name, str) or name not in _GROUP_OF:
-        close = difflib.get_close_matches(str(name), _GROUP_OF, n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
-        raise InputError(f"Unknown setting {shown(name)}; {hint}The known ones: {', '.join(_GROUP_OF)}.")
+    if not isinstance(name, str) or name not in GROUP_OF:
+        raise InputError(unknown_setting(name))
     return name
 
 
 # More seeds than anybody runs: a list of them would fill the memory.
 _MOST_SEEDS = 10_000
-_GROUPS = {field.name: type(field.default) for field in dataclasses.fields(Config)}
-FIELDS = {field.name: field for group in _GROUPS.values() for field in dataclasses.fields(group)}
-_GROUP_OF = {field.name: name for name, group in _GROUPS.items() for field in dataclasses.fields(group)}
+GROUPS = {field.name: type(field.default) for field in dataclasses.fields(Config)}
+FIELDS = {field.name: field for group in GROUPS.values() for field in dataclasses.fields(group)}
+GROUP_OF = {field.name: name for name, group in GROUPS.items() for field in dataclasses.fields(group)}

@@ -13,6 +13,7 @@ import yaml
 
 from tfbert.config.strict_yaml import MOST_TEXT, load_yaml
 from tfbert.core.errors import InputError
+from tfbert.core.names import did_you_mean
 from tfbert.core.paths import read_path
 
 
@@ -41,6 +42,7 @@ def setting(
     maximum=None,
     below=None,
     choices=None,
+    also="",
     path=False,
     scope=Scope.RESULT | Scope.GRAPH,
     needs=None,
@@ -57,6 +59,8 @@ def setting(
         help: str. What it means, with its unit; one sentence without a full stop.
         minimum, above, maximum, below: number. The range: at least, more than, at most, less than.
         choices: sequence of str, the only values allowed; or "module:NAME" of a table whose keys they are.
+        also: str. What other programs call it, separated by spaces, so that these names are answered with ours;
+            "name=value" where their name stands for one value of the setting.
         path: bool. Whether it is a path, or may be one, in which `~` is the home folder.
         scope: Scope. What the value decides.
         needs: dict of condition -> str. What must hold where the setting is given, and why: the end of a sentence, or
@@ -66,7 +70,7 @@ def setting(
             `ignores` (dict of setting -> why it does nothing) and `least` (dict of setting -> number); None: nothing.
     """
     about = {"help": help, "minimum": minimum, "above": above, "maximum": maximum, "below": below, "choices": choices,
-             "path": path, "scope": scope, "needs": needs or {}, "excludes": excludes or {},
+             "also": also, "path": path, "scope": scope, "needs": needs or {}, "excludes": excludes or {},
              "rules": rules}  # fmt: skip
     return dataclasses.field(default=default, metadata=about)
 
@@ -118,7 +122,8 @@ def read_value(field, value):
         and (rules["choices"] is None or value in choices_of(field))
     )
     if not within:
-        raise InputError(f"--{field.name} must be {allowed(field)}. Received: {shown(value)}.")
+        hint = did_you_mean(value, choices_of(field) or ())
+        raise InputError(f"--{field.name} must be {allowed(field)}. Received: {shown(value)}.{hint}")
     return value
 
 

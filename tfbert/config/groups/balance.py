@@ -22,11 +22,17 @@ class BalanceConfig:
         choices=("none", "sqrt", "uniform"),
     )
     class_weights: tuple[str, ...] = setting(
-        (), "balanced, or LABEL=WEIGHT: a factor of the training loss of this label's rows; repeatable"
+        (),
+        "balanced, or LABEL=WEIGHT: a factor of the training loss of this label's rows; repeatable",
+        also="class_weight weighted_loss=balanced",
     )
     loss: str = setting("cross_entropy", "What is trained on", choices=("cross_entropy", "focal"))
     focal_gamma: float = setting(
-        2.0, "How much the focal loss cares less for what is right already", minimum=0.0, needs={"loss=focal": ""}
+        2.0,
+        "How much the focal loss cares less for what is right already",
+        minimum=0.0,
+        needs={"loss=focal": ""},
+        also="gamma",
     )
     focal_alpha: float | None = setting(
         None,

@@ -15,18 +15,22 @@ class DataConfig:
         "gs://), a raw GLUE folder such as glue_data/MRPC, or tfds:NAME[/CONFIG]:SPLIT",
         scope=Scope.RESULT | Scope.GRAPH | Scope.PLACE,
         path=True,
+        also="train_path train_data train_data_file data_file data_dir task_name=tfds:glue/NAME:train "
+        "dataset_name=tfds:NAME:train",
     )
     dev_file: str | None = setting(
         None,
         "Rows that choose the best checkpoint; written as train_file is",
         scope=Scope.RESULT | Scope.GRAPH | Scope.PLACE,
         path=True,
+        also="validation_file valid_file eval_file eval_data_file dev_path validation_path eval_path dev_data",
     )
     test_file: str | None = setting(
         None,
         "Rows to score with the best checkpoint, to evaluate, or to predict",
         scope=Scope.RESULT | Scope.GRAPH | Scope.PLACE,
         path=True,
+        also="predict_file test_path input_file test_data",
     )
     halve_dev: bool = setting(
         False,
@@ -36,17 +40,30 @@ class DataConfig:
     )
     halve_dev_seed: int = setting(0, "Seed of that split, the same for all runs that are to be compared", minimum=0)
     text_column: str | None = setting(
-        None, "Column of the text; default: text, for a saved model that of its training data"
+        None,
+        "Column of the text; default: text, for a saved model that of its training data",
+        also="text_column_name text_col text_field sentence_column",
     )
-    text_pair_column: str | None = setting(None, "Column of the second text, for tasks on pairs")
-    label_column: str = setting("label", "Column of the label (multilabel: a list, or labels separated by commas)")
+    text_pair_column: str | None = setting(
+        None, "Column of the second text, for tasks on pairs", also="text_b_column sentence2_column"
+    )
+    label_column: str = setting(
+        "label",
+        "Column of the label (multilabel: a list, or labels separated by commas)",
+        also="label_column_name label_col target_column",
+    )
     id_column: str = setting("id", "Column copied to the predictions, where the data has it", scope=Scope.NOTHING)
     quoting: str = setting(
         "auto",
         "Whether fields of TSV and CSV may stand in double quotes; auto: CSV on, TSV off",
         choices=("auto", "on", "off"),
     )
-    max_seq_length: int = setting(128, "Pieces of a sequence, [CLS] and [SEP] included; the rest is cut off", minimum=4)
+    max_seq_length: int = setting(
+        128,
+        "Pieces of a sequence, [CLS] and [SEP] included; the rest is cut off",
+        minimum=4,
+        also="max_length max_len maxlen max_seq_len seq_length seq_len sequence_length model_max_length",
+    )
     long_text: str = setting(
         "head",
         "What becomes of a text that is longer: its beginning, its end, or some of each is kept; or it is read in "
@@ -63,6 +80,7 @@ class DataConfig:
         "longest_first",
         "Which side of a pair is cut, or read in windows; longest_first: piece by piece the longer one, as BERT does",
         choices=("longest_first", "only_first", "only_second"),
+        also="truncation_strategy",
     )
     max_windows: int = setting(
         4,
@@ -75,8 +93,13 @@ class DataConfig:
         "Pieces from the beginning of a window to that of the next; default: as many as fit, none twice",
         minimum=1,
         needs={"long_text=mean|max|attention": ""},
+        also="doc_stride stride",
     )
-    do_lower_case: bool | None = setting(None, "Lower-case and strip accents; default: as the preset was trained")
+    do_lower_case: bool | None = setting(
+        None,
+        "Lower-case and strip accents; default: as the preset was trained",
+        also="lowercase do_lowercase lower_case",
+    )
     clean_text: bool = setting(
         False,
         "Take HTML tags and entities, control characters and runs of white space out of every text, then and later "
@@ -108,7 +131,7 @@ class DataConfig:
         "Column whose equal entries stay in one fold, such as an author or a thread; with folds",
         needs={"folds": "in which it keeps rows together"},
     )
-    limit_train_rows: int | None = setting(None, "Train on the first rows only", minimum=1)
+    limit_train_rows: int | None = setting(None, "Train on the first rows only", minimum=1, also="max_train_samples")
 
     @property
     def text_columns(self):

@@ -14,6 +14,7 @@ class ModelConfig:
         "What is predicted; masked_lm: further pre-training on raw text",
         choices="tfbert.tasks:TASKS",
         rules="tfbert.tasks.rules:rules_of",
+        also="problem_type task_type",
     )
     preset: str | None = setting(
         None,
@@ -21,6 +22,8 @@ class ModelConfig:
         "or a model saved by tfbert), minilm, or config:FILE.json for new weights; default for evaluate and predict: "
         "OUTPUT_DIR/model",
         path=True,
+        also="model_name_or_path pretrained_model_name_or_path model_name model model_path bert_model tokenizer_name "
+        "init_checkpoint=FOLDER bert_config_file=FOLDER",
     )
     vocab_file: str | None = setting(
         None,
@@ -39,13 +42,18 @@ class ModelConfig:
         "How a sequence becomes a vector: pooler, cls, mean or max of the last layer; layer:K, first_last, "
         "last4_concat, last4_mean, last4_max, all_concat, all_mean or scalar_mix of [CLS] in several; default: "
         "pooler; with --features a saved model's own, or mean",
+        also="pooling_mode pooling_type",
     )
     head_layers: tuple[int, ...] = setting((), "Widths of dense layers below the head's last: 256,64")
     head_activation: str = setting(
         "tanh", "What follows each of head_layers", choices=("tanh", "relu", "gelu", "gelu_new")
     )
     dropout: float | None = setting(
-        None, "Dropout rate in encoder and head; default: the preset's", minimum=0.0, maximum=0.9
+        None,
+        "Dropout rate in encoder and head; default: the preset's",
+        minimum=0.0,
+        maximum=0.9,
+        also="dropout_rate hidden_dropout_prob attention_probs_dropout_prob classifier_dropout",
     )
     reinit_layers: int = setting(
         0,
@@ -69,6 +77,7 @@ class ModelConfig:
         minimum=0.0,
         below=1.0,
         excludes={"loss=focal": ""},
+        also="label_smoothing_factor",
     )
     cache_dir: str | None = setting(
         None,
@@ -84,12 +93,16 @@ class PretrainingConfig:
     """Further pre-training: what is hidden of raw text (--task=masked_lm)."""
 
     masked_lm_prob: float = setting(
-        0.15, "Share of the pieces of a sequence that are to be predicted", above=0.0, below=1.0
+        0.15,
+        "Share of the pieces of a sequence that are to be predicted",
+        above=0.0,
+        below=1.0,
+        also="mlm_probability mlm_prob",
     )
     max_predictions_per_seq: int = setting(
         20, "The most pieces of a sequence that are; of 512 pieces 15 % are 77", minimum=1
     )
-    whole_word_masking: bool = setting(False, "Mask all pieces of a word together")
+    whole_word_masking: bool = setting(False, "Mask all pieces of a word together", also="do_whole_word_mask wwm")
     max_ngram: int = setting(1, "Mask up to so many neighbouring words together", minimum=1, maximum=10)
     dynamic_masking: bool = setting(True, "New masks every epoch; off: the same")
     next_sentence: bool = setting(

@@ -14,6 +14,7 @@ class TrainingConfig:
         "What to do; inspect: say what the data is like; probe: which layer knows most; vocabulary: learn one",
         choices="tfbert.modes:MODES",
         scope=Scope.WHOLE,
+        also="do_train=train do_eval=evaluate do_predict=predict",
     )
     features: str | None = setting(
         None,
@@ -29,24 +30,36 @@ class TrainingConfig:
         needs={"mode=train": ""},
     )
     output_dir: str | None = setting(
-        None, "Folder for everything that is written; local or gs://", path=True, scope=Scope.WHOLE
+        None,
+        "Folder for everything that is written; local or gs://",
+        path=True,
+        scope=Scope.WHOLE,
+        also="out_dir model_dir save_dir logging_dir output_path",
     )
     overwrite: bool = setting(
         False,
         "Replace what an earlier run left in output_dir",
         scope=Scope.WHOLE,
         excludes={"mode=sweep": "choose another --output_dir, or delete the old one"},
+        also="overwrite_output_dir",
     )
     resume_changed: bool = setting(
         False, "Go on from a checkpoint although settings or data have changed since", scope=Scope.WHOLE
     )
-    train_batch_size: int = setting(32, "Examples of one optimiser step, over all devices", minimum=1, maximum=2**20)
+    train_batch_size: int = setting(
+        32,
+        "Examples of one optimiser step, over all devices",
+        minimum=1,
+        maximum=2**20,
+        also="batch_size per_device_train_batch_size=OVER_ALL_DEVICES per_gpu_train_batch_size=OVER_ALL_DEVICES",
+    )
     eval_batch_size: int = setting(
         8,
         "Examples of one evaluation step, over all devices; changes speed only",
         minimum=1,
         maximum=2**20,
         scope=Scope.GRAPH,
+        also="per_device_eval_batch_size=OVER_ALL_DEVICES per_gpu_eval_batch_size=OVER_ALL_DEVICES",
     )
     predict_batch_size: int = setting(
         8,
@@ -55,8 +68,15 @@ class TrainingConfig:
         maximum=2**20,
         scope=Scope.GRAPH,
     )
-    num_train_epochs: float = setting(3.0, "Passes over the training rows", above=0.0, maximum=1e6)
-    max_steps: int | None = setting(None, "Optimiser steps; overrides num_train_epochs", minimum=1)
+    num_train_epochs: float = setting(
+        3.0, "Passes over the training rows", above=0.0, maximum=1e6, also="epochs num_epochs n_epochs max_epochs"
+    )
+    max_steps: int | None = setting(
+        None,
+        "Optimiser steps; overrides num_train_epochs",
+        minimum=1,
+        also="num_train_steps max_train_steps train_steps num_steps total_steps",
+    )
     folds: int | None = setting(
         None,
         "Cross-validate: train so many models, each without one part of the training rows, alike in labels; score each "
@@ -64,6 +84,7 @@ class TrainingConfig:
         minimum=2,
         needs={"mode=train|sweep|inspect|preflight": ""},
         excludes={"halve_dev": ""},
+        also="num_folds n_folds k_folds cv n_splits",
     )
     fold: int | None = setting(
         None,
@@ -74,7 +95,10 @@ class TrainingConfig:
         excludes={"test_file": "the fold is the test rows"},
     )
     gradient_accumulation_steps: int = setting(
-        1, "Parts in which a batch goes through the model; saves memory, changes nothing else", minimum=1
+        1,
+        "Parts in which a batch goes through the model; saves memory, changes nothing else",
+        minimum=1,
+        also="accumulation_steps accumulate_grad_batches grad_accum grad_accum_steps",
     )
     windows_per_step: int | None = setting(
         None,
@@ -88,6 +112,7 @@ class TrainingConfig:
         minimum=1,
         scope=Scope.RESULT,
         needs={"dev_file": "on which to evaluate"},
+        also="eval_every evaluate_every",
     )
     evaluations: int | None = setting(
         None,
@@ -103,19 +128,26 @@ class TrainingConfig:
         minimum=1,
         scope=Scope.RESULT,
         needs={"dev_file": "on which to evaluate"},
+        also="early_stopping_patience early_stopping",
     )
     best_metric: str | None = setting(
         None,
         "Dev metric that chooses the best checkpoint; default: the task's own",
         needs={"dev_file": "on which to evaluate"},
+        also="metric_for_best_model metric monitor",
     )
-    save_checkpoints_steps: int = setting(1000, "Steps between checkpoints", minimum=1, scope=Scope.NOTHING)
-    keep_checkpoints: int = setting(2, "Newest checkpoints kept", minimum=1, scope=Scope.NOTHING)
+    save_checkpoints_steps: int = setting(
+        1000, "Steps between checkpoints", minimum=1, scope=Scope.NOTHING, also="save_steps"
+    )
+    keep_checkpoints: int = setting(
+        2, "Newest checkpoints kept", minimum=1, scope=Scope.NOTHING, also="save_total_limit keep_checkpoint_max"
+    )
     save_summary_steps: int | None = setting(
         None,
         "Steps between lines in metrics.jsonl and TensorBoard; default: a fiftieth of the run, at most 500",
         minimum=1,
         scope=Scope.RESULT,
+        also="logging_steps log_steps log_every",
     )
     stop_failed_runs: bool = setting(
         False,
@@ -123,7 +155,7 @@ class TrainingConfig:
         scope=Scope.RESULT,
         needs={"dev_file": "on which to evaluate"},
     )
-    seed: int = setting(0, "Seed of everything random", minimum=0, scope=Scope.RESULT)
+    seed: int = setting(0, "Seed of everything random", minimum=0, scope=Scope.RESULT, also="random_seed random_state")
     init_seed: int | None = setting(None, "Seed of new weights; default: seed", minimum=0, scope=Scope.RESULT)
     data_seed: int | None = setting(None, "Seed of order and dropout; default: seed", minimum=0, scope=Scope.RESULT)
 
@@ -143,6 +175,7 @@ class SweepConfig:
         "Search with so many trials (Optuna's TPE), by dev score; default: the whole grid",
         minimum=1,
         scope=Scope.WHOLE,
+        also="n_trials num_trials",
     )
     sweep_store: str | None = setting(
         None,
@@ -162,12 +195,14 @@ class RuntimeConfig:
         "Devices; auto: the TPU of --tpu, or the machines of TF_CONFIG or --worker_hosts, or every GPU, or the CPU",
         choices=("auto", "one_device", "mirrored", "multi_worker", "tpu"),
         scope=Scope.WHOLE,
+        also="distribution_strategy",
     )
     tpu: str | None = setting(
         None,
         "TPU: local on a TPU VM, or a name or address",
         scope=Scope.WHOLE,
         excludes={"strategy=one_device|mirrored|multi_worker": ""},
+        also="tpu_name use_tpu=local",
     )
     worker_hosts: tuple[str, ...] = setting(
         (),
@@ -190,19 +225,28 @@ class RuntimeConfig:
         excludes={"strategy=one_device|multi_worker|tpu": ""},
     )
     mixed_precision: str = setting(
-        "none", "Arithmetic of the encoder; weights stay float32", choices=("none", "bfloat16")
+        "none",
+        "Arithmetic of the encoder; weights stay float32",
+        choices=("none", "bfloat16"),
+        also="bf16=bfloat16 fp16=bfloat16 precision dtype",
     )
     remat: bool = setting(
-        False, "Keep no more of a layer than its input, and compute the rest again in the backward pass: saves memory"
+        False,
+        "Keep no more of a layer than its input, and compute the rest again in the backward pass: saves memory",
+        also="gradient_checkpointing",
     )
     xla: str = setting(
-        "auto", "Compile the whole step with XLA; auto: on GPU and TPU, not on CPU", choices=("auto", "on", "off")
+        "auto",
+        "Compile the whole step with XLA; auto: on GPU and TPU, not on CPU",
+        choices=("auto", "on", "off"),
+        also="jit_compile use_xla",
     )
     steps_per_loop: int | None = setting(
         None,
         "Steps run on the device between two looks of the host; default: 1 on CPU, 10 on GPU, 100 on TPU",
         minimum=1,
         scope=Scope.GRAPH,
+        also="iterations_per_loop steps_per_execution",
     )
     topology: str | None = setting(
         None,
