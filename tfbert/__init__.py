@@ -5,6 +5,7 @@ import os
 
 from tfbert.core.keras_names import register as _register
 from tfbert.core.keras_setup import check_keras
+from tfbert.core.names import did_you_mean as _did_you_mean
 
 __version__ = "0.1.0"
 
@@ -51,7 +52,9 @@ __all__ = sorted(_HOME)
 
 def __getattr__(name):
     if name not in _HOME:
-        raise AttributeError(f"module 'tfbert' has no attribute {name!r}; it has {', '.join(__all__)}")
+        raise AttributeError(
+            f"module 'tfbert' has no attribute {name!r}; it has {', '.join(__all__)}.{_did_you_mean(name, __all__)}"
+        )
     if name not in _WITHOUT_KERAS:
         check_keras()
     return getattr(importlib.import_module(f"tfbert.{_HOME[name]}"), name)

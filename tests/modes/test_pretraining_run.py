@@ -145,6 +145,7 @@ def test_a_column_of_any_source(flags, tmp_path):
         (("--max_seq_length=6",), "max_seq_length of at least 8. Received: 6"),
         (("--max_seq_length=128",), "must be at most 64"),
         (("--best_metric=accuracy",), "best_metric must be one of loss, perplexity"),
+        (("--best_metric=perplexty",), "Received: 'perplexty'. Did you mean 'perplexity'?"),
         (("--limit_train_rows=3",), "need two documents"),
     ],
 )

@@ -13,6 +13,12 @@ class WrongType(InputError, TypeError):
     """A caller's argument is of a type that cannot be used."""
 
 
+class UnknownName(InputError, KeyError):
+    """A table has nothing of a name."""
+
+    __str__ = Exception.__str__  # a KeyError shows its message as Python writes a string
+
+
 class Diverged(InputError):
     """The loss of a run, its weights or a model's outputs are not finite."""
 

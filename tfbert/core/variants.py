@@ -3,6 +3,9 @@
 import collections.abc
 import importlib
 
+from tfbert.core.errors import UnknownName
+from tfbert.core.names import did_you_mean
+
 
 class Variants(collections.abc.MutableMapping):
     """A table of what a setting may choose from: name -> object, which a module of its own holds.
@@ -16,6 +19,10 @@ class Variants(collections.abc.MutableMapping):
         self._places = places
 
     def __getitem__(self, name):
+        if name not in self._places:
+            raise UnknownName(
+                f"The known names are {', '.join(self._places)}. Received: {name!r}.{did_you_mean(name, self._places)}"
+            )
         place = self._places[name]
         if not isinstance(place, str):
             return place

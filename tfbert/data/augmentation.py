@@ -12,6 +12,7 @@ import numpy as np
 
 from tfbert.core.errors import InputError
 from tfbert.core.extras import install_command
+from tfbert.core.names import did_you_mean
 from tfbert.data.examples import next_chunk
 from tfbert.data.values import describe
 
@@ -163,7 +164,8 @@ def find_augmentation(name):
         raise InputError(f"--augment={name} cannot be imported: {type(error).__name__}: {error}.") from None
     if not callable(found):
         known = ", ".join([*AUGMENTATIONS, "masked_words:FOLDER", "nlpaug:KIND"])
-        raise InputError(f"--augment takes {known} or MODULE:FUNCTION. Received: {name!r}.")
+        hint = did_you_mean(name, AUGMENTATIONS)
+        raise InputError(f"--augment takes {known} or MODULE:FUNCTION. Received: {name!r}.{hint}")
     return lambda text, rng, probability: found(text, rng)
 
 

@@ -5,6 +5,7 @@ import math
 import numbers
 
 from tfbert.core.errors import InputError
+from tfbert.core.names import did_you_mean
 
 
 def describe(where):
@@ -22,8 +23,8 @@ def missing_column(where, role, name, names):
         names: iterable of str. The columns that there are.
     """
     return InputError(
-        f"{describe(where)}: there is no column {name!r}. The columns are {', '.join(map(repr, names))}; "
-        f"name the right one with --{role}_column."
+        f"{describe(where)}: there is no column {name!r}.{did_you_mean(name, names)} The columns are "
+        f"{', '.join(map(repr, names))}; name the right one with --{role}_column."
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from tfbert.config.setting import read_amounts
 from tfbert.core.errors import InputError
+from tfbert.core.names import did_you_mean
 from tfbert.data.augmentation import find_augmentation, with_copies
 from tfbert.data.batches import ExampleBatches
 from tfbert.data.folds import fold_numbers
@@ -58,8 +59,10 @@ def training_parts(config, strategy, splits=("train", "dev", "test"), kept=None)
     tokenizer = preset.tokenizer(data.do_lower_case, data.clean_text)
     task = task_of(config)
     metric = training.best_metric or task.default_metric
-    if metric not in ("loss", *task.metric_names):
-        raise InputError(f"--best_metric must be one of loss, {', '.join(task.metric_names)}. Received: {metric!r}.")
+    known = ("loss", *task.metric_names)
+    if metric not in known:
+        hint = did_you_mean(metric, known)
+        raise InputError(f"--best_metric must be one of {', '.join(known)}. Received: {metric!r}.{hint}")
     datasets = datasets_of(config, tokenizer, task, splits, kept)
     task, datasets["train"] = task.for_training(datasets["train"], **settings_for(config, task.for_training))
     with strategy.scope():

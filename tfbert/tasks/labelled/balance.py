@@ -6,6 +6,7 @@ Counts are those of the training data, [outputs]: the rows of each class, or the
 import numpy as np
 
 from tfbert.core.errors import InputError
+from tfbert.core.names import did_you_mean
 from tfbert.data.sampling import GroupDraws
 from tfbert.tasks.labelled.labels import LabelSet
 
@@ -27,7 +28,8 @@ def label_numbers(setting, amounts, task):
         if number is None:
             names = ", ".join(map(str, task.labels[:30])) + (", …" if len(task.labels) > 30 else "")
             raise InputError(
-                f"--{setting} names the label {str(label)!r}, which the training data lacks. It has: {names}."
+                f"--{setting} names the label {str(label)!r}, which the training data lacks."
+                f"{did_you_mean(label, task.labels)} It has: {names}."
             )
         if number in numbers:
             raise InputError(f"--{setting} names the label {str(task.labels[number])!r} twice.")
