@@ -1,4 +1,4 @@
-"""The command line: the settings as flags, --help and --version, and what is said of a wrong flag."""
+"""The command line: settings as flags, --help, --version, and the messages for wrong flags."""
 
 import importlib
 import re
@@ -13,15 +13,15 @@ from tfbert.core.errors import InputError
 
 
 def define_flags():
-    """Defines one absl flag a setting, and --config; call once, before absl parses the command line."""
+    """Defines one absl flag per setting, and --config; call it once, before absl parses the command line."""
     serializer = flags.ArgumentSerializer()
-    flags.DEFINE_string("config", None, "YAML file of settings; flags win over it.")
+    flags.DEFINE_string("config", None, "YAML file of settings; flags override it.")
     for name, field in FIELDS.items():
         kind, _ = kind_of(field)
         text = f"{field.metadata['help']}. Allowed: {allowed(field)}."
         if kind is bool:
             flag = flags.BooleanFlag(name, field.default, text)
-            flag.parser = _FlagParser(name)  # absl's own raises a tuple, and knows no "yes", which YAML's takes
+            flag.parser = _FlagParser(name)  # absl's own raises a tuple, and does not take "yes", which YAML does
             flags.DEFINE_flag(flag)
         elif kind is tuple:
             flags.DEFINE_multi_string(name, list(field.default), text)
@@ -30,9 +30,9 @@ def define_flags():
 
 
 def parse_flags(arguments):
-    """Returns what of a command line is no flag: list of str.
+    """Returns the words of a command line that are not flags: list of str.
 
-    Ends the process, with status 0 after `--help`, `-h`, `--help=GROUP` or `--version`, and with 1 for a wrong flag.
+    Exits with status 0 after `--help`, `-h`, `--help=GROUP` or `--version`, and with 1 for a wrong flag.
     """
     _answer_questions(arguments[1:])
     try:
@@ -40,14 +40,14 @@ def parse_flags(arguments):
     except flags.UnrecognizedFlagError as error:
         message = unknown_setting(error.flagname, "--")
     except flags.Error as error:
-        message = re.sub(r"^flag --(\w+)=.*: (?=--\1 must )", "", str(error), flags=re.DOTALL)  # ours names it, too
+        message = re.sub(r"^flag --(\w+)=.*: (?=--\1 must )", "", str(error), flags=re.DOTALL)  # our message names the flag already
     except (UnicodeDecodeError, RecursionError) as error:
-        message = f"the --flagfile is no text that can be read: {error}."
+        message = f"the --flagfile is not a readable text file: {error}."
     sys.exit(f"Error: {message}\n--help lists every setting.")
 
 
 def config_from_flags():
-    """Returns the `Config` of the parsed command line: --config's file, under the flags that were given."""
+    """Returns the `Config` of the parsed command line: the file of --config, overridden by the flags."""
     given = {name: flags.FLAGS[name].value for name in FIELDS if flags.FLAGS[name].present}
     return load_config(flags.FLAGS.config, **given)
 

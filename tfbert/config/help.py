@@ -1,4 +1,4 @@
-"""What `--help` prints: the settings by group, a line each; `--help=GROUP`: one group in full."""
+"""The output of `--help`: the settings by group, one line each; and of `--help=GROUP`: one group in full."""
 
 import dataclasses
 import shutil
@@ -11,17 +11,17 @@ from tfbert.core.names import did_you_mean
 
 _USAGE = """python -m tfbert.run --config=FILE.yaml --SETTING=VALUE …
 
-  --config=FILE.yaml               YAML file of settings; flags win over it
+  --config=FILE.yaml               YAML file of settings; flags override it
   --help=GROUP                     One group of settings in full, such as --help=optimizer
   --version                        The version of tfbert"""
 _INDENT = 35
 
 
 def help_text(group=""):
-    """Returns what `--help` prints: str.
+    """Returns the output of `--help`: str.
 
     Args:
-        group: str. The group to be shown in full, or a setting of it; "": all groups, with one line a setting.
+        group: str. The group to show in full, or one of its settings; "": all groups, with one line per setting.
 
     Raises:
         InputError: there is no such group.
@@ -40,7 +40,7 @@ def _title(group):
 
 
 def _shortly(group, width):
-    """Returns a group with one line a setting, cut where the line ends: str."""
+    """Returns a group with one line per setting, each cut to the width: str."""
     lines = [_title(group)]
     for field in dataclasses.fields(GROUPS[group]):
         meaning = textwrap.shorten(field.metadata["help"], width - _INDENT, placeholder=" …")
@@ -50,7 +50,7 @@ def _shortly(group, width):
 
 
 def _in_full(field, width):
-    """Returns all that is declared of a setting: str."""
+    """Returns the full help of a setting: str."""
     default = "" if field.default in (None, ()) else f" Default: {str(field.default).lower()}."
     about = f"{field.metadata['help']}. Allowed: {allowed(field)}.{default}"
     return f"--{field.name}\n" + textwrap.fill(about, width, initial_indent="    ", subsequent_indent="    ")

@@ -1,4 +1,4 @@
-"""The settings of a run, from YAML and keywords; and the README's table of them.
+"""The settings of a run, read from YAML and keywords, and the table that documents them.
 
 Precedence, lowest first: default, YAML file, keyword of `load_config`, flag.
 """
@@ -45,7 +45,7 @@ class Config:
         return {name: getattr(getattr(self, group), name) for name, group in GROUP_OF.items()}
 
     def within(self, scope):
-        """Returns the settings whose values decide what a scope says: Scope -> dict of name -> value."""
+        """Returns the settings whose values affect what a scope stands for: Scope -> dict of name -> value."""
         return {name: value for name, value in self.as_dict().items() if scope in scope_of(name)}
 
     def stages(self):
@@ -55,7 +55,7 @@ class Config:
             ((name, settings),) = stage.items()
             folder = os.path.join(self.training.output_dir or "", name)
             own = {"preset": preset, "output_dir": folder}
-            own |= {"vocab_file": None} if found else {}  # the stage before has left its own beside its model
+            own |= {"vocab_file": None} if found else {}  # a later stage reads the one saved with its model
             own |= settings | {"stages": None}
             try:
                 found.append((name, self.replace(**own)))
@@ -79,7 +79,7 @@ def load_config(path=None, **settings):
 
     Args:
         path: str. A YAML file of flat `name: value` pairs, the names being those of the flags.
-        **settings: values that win over the file's.
+        **settings: values that override those of the file.
 
     Raises:
         InputError: an unknown name, a value of the wrong type or out of range, or settings that exclude each other.
@@ -97,7 +97,7 @@ def load_config(path=None, **settings):
 def parse(name, value):
     """Returns a setting's value in the type it was declared with, or raises InputError.
 
-    Strings are read as a command line's are, so that YAML's 2e-5 (a string, in YAML 1.1) is a number.
+    Strings are read as on the command line, so that YAML's 2e-5 (a string in YAML 1.1) is a number.
     """
     value = read_value(FIELDS[_known(name)], value)
     if name == "stages" and value is not None:
@@ -109,11 +109,11 @@ def parse(name, value):
 
 
 def unknown_setting(name, dashes=""):
-    """Returns what is said of a name that no setting has: what it is called here, or which one is close to it.
+    """Returns the message for a name that no setting has: what it is called here, or which name is close.
 
     Args:
         name: the name that was received, of any type.
-        dashes: str. What stands before a name: "--" on the command line.
+        dashes: str. The prefix of names in the message: "--" on the command line.
     """
     for ours, field in FIELDS.items():
         for alias in field.metadata["also"].split():
@@ -129,14 +129,14 @@ def unknown_setting(name, dashes=""):
 
 
 def scope_of(name):
-    """Returns what the value of a setting decides: str -> Scope."""
+    """Returns what the value of a setting affects: str -> Scope."""
     return FIELDS[_known(name)].metadata["scope"]
 
 
 def changes(before, now):
-    """Returns which of the settings that decide a run's result have changed, in words: (dict, dict) -> list of str.
+    """Returns descriptions of the changed settings that affect a run's result: (dict, dict) -> list of str.
 
-    What is no setting, as the digest of some data, decides it, too.
+    Entries that are not settings, such as a digest of the data, affect it too.
     """
     before, now = (json.loads(json.dumps(settings)) for settings in (before, now))  # tuples come back as lists
     return [
@@ -160,7 +160,7 @@ def flags_table():
 
 
 def _with_held_out(stage, later):
-    """Returns a stage on raw text with what later stages are scored on held out of it, unless it says what is."""
+    """Returns a stage on raw text, with the data that later stages are scored on held out unless it sets held_out."""
     scored = [config for _, config in later if not _reads_raw_text(config)]
     if not _reads_raw_text(stage) or stage.pretraining.held_out or not scored:
         return stage
@@ -170,29 +170,29 @@ def _with_held_out(stage, later):
 
 
 def _reads_raw_text(config):
-    """Says whether texts can be held out of what a run reads."""
+    """Returns whether texts can be held out of the data that a run reads."""
     rules = rules_of(FIELDS["task"], config.model.task)
     return "held_out" not in rules.ignores
 
 
 def _stage(stage):
-    """Returns a stage, {name: {setting: value}}, its values read."""
+    """Returns a stage, {name: {setting: value}}, with its values parsed."""
     if len(stage) != 1 or not all(isinstance(settings, dict) for settings in stage.values()):
         raise InputError(
             f"--stages takes a list of stages, [{{NAME: {{setting: value, …}}}}, …]. Received: {shown(stage)}."
         )
     ((name, settings),) = stage.items()
     if not re.fullmatch(r"\w[\w.-]*", str(name)):
-        raise InputError(f"The name of a stage must be one of a folder. Received: {shown(name)}.")
+        raise InputError(f"The name of a stage must be usable as a folder name. Received: {shown(name)}.")
     for setting in settings:
         if Scope.WHOLE in scope_of(setting):
-            raise InputError(f"The stage {name!r} cannot have its own {setting}; give it beside stages.")
+            raise InputError(f"The stage {name!r} cannot have its own {setting}; set it outside of stages.")
     values = {setting: parse(setting, value) for setting, value in settings.items()}
     return {str(name): {setting: list(v) if isinstance(v, tuple) else v for setting, v in values.items()}}
 
 
 def _sweep_values(name, spec):
-    """Returns what a setting is to be in a sweep: a list of its values, or {"low", "high", "log"}."""
+    """Returns the values of a setting in a sweep: a list, or {"low", "high", "log"}."""
     if Scope.WHOLE in scope_of(name):
         raise InputError(f"--sweep cannot vary {name}.")
     if name.endswith("seed") and type(spec) is int and 0 < spec <= _MOST_SEEDS:
@@ -206,7 +206,7 @@ def _sweep_values(name, spec):
             if low < high:
                 return {"low": low, "high": high, "log": read_truth(spec.get("log", False))}
     raise InputError(
-        f"--sweep takes for each setting a list of values, a number of seeds, or a range of a number, "
+        f"--sweep takes, for each setting, a list of values, a number of seeds, or a numeric range, "
         f"{{low: …, high: …, log: true}}. Received for {name}: {shown(spec)}."
     )
 
@@ -217,7 +217,7 @@ def _known(name):
     return name
 
 
-# More seeds than anybody runs: a list of them would fill the memory.
+# More seeds than anyone runs; a longer list would fill the memory.
 _MOST_SEEDS = 10_000
 GROUPS = {field.name: type(field.default) for field in dataclasses.fields(Config)}
 FIELDS = {field.name: field for group in GROUPS.values() for field in dataclasses.fields(group)}
