@@ -85,7 +85,7 @@ def test_flags_from_a_file(tmp_path):
     (tmp_path / "good").write_text("--seed=7\n--group_column=作者\n", "utf-8")
     (tmp_path / "bad").write_bytes(b"--seed=\xff\n")
     for name, message in (
-        ("good", "--group_column=作者 needs --folds"), ("bad", "Error: the --flagfile is no text that can be read"),
+        ("good", "--group_column=作者 needs --folds"), ("bad", "Error: the --flagfile is not a readable text file"),
         ("none", "Unable to open flagfile"), (".", "Unable to open flagfile"),
     ):  # fmt: skip
         result = command(f"--flagfile={tmp_path / name}", check=1, forked=False)

@@ -135,10 +135,10 @@ def test_a_column_of_any_source(flags, tmp_path):
 @pytest.mark.parametrize(
     "options,message",
     [
-        (("--text_pair_column=other",), "text_pair_column=other does nothing with --task=masked_lm"),
-        (("--augment=delete_words",), "augment=delete_words does nothing with --task=masked_lm"),
-        (("--pooling=mean",), "pooling=mean does nothing with --task=masked_lm"),
-        (("--task=classification",), "max_predictions_per_seq=4 does nothing with --task=classi"),
+        (("--text_pair_column=other",), "text_pair_column=other has no effect with --task=masked_lm"),
+        (("--augment=delete_words",), "augment=delete_words has no effect with --task=masked_lm"),
+        (("--pooling=mean",), "pooling=mean has no effect with --task=masked_lm"),
+        (("--task=classification",), "max_predictions_per_seq=4 has no effect with --task=classi"),
         (("--short_seq_length=16",), "--short_seq_length=16 needs --max_steps"),
         (("--short_seq_length=32", "--max_steps=9"), "must be less than --max_seq_length=32, which follows"),
         (("--short_seq_share=0.5",), "--short_seq_share=0.5 needs --short_seq_length"),

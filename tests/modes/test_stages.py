@@ -101,7 +101,7 @@ def test_a_mistake_in_the_last_stage_is_told_before_the_first(recipe, tmp_path):
     for stage, message in (
         (
             {"task": "masked_lm", "pooling": "mean", "train_file": "x"},
-            "In the stage 'last': --pooling=mean does nothing",
+            "In the stage 'last': --pooling=mean has no effect",
         ),
         ({"max_steps": 3}, "needs --train_file"),
     ):

@@ -40,7 +40,8 @@ def parse_flags(arguments):
     except flags.UnrecognizedFlagError as error:
         message = unknown_setting(error.flagname, "--")
     except flags.Error as error:
-        message = re.sub(r"^flag --(\w+)=.*: (?=--\1 must )", "", str(error), flags=re.DOTALL)  # our message names the flag already
+        # Our own messages name the flag already.
+        message = re.sub(r"^flag --(\w+)=.*: (?=--\1 must )", "", str(error), flags=re.DOTALL)
     except (UnicodeDecodeError, RecursionError) as error:
         message = f"the --flagfile is not a readable text file: {error}."
     sys.exit(f"Error: {message}\n--help lists every setting.")

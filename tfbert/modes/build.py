@@ -230,7 +230,7 @@ def folds_of(config, task, labels):
     data, folds, groups = config.data, config.training.folds, None
     if data.group_column and is_glue(data.train_file):
         raise InputError(
-            f"--group_column={data.group_column} does nothing with the raw GLUE folder {data.train_file}, whose "
+            f"--group_column={data.group_column} has no effect with the raw GLUE folder {data.train_file}, whose "
             "columns are fixed; name its file, such as train.tsv, with --text_column and --label_column."
         )
     if data.group_column:

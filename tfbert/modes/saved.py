@@ -18,7 +18,7 @@ def saved_model(config, strategy):
         model = load_model(model_folder(config), dtype=dtype_of(config))
     if config.training.windows_per_step and "windows_per_step" in model.task.rules.ignores:
         raise InputError(
-            f"--windows_per_step={config.training.windows_per_step} does nothing with a model of "
+            f"--windows_per_step={config.training.windows_per_step} has no effect with a model of "
             f"--task={model.task.name}; lower --eval_batch_size to save memory."
         )
     model.windows_per_step = config.training.windows_per_step

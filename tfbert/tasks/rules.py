@@ -54,7 +54,7 @@ class Rules:
     """What a kind of task asks of the settings.
 
     Attributes:
-        ignores: dict of setting -> why it does nothing, "" where that is plain. Giving one is refused.
+        ignores: dict of setting -> why it has no effect, "" where that is plain. Giving one is refused.
         least: dict of setting -> the least value that will do.
     """
 
