@@ -105,7 +105,7 @@ def test_written_settings_repeat_the_run(tmp_path):
         ),
         ({"augment_copies": 3}, "--augment_copies=3 needs --augment, which makes the copies"),
         ({"augment": "swap_words", "augment_probability": 0}, "--augment_probability must be a number > 0.0"),
-        ({"augment": "swap_words", "task": "masked_lm"}, "does nothing with --task=masked_lm"),
+        ({"augment": "swap_words", "task": "masked_lm"}, "has no effect with --task=masked_lm"),
         ({"folds": 5, "task": "masked_lm"}, "--folds=5 has no effect with --task=masked_lm"),
         ({"fold": 2}, "--fold=2 needs --folds"),
         ({"fold": 6, "folds": 5}, "--fold must be at most 5, the number of --folds. Received: 6"),
@@ -151,7 +151,7 @@ def test_bad_yaml(tmp_path):
         with pytest.raises(InputError, match="^--config=.*(cannot be read|is not valid YAML)"):
             load_config(path)
     (tmp_path / "a.yaml").write_bytes(b"\x93NUMPY\x01\x00v\xe9")
-    with pytest.raises(InputError, match="is not valid YAML that can be used: 'utf-8' codec can't decode"):
+    with pytest.raises(InputError, match="is not valid YAML: 'utf-8' codec can't decode"):
         load_config(tmp_path / "a.yaml")
 
 
