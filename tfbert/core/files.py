@@ -11,7 +11,7 @@ from safetensors.numpy import save, save_file
 
 from tfbert.core.errors import CannotWrite, InputError
 
-# Of files that are read whole: the tokenizer.json of half a million pieces has 20 MB.
+# Of files that are read whole: the tokenizer.json of half a million tokens has 20 MB.
 _MOST_BYTES = 100 * 2**20
 
 

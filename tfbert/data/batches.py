@@ -47,7 +47,7 @@ class ExampleBatches:
         Args:
             examples: TokenizedExamples.
             batch_size: int.
-            row_length: int. The most pieces of a row.
+            row_length: int. The most tokens of a row.
             shuffle: bool. A new order every epoch, or the order of the examples.
             seed: int. Decides the order.
             static_shapes: bool. Every batch has the same shape, as XLA wants it: a row a window, or the rows that
@@ -134,7 +134,7 @@ class ExampleBatches:
 
     @property
     def static_length(self):
-        """The pieces of a row where windows share rows of static shape: int."""
+        """The tokens of a row where windows share rows of static shape: int."""
         longest = self.examples.window_lengths.max()
         return min([self._row_length, *(length for length in ROW_LENGTHS if length >= longest)])
 
@@ -295,7 +295,7 @@ def begin_epochs(dataset, epoch):
 def check_fits(dataset, model):
     """Raises InputError where the examples of a dataset, or of what tf.data made of it, are not for a model.
 
-    They would have other classes than the model under the same numbers, or more pieces than it has positions, which a
+    They would have other classes than the model under the same numbers, or more tokens than it has positions, which a
     CPU finds in the middle of a step, and an accelerator never.
     """
     for source in _sources_of(dataset):
@@ -362,7 +362,7 @@ def make_dataset(
         tokenizer: BertTokenizer.
         task: one of `TASKS`; it turns labels into numbers.
         batch_size: int. Examples of a step, over all devices.
-        max_seq_length: int. Pieces of a sequence, special ones included.
+        max_seq_length: int. Tokens of a sequence, special ones included.
         seed: int. Decides the order of the examples.
         shuffle: bool. A new order of all examples each epoch.
         text_column, text_pair_column, label_column, quoting, split, limit: see `read_examples`.

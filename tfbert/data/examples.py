@@ -23,13 +23,13 @@ class TokenizedExamples:
     Attributes:
         size: int. Number of examples.
         labels: np.ndarray [size, ...], or None.
-        window_lengths: np.int32 [windows]. Pieces of each window.
+        window_lengths: np.int32 [windows]. Tokens of each window.
         window_counts: np.int32 [size]. Windows of each example.
         most_windows: int. The most that an example may have.
-        lost: np.int32 [size]. Pieces of each example that are in no window.
+        lost: np.int32 [size]. Tokens of each example that are in no window.
         lost_pieces: int. The sum of them.
-        text_lengths: np.int32 [size]. Pieces of each example in one window that takes it whole, with the special ones.
-        cut_share: float. Share of the examples that lost pieces.
+        text_lengths: np.int32 [size]. Tokens of each example in one window that takes it whole, with the special ones.
+        cut_share: float. Share of the examples that lost tokens.
         fingerprint: str. A hash of all windows and labels, in order.
     """
 
@@ -37,7 +37,7 @@ class TokenizedExamples:
         """Stores windows as they come.
 
         Args:
-            windows: iterable of (pieces int32 [total], lengths int32 [w], first_lengths int32 [w], counts int32 [n],
+            windows: iterable of (tokens int32 [total], lengths int32 [w], first_lengths int32 [w], counts int32 [n],
                 lost int32 [n], text_lengths int32 [n]) for n examples with w windows, an example's side by side.
             labels: callable returning np.ndarray [size, ...] or None; called when `windows` is exhausted.
             most_windows: int.
@@ -57,7 +57,7 @@ class TokenizedExamples:
         return self._pieces.needs_here
 
     def subset(self, indices):
-        """Returns some of the examples, by number: int [n] -> TokenizedExamples, which shares the pieces."""
+        """Returns some of the examples, by number: int [n] -> TokenizedExamples, which shares the tokens."""
         chosen = copy.copy(self)
         labels = None if self.labels is None else self.labels[indices]
         starts, counts = _starts_of(self.window_counts)[indices], self.window_counts[indices]
@@ -68,7 +68,7 @@ class TokenizedExamples:
         return chosen
 
     def _keep(self, starts, lengths, first_lengths, counts, lost, text_lengths, labels, digest):
-        """Keeps what there is of each example but its pieces."""
+        """Keeps what there is of each example but its tokens."""
         self.window_lengths, self.window_counts, self.labels = lengths, counts, labels
         self.lost, self.text_lengths = lost, text_lengths
         self.size, self.cut_share, self.lost_pieces = len(counts), (lost > 0).mean(), int(lost.sum())
@@ -89,7 +89,7 @@ class TokenizedExamples:
             indices: int64 [n].
 
         Returns:
-            (pieces, first_lengths, counts): RaggedTensor int32 [w, (pieces)]; int32 [w], pieces in segment 0; int32
+            (tokens, first_lengths, counts): RaggedTensor int32 [w, (tokens)]; int32 [w], tokens in segment 0; int32
             [n], windows of each example.
         """
         windows, counts = indices, tf.ones_like(indices)
@@ -236,5 +236,5 @@ def next_chunk(texts, characters_of):
 
 
 def _starts_of(lengths):
-    """Returns where each of some pieces laid end to end begins: int [n] -> int64 [n]."""
+    """Returns where each of some tokens laid end to end begins: int [n] -> int64 [n]."""
     return np.cumsum(lengths, dtype=np.int64) - lengths

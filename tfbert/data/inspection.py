@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-# Examples whose pieces are in memory at once.
+# Examples whose tokens are in memory at once.
 _CHUNK = 4096
-# Rows with a share of unknown pieces, of empty texts, or of conflicts above these are worth a word.
+# Rows with a share of unknown tokens, of empty texts, or of conflicts above these are worth a word.
 _UNKNOWN, _EMPTY = 0.02, 0.01
 # A run under so many steps is short (Mosbach et al. 2020: 20 epochs on 2,500 rows).
 _SHORT = 300
@@ -19,11 +19,11 @@ class Inspection:
     """What was found in one data set.
 
     Attributes:
-        fingerprints: np.uint64 [N]. Equal for texts that are the same to the model: equal pieces.
-        lengths: np.int32 [N]. Pieces of each text in one window that takes it whole, special ones included.
-        cut_share: float. Share of the texts that lose pieces.
-        unknown_share: float. Share of [UNK] among the pieces that are not special.
-        empty: int. Single texts without any piece.
+        fingerprints: np.uint64 [N]. Equal for texts that are the same to the model: equal tokens.
+        lengths: np.int32 [N]. Tokens of each text in one window that takes it whole, special ones included.
+        cut_share: float. Share of the texts that lose tokens.
+        unknown_share: float. Share of [UNK] among the tokens that are not special.
+        empty: int. Single texts without any token.
         labels: np.ndarray [N, ...], or None.
     """
 
@@ -36,7 +36,7 @@ class Inspection:
 
 
 def inspect_examples(examples, tokenizer):
-    """Looks at all pieces once, some thousands of examples at a time, and keeps 16 bytes an example.
+    """Looks at all tokens once, some thousands of examples at a time, and keeps 16 bytes an example.
 
     Args:
         examples: TokenizedExamples.
@@ -66,9 +66,9 @@ def inspect_examples(examples, tokenizer):
 
 
 def _fingerprints(pieces, lengths):
-    """Returns a hash of each example's pieces, in order: int32 [total], int [n] -> uint64 [n].
+    """Returns a hash of each example's tokens, in order: int32 [total], int [n] -> uint64 [n].
 
-    A sum over the pieces of a mix (SplitMix64's, Steele et al. 2014) of piece and place: two different texts in a
+    A sum over the tokens of a mix (SplitMix64's, Steele et al. 2014) of token and place: two different texts in a
     million rows are taken for the same with a chance of about one in 37 million.
     """
     starts = np.cumsum(lengths) - lengths
@@ -116,12 +116,12 @@ def findings(task, found, max_seq_length):
         lengths = inspection.lengths
         middle, most = np.percentile(lengths, [50, 95])
         lines.append(
-            f"{split}: {len(lengths):,} rows; of the texts half have at most {middle:.0f} pieces, 95 % {most:.0f}, all "
+            f"{split}: {len(lengths):,} rows; of the texts half have at most {middle:.0f} tokens, 95 % {most:.0f}, all "
             f"{lengths.max():,}; {inspection.cut_share:.1%} are cut at {max_seq_length}."
         )
         if inspection.unknown_share > _UNKNOWN:
             lines.append(
-                f"{split}: {inspection.unknown_share:.1%} of the pieces are unknown to the vocabulary: is it one of "
+                f"{split}: {inspection.unknown_share:.1%} of the tokens are unknown to the vocabulary: is it one of "
                 "this language, and of this case (--do_lower_case)?"
             )
         if inspection.empty > _EMPTY * len(lengths):

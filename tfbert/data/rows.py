@@ -1,8 +1,8 @@
 """From windows to rows: the one batch format of the project.
 
-A batch holds M examples in W windows in R rows of S pieces (the features), with their labels and weights:
+A batch holds M examples in W windows in R rows of S tokens (the features), with their labels and weights:
 
-    token_ids, segment_ids, positions  int32 [R, S]   a row's pieces; positions restart in each window
+    token_ids, segment_ids, positions  int32 [R, S]   a row's tokens; positions restart in each window
     window_ids                         int32 [R, S]   0 = padding, else the window's number in its row
     window_start                       int32 [W]      flat index (row * S + column) of the window's [CLS]; unused: 0
     window_example                     int32 [W]      the example a window belongs to; unused: M
@@ -14,7 +14,7 @@ import tensorflow as tf
 
 # Of which a packed row's length is a multiple: a program is compiled for every shape.
 _MULTIPLE = 8
-# Attention takes a row's length times its pieces: a packed row is no longer than the first of these that holds the
+# Attention takes a row's length times its tokens: a packed row is no longer than the first of these that holds the
 # longest window. Below them it is a small part of a step.
 ROW_LENGTHS = tuple(2**power for power in range(7, 14))
 
@@ -33,10 +33,10 @@ def batch_features(
     """Returns the features of a batch.
 
     Args:
-        windows: RaggedTensor int32 [n, (pieces)].
-        first_lengths: int32 [n]. Pieces of each window in segment 0.
+        windows: RaggedTensor int32 [n, (tokens)].
+        first_lengths: int32 [n]. Tokens of each window in segment 0.
         counts: int32 [m]. Windows of each example, in order; n in all.
-        row_length: int. The most pieces of a row.
+        row_length: int. The most tokens of a row.
         example_slots: int or int32 scalar, M. m at least.
         most_windows: int. The most that an example may have.
         static_shapes: bool. The same shape for every batch, a row a window but for `static_rows`; else windows share
@@ -76,16 +76,16 @@ def pack_rows(lengths, row_length):
     """Distributes windows over few rows, evenly where that takes no more of them.
 
     The longest goes first, to the row with the most room: what is fullest then sets the rows' length. If that row would
-    be too long with as few rows as the pieces might fill, each window goes where it leaves the least room instead, and
+    be too long with as few rows as the tokens might fill, each window goes where it leaves the least room instead, and
     then evenly over so many rows if they hold them.
 
     Args:
-        lengths: int32 [W]. Pieces of each window, at most `row_length`.
-        row_length: int or int32 scalar. The most pieces of a row.
+        lengths: int32 [W]. Tokens of each window, at most `row_length`.
+        row_length: int or int32 scalar. The most tokens of a row.
 
     Returns:
         (rows, columns, numbers, row_count, width): int32 [W] each window's row, first column and number in its row
-        (from 1); int32 scalars: how many rows there are, and their pieces, a multiple of 8 or `row_length`.
+        (from 1); int32 scalars: how many rows there are, and their tokens, a multiple of 8 or `row_length`.
 
     Source: longest-processing-time-first list scheduling (Graham 1969), best-fit decreasing (Johnson 1973).
     """
@@ -144,8 +144,8 @@ def fill_rows(windows, first_lengths, counts, placement, window_slots, example_s
     """Writes windows into rows: the features of a batch.
 
     Args:
-        windows: RaggedTensor int32 [n, (pieces)].
-        first_lengths: int32 [n]. Pieces of each window in segment 0.
+        windows: RaggedTensor int32 [n, (tokens)].
+        first_lengths: int32 [n]. Tokens of each window in segment 0.
         counts: int32 [m]. Windows of each example, in order; n in all.
         placement: what `pack_rows` or `pad_rows` returned for the windows.
         window_slots: int or int32 scalar, W. n at least.

@@ -1,4 +1,4 @@
-"""From the pieces of a text to windows: sequences of at most `max_seq_length` pieces with [CLS] and [SEP]."""
+"""From the tokens of a text to windows: sequences of at most `max_seq_length` tokens with [CLS] and [SEP]."""
 
 import dataclasses
 
@@ -15,15 +15,15 @@ class LongText:
     Attributes:
         strategy: "head", its beginning; "tail", its end; "head_tail", some of its beginning and the rest from its end;
             or several windows, whose vectors are merged: "mean", "max" or "attention".
-        head_pieces: int or None. With "head_tail", pieces from the beginning; None: a quarter, rounded up, which of 510
+        head_pieces: int or None. With "head_tail", tokens from the beginning; None: a quarter, rounded up, which of 510
             is the 128 of Sun et al.
-        truncation: of a pair, which side is cut: "longest_first", piece by piece the longer one, the second at a tie,
+        truncation: of a pair, which side is cut: "longest_first", token by token the longer one, the second at a tie,
             as google-research/bert does; "only_first" or "only_second", the other one being cut only where it alone
             is too long. Where there are several windows, that side is spread over them, and the other one stands in
             each, cut to its beginning where it would take more than half of a window.
         max_windows: int. The most windows of one text; what lies beyond them is lost.
-        stride: int or None. Pieces from the beginning of a window to that of the next, at most those that fit; None:
-            so many, and no piece is in two windows.
+        stride: int or None. Tokens from the beginning of a window to that of the next, at most those that fit; None:
+            so many, and no token is in two windows.
 
     Source: Sun et al. 2019 (1905.05583), section 5.3.1.
     """
@@ -45,11 +45,11 @@ class Windows:
     """The windows of some texts.
 
     Attributes:
-        pieces: RaggedTensor int32 [windows, (pieces)]. With the special ones; a text's windows side by side.
-        first_lengths: int32 [windows]. Pieces of each that belong to segment 0, special ones included.
+        pieces: RaggedTensor int32 [windows, (tokens)]. With the special ones; a text's windows side by side.
+        first_lengths: int32 [windows]. Tokens of each that belong to segment 0, special ones included.
         counts: int32 [texts]. Windows of each text, at least one.
-        lost: int32 [texts]. Pieces of each text that are in no window.
-        text_lengths: int32 [texts]. Pieces that each text would have in one window that takes it whole, with the
+        lost: int32 [texts]. Tokens of each text that are in no window.
+        text_lengths: int32 [texts]. Tokens that each text would have in one window that takes it whole, with the
             special ones.
     """
 
@@ -64,9 +64,9 @@ def make_windows(first, second, max_seq_length, cls_id, sep_id, long_text=LongTe
     """Builds the windows of texts, each [CLS] first [SEP] or [CLS] first [SEP] second [SEP].
 
     Args:
-        first: RaggedTensor int32 [batch, (pieces)].
-        second: RaggedTensor int32 [batch, (pieces)], or None for single texts.
-        max_seq_length: int. The longest window, special pieces included.
+        first: RaggedTensor int32 [batch, (tokens)].
+        second: RaggedTensor int32 [batch, (tokens)], or None for single texts.
+        max_seq_length: int. The longest window, special tokens included.
         cls_id, sep_id: int.
         long_text: LongText.
 
@@ -97,7 +97,7 @@ def make_windows(first, second, max_seq_length, cls_id, sep_id, long_text=LongTe
 
 
 def _most_of_each(lengths, room, truncation):
-    """Returns how many pieces of each side one window can take: list of int64 [batch]."""
+    """Returns how many tokens of each side one window can take: list of int64 [batch]."""
     if len(lengths) == 1:
         return [tf.fill(tf.shape(lengths[0]), tf.constant(room, tf.int64))]
     first, second = lengths
@@ -110,7 +110,7 @@ def _most_of_each(lengths, room, truncation):
 
 
 def _keep(pieces, most, long_text):
-    """Keeps at most so many pieces of each row, int64 [batch]: those that the strategy names."""
+    """Keeps at most so many tokens of each row, int64 [batch]: those that the strategy names."""
     lengths = pieces.row_lengths()
     if long_text.strategy == "tail":
         head = tf.zeros_like(most)
@@ -129,7 +129,7 @@ def _several(sides, lengths, room, long_text):
     """Spreads one side over windows, the other one in each.
 
     Returns:
-        (kept, counts, lost): a RaggedTensor [windows, (pieces)] for each side; int64 [batch]; int64 [batch].
+        (kept, counts, lost): a RaggedTensor [windows, (tokens)] for each side; int64 [batch]; int64 [batch].
     """
     most = tf.constant(long_text.max_windows, tf.int64)
     if len(sides) == 1:

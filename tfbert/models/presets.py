@@ -76,7 +76,7 @@ def find_preset(name, cache_dir=None, vocab_file=None):
             shape that Hugging Face's configuration says; the name or handle of a Keras preset; else one of
             PRESET_NAMES, such as bert-base-uncased.
         cache_dir: str. Where `minilm` is kept.
-        vocab_file: str. The vocabulary of new weights, a piece a line.
+        vocab_file: str. The vocabulary of new weights, a token a line.
 
     Returns:
         Preset.
@@ -136,7 +136,7 @@ def _from_config(name, vocab_file):
     vocab_file = vocab_file and read_path(vocab_file)
     if not vocab_file:
         raise InputError(
-            f"--preset={name} needs --vocab_file, a piece a line; --mode=vocabulary learns one from text."
+            f"--preset={name} needs --vocab_file, a token a line; --mode=vocabulary learns one from text."
         )
     if not tf.io.gfile.exists(vocab_file):
         raise InputError(f"--vocab_file={vocab_file}: no such file.")

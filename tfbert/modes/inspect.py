@@ -10,8 +10,8 @@ _SHOWN = 50
 def inspect_mode(config):
     """Says what the data is like, and which settings it suggests: what --mode=inspect does.
 
-    The pieces are those of --preset, by default minilm's. Texts count as the same where their pieces are. It holds some
-    tens of bytes a row; pieces beyond 64 MB go to a temporary file.
+    The tokens are those of --preset, by default minilm's. Texts count as the same where their tokens are. It holds some
+    tens of bytes a row; tokens beyond 64 MB go to a temporary file.
 
     Returns:
         dict with `findings`: list of str, the lines that are printed.

@@ -165,13 +165,13 @@ def _announce(config, parts, strategy):
 
 def _cuts(examples, max_seq_length):
     """Says what of the texts the model does not see: str."""
-    kept = f"{max_seq_length} pieces"
+    kept = f"{max_seq_length} tokens"
     if examples.most_windows > 1:
         most = int(examples.window_counts.max())
         kept = f"{examples.most_windows} windows of {kept}, and have {examples.window_counts.mean():.1f} on average"
         if most < examples.most_windows:
             kept += f", at most {most}: --max_windows={most} would do"
-    lost = f"; {examples.lost_pieces:,} pieces are lost" if examples.cut_share else ""
+    lost = f"; {examples.lost_pieces:,} tokens are lost" if examples.cut_share else ""
     return f"{examples.cut_share:.1%} of the training texts are cut to {kept}{lost}"
 
 

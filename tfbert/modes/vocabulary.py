@@ -13,7 +13,7 @@ from tfbert.modes.build import pair_of
 
 
 def vocabulary_mode(config):
-    """Learns a vocabulary from train_file, into `vocab.txt`, a piece a line: what --mode=vocabulary does.
+    """Learns a vocabulary from train_file, into `vocab.txt`, a token a line: what --mode=vocabulary does.
 
     Returns:
         dict with `vocabulary` (the path) and `pieces` (how many).
@@ -26,7 +26,7 @@ def vocabulary_mode(config):
     pieces = learn_vocabulary(_texts(config.data), config.model.vocab_size, lowercase)
     tf.io.gfile.makedirs(training.output_dir)
     write_whole(path, "".join(piece + "\n" for piece in pieces).encode())
-    print(f"{len(pieces)} pieces are in {path}.")
+    print(f"{len(pieces)} tokens are in {path}.")
     return {"vocabulary": path, "pieces": len(pieces)}
 
 

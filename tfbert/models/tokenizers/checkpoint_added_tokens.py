@@ -9,7 +9,7 @@ from tfbert.models.tokenizers.added_tokens import AddedToken
 
 
 def read_added_tokens(folder, settings, specials, file, pieces):
-    """Returns the tokens that stand beside WordPiece, BERT's special pieces among them: list of AddedToken.
+    """Returns the tokens that stand beside WordPiece, BERT's special tokens among them: list of AddedToken.
 
     They are numbered as huggingface/tokenizers does (`added_vocabulary.rs`, `add_tokens`): by the vocabulary, else
     after it, in the order of their declared ids.

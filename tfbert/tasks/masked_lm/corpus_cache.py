@@ -14,7 +14,7 @@ from tfbert.tasks.masked_lm.documents import Sentences
 
 _SHARD_BYTES = 64 * 2**20
 _ABOUT = "about.json"
-# Changes with the format of the shards, and with how text becomes sentences and pieces.
+# Changes with the format of the shards, and with how text becomes sentences and tokens.
 _VERSION = 2
 
 

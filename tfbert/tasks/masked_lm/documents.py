@@ -57,7 +57,7 @@ def tokenized_chunks(documents, tokenizer):
         tokenizer: BertTokenizer.
 
     Yields:
-        (pieces int32 [total], lengths int32 [n], documents int32 [n]): of some sentences, without special pieces; the
+        (tokens int32 [total], lengths int32 [n], documents int32 [n]): of some sentences, without special tokens; the
         number of each one's document.
     """
     numbers = []
@@ -78,13 +78,13 @@ def tokenized_chunks(documents, tokenizer):
 
 
 class Sentences:
-    """The sentences of documents, without special pieces; of a large corpus all stand in temporary files.
+    """The sentences of documents, without special tokens; of a large corpus all stand in temporary files.
 
-    Sentences and documents without a piece are left out.
+    Sentences and documents without a token are left out.
 
     Attributes:
         pieces: NumberColumn of int32, in the order of the text.
-        starts: NumberColumn of int64. The number of each sentence's first piece; last, that of all pieces.
+        starts: NumberColumn of int64. The number of each sentence's first token; last, that of all tokens.
         bounds: NumberColumn of int64. The number of each document's first sentence; last, that of all sentences.
         fingerprint: str. A hash of all of it.
     """

@@ -10,7 +10,7 @@ from tfbert.tasks.masked_lm.model import PretrainingModel
 
 _MASK = "[MASK]"
 _BATCH = 32
-# Pieces shown on either side of a sample's mask.
+# Tokens shown on either side of a sample's mask.
 _SHOWN = 10
 
 
@@ -20,20 +20,20 @@ def fill_mask(model, texts, top=5):
     Args:
         model: PretrainingModel, from `load_model` or `build_pretraining_model`.
         texts: list of str, each with one [MASK] at least. What is longer than the model's sequences is cut off.
-        top: int. How many pieces for each mask, of those of the vocabulary.
+        top: int. How many tokens for each mask, of those of the vocabulary.
 
     Returns:
         list (a text) of list (a mask) of list of dict, the most probable first: `piece` (str) and `probability`.
 
     Raises:
         InputError: the model has no masked-word head, a text has no mask where the model can see it, or there are not
-            so many pieces.
+            so many tokens.
     """
     if not fills_masks(model):
         raise InputError("This model has no masked-word head; train one with --task=masked_lm.")
     if top not in range(1, len(model.tokenizer.vocabulary) + 1):
         raise InputError(
-            f"top must be a whole number from 1 to {len(model.tokenizer.vocabulary)}, the pieces of the vocabulary. "
+            f"top must be a whole number from 1 to {len(model.tokenizer.vocabulary)}, the tokens of the vocabulary. "
             f"Received: {top!r}."
         )
     texts = given_texts(texts)
@@ -44,7 +44,7 @@ def fill_mask(model, texts, top=5):
     for text, window in zip(texts, windows):
         if model.tokenizer.mask_id not in window:
             raise InputError(
-                f"The text {text[:60]!r} has no {_MASK} among its first {model.max_seq_length - 2} pieces; each needs "
+                f"The text {text[:60]!r} has no {_MASK} among its first {model.max_seq_length - 2} tokens; each needs "
                 "one at least."
             )
     return fill_windows(model, windows, int(top))
@@ -56,7 +56,7 @@ def fills_masks(model):
 
 
 def masked_windows(model, texts):
-    """Returns the ids of each of some texts, cut to what a model sees, [MASK] being one piece: list of list of int."""
+    """Returns the ids of each of some texts, cut to what a model sees, [MASK] being one token: list of list of int."""
     tokenizer = model.tokenizer
     parts = [text.split(_MASK) for text in texts]
     encoded = [tokenizer.encoded(part) for of_text in parts for part in of_text]
@@ -73,7 +73,7 @@ def fill_windows(model, windows, top):
     Args:
         model: PretrainingModel.
         windows: list of list of int, from `masked_windows`; each with one mask at least.
-        top: int. How many pieces for each mask.
+        top: int. How many tokens for each mask.
 
     Returns:
         What `fill_mask` returns.

@@ -1,4 +1,4 @@
-"""Masked words: which pieces of a window are hidden, and what stands in their place."""
+"""Masked words: which tokens of a window are hidden, and what stands in their place."""
 
 import dataclasses
 import logging
@@ -12,20 +12,20 @@ from tfbert.data.augmentation import HAN
 from tfbert.data.hosts import JIEBA
 from tfbert.models.tokenizers.wordpiece import SPECIAL_PIECES
 
-# Of the chosen pieces: hidden behind [MASK], left as they are; the rest becomes a random piece.
+# Of the chosen tokens: hidden behind [MASK], left as they are; the rest becomes a random token.
 _HIDDEN, _KEPT = 0.8, 0.1
-# Of its pieces, in a Chinese vocabulary.
+# Of its tokens, in a Chinese vocabulary.
 _CHINESE_SHARE = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
 class Masking:
-    """How pieces are chosen for prediction.
+    """How tokens are chosen for prediction.
 
     Attributes:
-        share: float. The share of a window's pieces, special ones counted, that are to be predicted.
+        share: float. The share of a window's tokens, special ones counted, that are to be predicted.
         most: int. The most predictions of a window.
-        whole_words: bool. All pieces of a word together: a piece that begins with "##" belongs to the one before it,
+        whole_words: bool. All tokens of a word together: a token that begins with "##" belongs to the one before it,
             and a Chinese character to the word that jieba finds.
         longest_ngram: int. Up to so many neighbouring words are chosen together.
         dynamic: bool. New choices every epoch, or the same.
@@ -42,14 +42,14 @@ class WordMasker:
     """Masks windows, as TensorFlow operations: a pure function of the seed, the epoch and the example.
 
     Words are taken in random order while the number of predictions allows; one that does not fit is passed over. Of the
-    pieces so chosen 80 % become [MASK], 10 % stay, 10 % become a random piece. N-grams of n words have probability
+    tokens so chosen 80 % become [MASK], 10 % stay, 10 % become a random token. N-grams of n words have probability
     proportional to 1 / n, never cover two segments, and are shortened where no more predictions are left.
 
     Source: Devlin et al. 2018 (1810.04805), appendix A.1; google-research/bert `create_pretraining_data.py`,
     `create_masked_lm_predictions`; Liu et al. 2019 (1907.11692), section 4.1, for new choices every epoch; Lan et al.
     2019 (1909.11942), section 3.1 and google-research/albert, for n-grams; Cui et al. 2019 (1906.08101), section 2.2,
-    for whole Chinese words. Deviations: a random piece is never a special one; Chinese words are found by jieba, where
-    Cui et al. take LTP, and among the pieces of a window: one that its border cuts counts as what is left of it.
+    for whole Chinese words. Deviations: a random token is never a special one; Chinese words are found by jieba, where
+    Cui et al. take LTP, and among the tokens of a window: one that its border cuts counts as what is left of it.
     """
 
     def __init__(self, tokenizer, length, masking=Masking(), seed=0):
@@ -57,7 +57,7 @@ class WordMasker:
 
         Args:
             tokenizer: BertTokenizer.
-            length: int. The most pieces of a window.
+            length: int. The most tokens of a window.
             masking: Masking.
             seed: int.
 
@@ -88,12 +88,12 @@ class WordMasker:
         """Masks windows.
 
         Args:
-            windows: RaggedTensor int32 [n, (pieces)], special pieces included.
+            windows: RaggedTensor int32 [n, (tokens)], special tokens included.
             indices: int64 [n]. The number of each example.
             epoch: int64 scalar.
 
         Returns:
-            (windows, positions, ids, used): the windows with their masks; int32 [n, most], the positions of the pieces
+            (windows, positions, ids, used): the windows with their masks; int32 [n, most], the positions of the tokens
             to predict, in order, 0 where there are fewer; int32 [n, most], what stood there; bool [n, most], which are
             not filling.
         """
@@ -158,12 +158,12 @@ class WordMasker:
         )
 
     def _choose(self, pieces, free, order, ngram, wanted):
-        """Chooses words in random order: -> bool [n, length], the pieces to predict.
+        """Chooses words in random order: -> bool [n, length], the tokens to predict.
 
         Args:
             pieces: int32 [n, length].
-            free: bool [n, length]. Pieces that are not special.
-            order, ngram: float32 [n, length]. Random numbers, of which a word takes those at its first piece.
+            free: bool [n, length]. Tokens that are not special.
+            order, ngram: float32 [n, length]. Random numbers, of which a word takes those at its first token.
             wanted: int32 [n]. How many predictions there may be.
         """
         after_special = tf.pad(~free, [[0, 0], [1, 0]], constant_values=True)[:, :-1]
@@ -197,7 +197,7 @@ class WordMasker:
 
 
 class _ChineseWords:
-    """The Chinese words among pieces, each of which is a character."""
+    """The Chinese words among tokens, each of which is a character."""
 
     def __init__(self, vocabulary):
         self._characters = np.array([piece if HAN.fullmatch(piece) else "" for piece in vocabulary])
@@ -215,7 +215,7 @@ class _ChineseWords:
             self._cut = jieba.lcut
 
     def continues(self, pieces):
-        """Says which pieces go on with a Chinese word: int32 [n, length] -> bool [n, length]."""
+        """Says which tokens go on with a Chinese word: int32 [n, length] -> bool [n, length]."""
         found = np.zeros(pieces.shape, bool)
         chinese = self._is_chinese[pieces]
         for row in np.flatnonzero(chinese.any(axis=1)):

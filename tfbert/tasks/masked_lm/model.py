@@ -78,7 +78,7 @@ def build_pretraining_model(
         encoder: BertEncoder, from `load_encoder`.
         task: MaskedLM.
         tokenizer: BertTokenizer; None: the one that `load_encoder` read beside the weights.
-        max_seq_length: int. Pieces of a sequence, special ones included.
+        max_seq_length: int. Tokens of a sequence, special ones included.
         text_columns: (text,). Column of the training data.
         init_seed: int. Seed of new weights.
         reader: what reads the tensors of the checkpoint that may have a head (`Preset.reader`); None: a new head.

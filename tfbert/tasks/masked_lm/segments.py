@@ -12,7 +12,7 @@ from tfbert.data.windows import make_windows
 
 NEXT, RANDOM = 0, 1
 _CHUNK = 2**14
-# What is kept of a window: of both segments their first piece and their length; the label; the pieces that it lost.
+# What is kept of a window: of both segments their first token and their length; the label; the tokens that it lost.
 _LABEL, _LOST, _FIELDS = 4, 5, 6
 
 
@@ -22,8 +22,8 @@ class SegmentExamples:
     Attributes:
         size: int. Number of windows.
         most_windows: 1, as an example has one window.
-        lost_pieces: int. Pieces that all pairs lost to the longest window.
-        cut_share: float. Share of the windows that lost pieces.
+        lost_pieces: int. Tokens that all pairs lost to the longest window.
+        cut_share: float. Share of the windows that lost tokens.
         fingerprint: str. A hash of all windows and labels, in order.
         next_sentence: bool. Whether there are second segments.
     """
@@ -36,7 +36,7 @@ class SegmentExamples:
         Args:
             sentences: Sentences.
             tokenizer: BertTokenizer.
-            max_seq_length: int. The longest window, special pieces included.
+            max_seq_length: int. The longest window, special tokens included.
             next_sentence: bool. Pairs, or single stretches.
             short_share: float. Share of the windows that are to be shorter.
             seed: int.
@@ -70,7 +70,7 @@ class SegmentExamples:
 
     @property
     def spans(self):
-        """Of both segments their first piece among those of all documents and their length, np.int64 [size, 2, 2]."""
+        """Of both segments their first token among those of all documents and their length, np.int64 [size, 2, 2]."""
         return self._windows.view().reshape(-1, _FIELDS)[:, :_LABEL].reshape(-1, 2, 2)
 
     @property
@@ -80,7 +80,7 @@ class SegmentExamples:
 
     @property
     def window_lengths(self):
-        """How many pieces each window has, special ones included, np.int32 [size]."""
+        """How many tokens each window has, special ones included, np.int32 [size]."""
         return (self.spans[:, :, 1].sum(axis=1) + self._special).astype(np.int32)
 
     def windows(self, indices):
@@ -97,12 +97,12 @@ class SegmentExamples:
         return tf.cast(self._fields(indices)[:, _LABEL], tf.int32)
 
     def lengths_of(self, indices):
-        """Returns how many pieces the windows of some examples have: int64 [n] -> int32 [n]."""
+        """Returns how many tokens the windows of some examples have: int64 [n] -> int32 [n]."""
         fields = self._fields(indices)
         return tf.cast(fields[:, 1] + fields[:, 3] + self._special, tf.int32)
 
     def piece_counts(self):
-        """Returns how often each piece that can be masked occurs in the documents: np.int64 [vocabulary]."""
+        """Returns how often each token that can be masked occurs in the documents: np.int64 [vocabulary]."""
         size, pieces = len(self._tokenizer.vocabulary), self._pieces.view()
         counts = np.zeros(size, np.int64)
         for first in range(0, len(pieces), 2**20):
@@ -120,7 +120,7 @@ def next_sentence_pairs(starts, bounds, room, short_share, seed):
 
     Sentences of a document are taken until they fill a window; a random number of them is the first segment. The second
     one is the rest, or, with probability 1/2 and where there is no rest, sentences of another document from a random
-    one on; the rest then begins the next window. What is too long loses pieces of its longer segment, from either end
+    one on; the rest then begins the next window. What is too long loses tokens of its longer segment, from either end
     at random.
 
     Source: google-research/bert `create_pretraining_data.py`, `create_instances_from_document`. Deviations: the length
@@ -129,13 +129,13 @@ def next_sentence_pairs(starts, bounds, room, short_share, seed):
 
     Args:
         starts, bounds: sequence of int. Those of Sentences.
-        room: int. The most pieces of a window, without special ones.
+        room: int. The most tokens of a window, without special ones.
         short_share: float. Share of the windows whose length to be filled is drawn uniformly from 2 on.
         seed: int.
 
     Yields:
-        np.int64 [n, 6], what is kept of some windows: the first segment's first piece and its length, the second
-        one's, the label, the pieces lost.
+        np.int64 [n, 6], what is kept of some windows: the first segment's first token and its length, the second
+        one's, the label, the tokens lost.
 
     Raises:
         InputError: there is but one document.
@@ -152,7 +152,7 @@ def next_sentence_pairs(starts, bounds, room, short_share, seed):
 
 
 def _pairs(starts, bounds, room, short_share, rng):
-    """Yields pairs before they are cut: (first piece, length, first piece of the second segment, length, label)."""
+    """Yields pairs before they are cut: (first token, length, first token of the second segment, length, label)."""
     for document in range(len(bounds) - 1):
         sentence, limit = bounds[document], bounds[document + 1]
         while sentence < limit:
@@ -185,7 +185,7 @@ def filled_segments(starts, bounds, room, short_share, seed):
 
 
 def _stretches(starts, bounds, room, short_share, rng):
-    """Yields (first piece, length)."""
+    """Yields (first token, length)."""
     for document in range(len(bounds) - 1):
         piece, limit = starts[bounds[document]], starts[bounds[document + 1]]
         while piece < limit:
@@ -205,7 +205,7 @@ def _target(rng, room, short_share):
 
 
 def _filled(starts, sentence, limit, target):
-    """Returns where the sentences end that hold `target` pieces, `limit` at most: the number of the one after them."""
+    """Returns where the sentences end that hold `target` tokens, `limit` at most: the number of the one after them."""
     end = sentence + 1
     while end < limit and starts[end] - starts[sentence] < target:
         end += 1
@@ -213,7 +213,7 @@ def _filled(starts, sentence, limit, target):
 
 
 def _truncate_pairs(spans, room, rng):
-    """Takes pieces from the longer segment, the second at a tie, until both fit; each from a random end."""
+    """Takes tokens from the longer segment, the second at a tie, until both fit; each from a random end."""
     first, second = spans[:, 0, 1], spans[:, 1, 1]
     kept = np.stack(
         [
