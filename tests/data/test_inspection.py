@@ -75,7 +75,7 @@ def test_findings_name_what_is_wrong():
     found = inspect(texts, [TASK.labels[number % 2] for number in range(40)])
     lines = "\n".join(findings(TASK, {"train": found}, 32))
     assert "5 texts are empty: is --text_column the right one?" in lines
-    assert "of the pieces are unknown to the vocabulary" in lines and "37 rows repeat" in lines
+    assert "of the tokens are unknown to the vocabulary" in lines and "37 rows repeat" in lines
     assert "3 texts have more than one label, such as rows " in lines
     assert "30 of 40 training rows have the same text" in lines
     many = TASKS["classification"](range(30))
