@@ -1,13 +1,13 @@
-"""Names that somebody mistyped."""
+"""Suggestions for mistyped names."""
 
 import difflib
 
 
 def did_you_mean(name, known):
-    """Returns " Did you mean 'x'?", to follow a sentence, where one of the known names is close; else "".
+    """Returns " Did you mean 'x'?", to be appended to a sentence, if one of the known names is close; else "".
 
     Args:
-        name: the name that was received, of any type. Case, and `-` for `_`, make no difference.
+        name: the name that was received, of any type. Case is ignored, and `-` counts as `_`.
         known: iterable of str.
     """
     spellings = {_plain(other): other for other in map(str, known)}

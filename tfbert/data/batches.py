@@ -42,15 +42,15 @@ class ExampleBatches:
         before=None,
         renew=None,
     ):
-        """Says what the batches are; nothing is computed yet.
+        """Returns what the batches are; nothing is computed yet.
 
         Args:
             examples: TokenizedExamples.
             batch_size: int.
-            row_length: int. The most tokens of a row.
+            row_length: int. Maximum number of tokens of a row.
             shuffle: bool. A new order every epoch, or the order of the examples.
             seed: int. Decides the order.
-            static_shapes: bool. Every batch has the same shape, as XLA wants it: a row a window, or the rows that
+            static_shapes: bool. Every batch has the same shape, as XLA wants it: one row per window, or the rows that
                 `shares` is given; else windows share as few rows as a batch needs.
             windows_per_step: int or None. The windows that are encoded at a time: each has a row of its own, and the
                 rows are a multiple of so many. None: all at once.
@@ -149,7 +149,7 @@ class ExampleBatches:
             shares: int. Shares of a batch, over all devices and parts.
 
         Returns:
-            int; None where each window is to have a row: windows that nearly fill it, that are encoded some at a time,
+            int; None if each window is to have a row: windows that nearly fill it, that are encoded some at a time,
             or of examples that change from epoch to epoch, and with them the rows.
         """
         if self._masker or self._windows_per_step or self._renew:
@@ -293,7 +293,7 @@ def begin_epochs(dataset, epoch):
 
 
 def check_fits(dataset, model):
-    """Raises InputError where the examples of a dataset, or of what tf.data made of it, are not for a model.
+    """Raises InputError if the examples of a dataset, or of what tf.data made of it, are not for a model.
 
     They would have other classes than the model under the same numbers, or more tokens than it has positions, which a
     CPU finds in the middle of a step, and an accelerator never.
@@ -322,7 +322,7 @@ def _sources_of(dataset):
 
 
 def check_dataset(dataset, name, model):
-    """Raises InputError where `tfbert.train` or `tfbert.evaluate` (name: str) gets no ExampleBatches, or another's."""
+    """Raises InputError if `tfbert.train` or `tfbert.evaluate` (name: str) gets no ExampleBatches, or another's."""
     if not isinstance(dataset, ExampleBatches):
         raise InputError(
             f"tfbert.{name} takes the dataset that tfbert.make_dataset returned, whose examples it knows. Received: "

@@ -81,7 +81,7 @@ def read_tfrecord(path, columns):
 
 
 def _check_lengths(path):
-    """Raises InputError where a record is too long: TensorFlow takes the memory for what a record says it holds."""
+    """Raises InputError if a record is too long: TensorFlow takes the memory for what a record says it holds."""
     number = 0
     with open_bytes(path) as file:
         while len(head := file.read(12)) == 12:  # the length and its checksum, then as much and another checksum

@@ -8,14 +8,14 @@ from tfbert.core.errors import InputError
 
 
 def glue_file(location, split):
-    """Returns the file of a raw GLUE folder's split, or None where the location is no such folder.
+    """Returns the file of a raw GLUE folder's split, or None if the location is no such folder.
 
     Args:
         location: str. `FOLDER` or `FOLDER:SPLIT`.
         split: str. The split where the location names none.
 
     Returns:
-        (path, columns, header): str; dict, role -> name; list of str, or None where the file has a header line.
+        (path, columns, header): str; dict, role -> name; list of str, or None if the file has a header line.
 
     Raises:
         InputError: the folder has no such split.
@@ -48,7 +48,7 @@ def scored_splits(location):
 
 
 def is_glue(location):
-    """Says whether a data location is a raw GLUE folder, whose columns have names of their own."""
+    """Returns whether a data location is a raw GLUE folder, whose columns have names of their own."""
     return _is_glue_folder(location if tf.io.gfile.exists(location) else location.rpartition(":")[0])
 
 

@@ -14,7 +14,7 @@ _WITHOUT = {TEMPORARY_FILE: "take fewer rows (--limit_train_rows)", JIEBA: "give
 
 
 def elsewhere():
-    """Says whether operations run in another process than this one where nothing says otherwise."""
+    """Returns whether operations run in another process than this one where nothing says otherwise."""
     names = [device.name for device in tf.config.list_logical_devices("CPU")]
     ours = [name.startswith(("/device:", "/job:localhost/")) for name in names]
     return any(ours) and not all(ours)
@@ -26,7 +26,7 @@ def here():
 
 
 def refusal(needs):
-    """Returns why a pipeline cannot run on the hosts of a TPU that is named, and what can: str; None where it can.
+    """Returns why a pipeline cannot run on the hosts of a TPU that is named, and what can: str; None if it can.
 
     TensorFlow documents `numpy_function` for the process that defines it alone.
 
@@ -41,6 +41,6 @@ def refusal(needs):
 
 
 def check_hosts(dataset):
-    """Raises InputError where a pipeline would run elsewhere and cannot: ExampleBatches."""
+    """Raises InputError if a pipeline would run elsewhere and cannot: ExampleBatches."""
     if elsewhere() and (reason := refusal(dataset.needs_here)):
         raise InputError(f"{reason}.")

@@ -19,7 +19,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def is_packed(path):
-    """Says whether a file is gzip, by its ending."""
+    """Returns whether a file is gzip, by its ending."""
     return path.lower().endswith(".gz")
 
 

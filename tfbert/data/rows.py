@@ -36,11 +36,11 @@ def batch_features(
         windows: RaggedTensor int32 [n, (tokens)].
         first_lengths: int32 [n]. Tokens of each window in segment 0.
         counts: int32 [m]. Windows of each example, in order; n in all.
-        row_length: int. The most tokens of a row.
+        row_length: int. Maximum number of tokens of a row.
         example_slots: int or int32 scalar, M. m at least.
         most_windows: int. The most that an example may have.
-        static_shapes: bool. The same shape for every batch, a row a window but for `static_rows`; else windows share
-            rows.
+        static_shapes: bool. The same shape for every batch, one row per window unless `static_rows` is given; else
+            windows share rows.
         windows_per_step: int or None. The windows that are encoded at a time: each has a row of its own, and the rows
             are a multiple of so many. None: all at once.
         static_rows: int or None. With static shapes, the rows that the windows share: as many as they need, or more.
@@ -81,7 +81,7 @@ def pack_rows(lengths, row_length):
 
     Args:
         lengths: int32 [W]. Tokens of each window, at most `row_length`.
-        row_length: int or int32 scalar. The most tokens of a row.
+        row_length: int or int32 scalar. Maximum number of tokens of a row.
 
     Returns:
         (rows, columns, numbers, row_count, width): int32 [W] each window's row, first column and number in its row

@@ -28,7 +28,7 @@ def read_examples(
     split="train",
     limit=None,
 ):
-    """Yields the examples of a data location, in order, one dict a row.
+    """Yields the examples of a data location, in order, one dict per row.
 
     Args:
         location: str. A path or glob, local or with a scheme that `tf.io.gfile` knows; the format follows the ending
@@ -125,7 +125,7 @@ def _reader(path, columns, quoting):
 
 
 def _read_text(path, columns):
-    """Yields (line, row) of plain text, a text a line, which is what the text column holds whatever its name."""
+    """Yields (line, row) of plain text, one text per line, which is what the text column holds whatever its name."""
     for number, line in numbered_lines(path):
         yield number, {columns["text"]: line.rstrip("\r\n")}
 

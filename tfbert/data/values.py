@@ -57,7 +57,7 @@ def text_of(value, name, where):
 
 
 def decoded(value, name, where):
-    """Returns a value with the UTF-8 of bytes, and of those in a list, decoded; InputError where it is none."""
+    """Returns a value with the UTF-8 of bytes, and of those in a list, decoded; InputError if it is none."""
     if isinstance(value, bytes):
         try:
             return value.decode("utf-8")

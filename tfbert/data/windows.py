@@ -21,7 +21,7 @@ class LongText:
             as google-research/bert does; "only_first" or "only_second", the other one being cut only where it alone
             is too long. Where there are several windows, that side is spread over them, and the other one stands in
             each, cut to its beginning where it would take more than half of a window.
-        max_windows: int. The most windows of one text; what lies beyond them is lost.
+        max_windows: int. Maximum number of windows of one text; what lies beyond them is lost.
         stride: int or None. Tokens from the beginning of a window to that of the next, at most those that fit; None:
             so many, and no token is in two windows.
 
@@ -36,7 +36,7 @@ class LongText:
 
     @property
     def windows(self):
-        """The most windows of one text, int."""
+        """Maximum number of windows of one text, int."""
         return self.max_windows if self.strategy in MERGES else 1
 
 

@@ -1,4 +1,4 @@
-"""From the encoder to one vector a window, and from those to one an example."""
+"""From the encoder to one vector per window, and from those to one an example."""
 
 import functools
 import re
@@ -183,7 +183,7 @@ def max_of_tokens(layer, features):
 
 
 def _is_used(features):
-    """Says which of the W windows are some example's: bool [W]."""
+    """Returns which of the W windows are some example's: bool [W]."""
     return features["window_example"] < ops.shape(features["example_windows"])[0]
 
 

@@ -76,7 +76,7 @@ def find_preset(name, cache_dir=None, vocab_file=None):
             shape that Hugging Face's configuration says; the name or handle of a Keras preset; else one of
             PRESET_NAMES, such as bert-base-uncased.
         cache_dir: str. Where `minilm` is kept.
-        vocab_file: str. The vocabulary of new weights, a token a line.
+        vocab_file: str. The vocabulary of new weights, one token per line.
 
     Returns:
         Preset.
@@ -136,7 +136,7 @@ def _from_config(name, vocab_file):
     vocab_file = vocab_file and read_path(vocab_file)
     if not vocab_file:
         raise InputError(
-            f"--preset={name} needs --vocab_file, a token a line; --mode=vocabulary learns one from text."
+            f"--preset={name} needs --vocab_file, one token per line; --mode=vocabulary learns one from text."
         )
     if not tf.io.gfile.exists(vocab_file):
         raise InputError(f"--vocab_file={vocab_file}: no such file.")
@@ -181,7 +181,7 @@ def _from_hugging_face(name, folder):
 
 
 def _family_of(config, name):
-    """Returns the family of a configuration: dict, str -> Family; InputError where there is none."""
+    """Returns the family of a configuration: dict, str -> Family; InputError if there is none."""
     model_type = config.get("model_type", "bert")
     if model_type not in FAMILIES:
         raise InputError(f"--preset={name} is a model of the type {model_type!r}; tfbert runs {', '.join(FAMILIES)}.")

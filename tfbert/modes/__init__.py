@@ -21,7 +21,7 @@ MODES = Variants(**{mode: place for mode, (place, _) in _TABLE.items()})
 
 
 def check_complete(config):
-    """Raises InputError where the mode needs a setting that nobody gave."""
+    """Raises InputError if the mode needs a setting that nobody gave."""
     mode, values = config.training.mode, config.as_dict()
     _, needed = _TABLE[mode]
     if config.runtime.doctor:

@@ -347,7 +347,7 @@ def dtype_of(config):
 
 
 def uses_xla(config, strategy):
-    """Says whether steps are compiled."""
+    """Returns whether steps are compiled."""
     return config.runtime.xla == "on" or (config.runtime.xla == "auto" and device_kind(strategy) != "CPU")
 
 

@@ -17,7 +17,7 @@ _OF_THE_MACHINE = (
 def ready_streams():
     """Lets what is printed be escaped where a terminal cannot show it, such as Chinese labels with LANG=C."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # None where it is closed
+        if hasattr(stream, "reconfigure"):  # None if it is closed
             stream.reconfigure(errors="backslashreplace")
 
 

@@ -131,7 +131,7 @@ def _member(config, folder, strategy):
 
 
 def _refuse_changed(config):
-    """Raises InputError where folds were trained with other settings."""
+    """Raises InputError if folds were trained with other settings."""
     path = os.path.join(config.training.output_dir, "config.yaml")
     if not tf.io.gfile.exists(path) or config.training.overwrite:
         return

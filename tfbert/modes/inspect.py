@@ -1,4 +1,4 @@
-"""Says what a data set is like before anything is trained, and which settings it suggests."""
+"""Returns what a data set is like before anything is trained, and which settings it suggests."""
 
 from tfbert.modes.build import datasets_of, describe_data, preset_of, task_of
 from tfbert.training.loop import total_steps
@@ -8,7 +8,7 @@ _SHOWN = 50
 
 
 def inspect_mode(config):
-    """Says what the data is like, and which settings it suggests: what --mode=inspect does.
+    """Returns what the data is like, and which settings it suggests: what --mode=inspect does.
 
     The tokens are those of --preset, by default minilm's. Texts count as the same where their tokens are. It holds some
     tens of bytes a row; tokens beyond 64 MB go to a temporary file.

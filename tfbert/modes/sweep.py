@@ -14,7 +14,7 @@ def sweep_mode(config):
 
     Returns:
         dict with `trials` (how many have ended), `failed` (how many of them failed) and `best` (its settings, folder
-        and results; None where none has a score).
+        and results; None if none has a score).
     """
     output_dir, strategy = config.training.output_dir, strategy_of(config)
     with output_lock(output_dir, strategy, shared=True):  # with the sweep's other workers

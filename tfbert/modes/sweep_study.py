@@ -118,7 +118,7 @@ class Sweep:
         ]
 
     def best(self):
-        """Returns the trial with the best dev score: SweepTrial, None where none has a score."""
+        """Returns the trial with the best dev score: SweepTrial, None if none has a score."""
         scored = [trial for trial in self.trials() if dev_score(trial.results, self._metric) is not None]
         choose = min if self._lower_is_better else max
         return choose(scored, key=lambda trial: dev_score(trial.results, self._metric)) if scored else None
@@ -284,7 +284,7 @@ class Sweep:
         return score
 
     def _is_double(self, trial):
-        """Says whether an earlier trial of the same point waits, runs or has ended."""
+        """Returns whether an earlier trial of the same point waits, runs or has ended."""
         point = self._base | trial.user_attrs["point"]
         return any(
             other.number < trial.number

@@ -164,7 +164,7 @@ def _announce(config, parts, strategy):
 
 
 def _cuts(examples, max_seq_length):
-    """Says what of the texts the model does not see: str."""
+    """Returns what of the texts the model does not see: str."""
     kept = f"{max_seq_length} tokens"
     if examples.most_windows > 1:
         most = int(examples.window_counts.max())
@@ -176,7 +176,7 @@ def _cuts(examples, max_seq_length):
 
 
 def _check_shared(output_dir, strategy):
-    """Raises InputError where the machines do not all see the output folder that the chief has just made."""
+    """Raises InputError if the machines do not all see the output folder that the chief has just made."""
     worker_values(strategy, 0)
     seen = tf.io.gfile.exists(os.path.join(output_dir, "config.yaml"))
     if not worker_values(strategy, int(seen)).all():
@@ -184,7 +184,7 @@ def _check_shared(output_dir, strategy):
 
 
 def finished_results(config):
-    """Returns the results of a run that has finished with just these settings; None where it has yet to run.
+    """Returns the results of a run that has finished with just these settings; None if it has yet to run.
 
     Raises:
         InputError: it has finished with other settings.
@@ -200,7 +200,7 @@ def finished_results(config):
 
 
 def refuse_finished(output_dir, overwrite, chief):
-    """Raises InputError where a run has finished; with `overwrite` removes it.
+    """Raises InputError if a run has finished; with `overwrite` removes it.
 
     Returns:
         int. How many failed runs were replaced in this folder, one after another.

@@ -156,7 +156,7 @@ class TrainingRun:
         return self._results(step, step * batch_size / self._seconds())
 
     def _ended_early(self):
-        """Returns why the run ends before its last step, None where it does not."""
+        """Returns why the run ends before its last step, None if it does not."""
         if self._training.patience and self._waited >= self._training.patience:
             return f"{self._waited} evaluations without a better {self._metric}"
         best = self._best.get("dev")

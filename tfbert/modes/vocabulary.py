@@ -13,7 +13,7 @@ from tfbert.modes.build import pair_of
 
 
 def vocabulary_mode(config):
-    """Learns a vocabulary from train_file, into `vocab.txt`, a token a line: what --mode=vocabulary does.
+    """Learns a vocabulary from train_file, into `vocab.txt`, one token per line: what --mode=vocabulary does.
 
     Returns:
         dict with `vocabulary` (the path) and `pieces` (how many).

@@ -72,7 +72,7 @@ class AdamWeightDecay(KerasOptimizer):
         beta_1, beta_2, epsilon: float.
         bias_correction: bool.
         global_clipnorm: float or None. Gradients are scaled down to this norm, taken over all that is trained. "auto":
-            1, or None where one of the next two is given.
+            1, or None if one of the next two is given.
         lr_multipliers: list of (regex, float). Matched in full on `variable.path`, first match wins, no match is 1.
             0 freezes the variable: no update and no slots.
         exclude_from_weight_decay: list of regex, matched in full on `variable.path`.

@@ -8,7 +8,7 @@ from tfbert.core.errors import InputError
 
 
 def number(name, value, below=math.inf, optional=False):
-    """Returns a number from 0 on as a float, or None where that is allowed.
+    """Returns a number from 0 on as a float, or None if that is allowed.
 
     Args:
         name: str. The argument, for the message.

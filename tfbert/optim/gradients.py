@@ -16,7 +16,7 @@ class DifferentRows(tf.IndexedSlices):
 
 
 def is_narrow(dtype):
-    """Says whether a dtype has fewer than 32 bits a number."""
+    """Returns whether a dtype has fewer than 32 bits a number."""
     return keras.backend.standardize_dtype(dtype) in ("bfloat16", "float16")
 
 

@@ -88,7 +88,7 @@ def bits_of(label):
 
 
 def repeats_bits(label):
-    """Says whether a list holds nothing but zeros and ones, one of them twice, as a list of names would not."""
+    """Returns whether a list holds nothing but zeros and ones, one of them twice, as a list of names would not."""
     found = bits_of(label)
     return bool(found) and len(set(found)) < len(found)
 
@@ -138,7 +138,7 @@ def _of_list(inner, where):
 
 
 def _is_closed(text):
-    """Says whether every bracket and quote that a text opens is closed; a mark between them may be part of a name."""
+    """Returns whether all brackets and quotes of a text are closed; a separator inside them may be part of a name."""
     return text.count('"') % 2 == 0 and all(text.count(first) == text.count(last) for first, last in _BRACKETS)
 
 

@@ -62,7 +62,7 @@ class Multilabel(LabelledTask):
         return row
 
     def _is_vector(self, names):
-        """Says whether a list is a vector rather than names: one of two places may name the labels 0 and 1."""
+        """Returns whether a list is a vector rather than names: one of two places may name the labels 0 and 1."""
         named_so = self._set.find(0) is not None or self._set.find(1) is not None
         return repeats_bits(names) or (len(names) == self.outputs == 2 and not named_so and bool(bits_of(names)))
 

@@ -108,12 +108,12 @@ class Task:
 
     @classmethod
     def lower_is_better(cls, metric):
-        """Says whether less of a score, or of "loss", is better."""
+        """Returns whether less of a score, or of "loss", is better."""
         return metric == "loss" or cls.directions.get(metric) == "lower"
 
     @classmethod
     def is_better(cls, metric, score, best):
-        """Says whether a score beats the best so far; None, or what is not finite: undefined, or there is none."""
+        """Returns whether a score beats the best so far; None, or what is not finite: undefined, or there is none."""
         score, best = (value if value is not None and np.isfinite(value) else None for value in (score, best))
         if score is None or best is None:
             return best is None
@@ -160,7 +160,7 @@ class Task:
         raise NotImplementedError
 
     def inspection(self, examples, tokenizer):
-        """Returns what the examples are like: Inspection, None where nothing is looked for."""
+        """Returns what the examples are like: Inspection, None if nothing is looked for."""
         return None
 
     def strata(self, labels, folds):
@@ -178,7 +178,7 @@ class Task:
         return ()
 
     def check_threshold(self, metric):
-        """Raises InputError where a metric is given, but the answers have no threshold to tune: str or None."""
+        """Raises InputError if a metric is given, but the answers have no threshold to tune: str or None."""
 
     def for_training(self, batches):
         """Returns (task, batches): the task with the loss to train on, and what an epoch is to take of the examples."""
@@ -233,7 +233,7 @@ class Task:
         return []
 
     def answered(self, outputs):
-        """Returns the answers, equal rows for equal ones: [N, n]; None where they are no classes."""
+        """Returns the answers, equal rows for equal ones: [N, n]; None if they are no classes."""
         return None
 
     def predictions(self, outputs):
@@ -245,7 +245,7 @@ class Task:
         raise NotImplementedError
 
     def check_fit(self, labels, calibrate=False, metric=None):
-        """Raises InputError where `fit_decision` could fit nothing on examples of these labels: [N, ...]."""
+        """Raises InputError if `fit_decision` could fit nothing on examples of these labels: [N, ...]."""
 
     def describe_fit(self, labels, calibrate=False, metric=None):
         """Returns what `fit_decision` has fitted, once it is the task's, in sentences: [N, ...] -> list of str."""
@@ -293,7 +293,7 @@ class Task:
         return []
 
     def quality(self, labels, outputs):
-        """Returns how good the answers are, for a report: Quality, None where they are no classes."""
+        """Returns how good the answers are, for a report: Quality, None if they are no classes."""
         return None
 
     def doubted(self, labels, outputs, most):
@@ -305,7 +305,7 @@ class Task:
             most: int. How many rows at most.
 
         Returns:
-            list of (row, label given, label predicted, probability of the one given), ranked; None where it was not
+            list of (row, label given, label predicted, probability of the one given), ranked; None if it was not
             looked for.
         """
         return []

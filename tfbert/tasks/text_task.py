@@ -13,7 +13,7 @@ from tfbert.tasks.task import Task
 
 
 class TextTask(Task):
-    """One label a row, which becomes a number or an array; one vector a text, a head over it."""
+    """One label a row, which becomes a number or an array; one vector per text, a head over it."""
 
     rules = RULES["regression"]
     saved_keys = ("labels", "pooling", "head_layers", "head_activation", "long_text", "decision")

@@ -84,7 +84,7 @@ class Checkpoints:
         return None
 
     def _check_fits(self, path, tensors):
-        """Raises InputError where a checkpoint's tensors are not those of the variables, by name and shape."""
+        """Raises InputError if a checkpoint's tensors are not those of the variables, by name and shape."""
         if tensors.keys() != self._variables.keys():
             raise InputError(
                 f"{path} belongs to another model or optimiser; use another --output_dir, or --overwrite."
@@ -108,7 +108,7 @@ class Checkpoints:
 
 
 def check_disk(folder, model, optimizer, keep):
-    """Raises InputError where a local disk has less room than the run's checkpoints and model will take."""
+    """Raises InputError if a local disk has less room than the run's checkpoints and model will take."""
     if "://" in folder:
         return
     weights, slots = (

@@ -62,7 +62,7 @@ def device_kind(strategy):
 
 
 def imitates_bfloat16(cpuinfo="/proc/cpuinfo"):
-    """Says whether this machine's CPU has no bfloat16 instructions; False where there is no such file to tell."""
+    """Returns whether this machine's CPU has no bfloat16 instructions; False where there is no such file to tell."""
     try:
         with open(cpuinfo) as file:
             return "bf16" not in file.read()  # avx512_bf16, amx_bf16; bf16 on Arm
@@ -71,12 +71,12 @@ def imitates_bfloat16(cpuinfo="/proc/cpuinfo"):
 
 
 def compiles_all(strategy):
-    """Says whether the devices can run nothing but what XLA has compiled: TPUs."""
+    """Returns whether the devices can run nothing but what XLA has compiled: TPUs."""
     return device_kind(strategy) == "TPU"
 
 
 def is_chief(strategy):
-    """Says whether this process is the one that writes the output folder."""
+    """Returns whether this process is the one that writes the output folder."""
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return True
     resolver = strategy.cluster_resolver
@@ -128,7 +128,7 @@ def _gatherer(strategy):
 
 
 def _cluster(worker_hosts, worker_index):
-    """Returns {"cluster": …, "task": …} as in TF_CONFIG, or None where there is only this machine."""
+    """Returns {"cluster": …, "task": …} as in TF_CONFIG, or None if there is only this machine."""
     if worker_hosts:
         if worker_index is None or worker_index >= len(worker_hosts):
             raise InputError(

@@ -126,7 +126,7 @@ def scores(task, labels, outputs):
 
 
 def dev_score(results, metric):
-    """Returns a run's dev score, None where it has none: the content of `eval_results.json`, str -> float."""
+    """Returns a run's dev score, None if it has none: the content of `eval_results.json`, str -> float."""
     score = results.get("dev", {}).get(metric)
     return score if score is not None and np.isfinite(score) else None
 

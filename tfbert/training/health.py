@@ -43,7 +43,7 @@ class RunHealth:
         self.warnings = {}
 
     def failed(self, dev_scores):
-        """Returns why a run with these dev scores has failed, None where it has not."""
+        """Returns why a run with these dev scores has failed, None if it has not."""
         score = dev_scores.get(self._metric)
         baseline = self.baseline.get(self._metric, 0.0)  # a constant correlates with nothing
         if self._task.is_better(self._metric, score, baseline):
@@ -79,7 +79,7 @@ class RunHealth:
         return list(new.values())
 
     def hopeless(self, best, share):
-        """Says whether a run may be given up: no better than a guess so far, and half done or its gradients vanished.
+        """Returns whether a run has failed: no better than guessing, and half done or with vanished gradients.
 
         Args:
             best: dict. The best dev scores so far.

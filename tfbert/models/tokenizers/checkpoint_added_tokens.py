@@ -46,7 +46,7 @@ def content_of(token):
 
 
 def is_id(value):
-    """Says whether a value of a file can be an id."""
+    """Returns whether a value of a file can be an id."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**8
 
 

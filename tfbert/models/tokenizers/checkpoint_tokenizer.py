@@ -68,7 +68,7 @@ def read_tokenizer(folder, config):
 
 
 def check_table(vocabulary, rows, where):
-    """Raises InputError where a vocabulary has ids for which there is no row in the table of embeddings."""
+    """Raises InputError if a vocabulary has ids for which there is no row in the table of embeddings."""
     if len(vocabulary) > rows:
         raise InputError(
             f"The vocabulary in {where} has {len(vocabulary):,} tokens, but the model only {rows:,} embeddings "
@@ -77,12 +77,12 @@ def check_table(vocabulary, rows, where):
 
 
 def looks_lowercase(vocabulary):
-    """Says whether a vocabulary is that of an uncased model: it has no token of capital letters, special ones aside."""
+    """Returns whether a vocabulary is uncased: apart from special tokens, it has none with capital letters."""
     return not any(re.fullmatch(r"[A-Z][A-Za-z]*", piece) for piece in vocabulary)
 
 
 def _check_class(folder, settings, config):
-    """Returns whether tokenizer.json is the whole tokenizer; InputError where it is not BERT's."""
+    """Returns whether tokenizer.json is the whole tokenizer; InputError if it is not BERT's."""
     name = settings.get("tokenizer_class") or config.get("tokenizer_class") or "BertTokenizer"
     base = name.removesuffix("Fast") if isinstance(name, str) else name
     if base not in (*_BERT_CLASSES, *_JSON_CLASSES):
@@ -102,7 +102,7 @@ def _check_class(folder, settings, config):
 
 
 def _check_pipeline(folder, file, whole):
-    """Raises InputError where tokenizer.json describes another tokenizer than BERT's.
+    """Raises InputError if tokenizer.json describes another tokenizer than BERT's.
 
     Source: huggingface/tokenizers, the serialized BertNormalizer, BertPreTokenizer, WordPiece and post-processors.
     """

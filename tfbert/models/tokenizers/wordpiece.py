@@ -72,7 +72,7 @@ class BertTokenizer:
         if missing:
             raise InputError(
                 f"The vocabulary of {len(self.vocabulary)} tokens has no {', '.join(missing)}; a BERT vocabulary has "
-                f"one token a line and holds {', '.join(SPECIAL_PIECES)}."
+                f"one token per line and holds {', '.join(SPECIAL_PIECES)}."
             )
         if len(ids) < len(self.vocabulary):
             twice = next(piece for index, piece in enumerate(self.vocabulary) if ids[piece] != index)
@@ -173,7 +173,7 @@ class BertTokenizer:
         return [f"[added token {index}]" if index in added else piece for index, piece in enumerate(self.vocabulary)]
 
     def _splitter(self, normalized):
-        """Returns what takes the added tokens of one kind out of texts, None where there are none."""
+        """Returns what takes the added tokens of one kind out of texts, None if there are none."""
         contents = {token.content: token.id for token in self.added_tokens if token.normalized == normalized}
         if normalized and contents:
             forms = [form.decode() for form in self._normal_form(tf.constant(list(contents))).numpy()]
@@ -217,11 +217,11 @@ def _hide_long_words(texts, boundary):
 
 
 def read_vocabulary(path):
-    """Returns the tokens of a `vocab.txt`, by id. The file has one token a line, separated by line feeds only."""
+    """Returns the tokens of a `vocab.txt`, by id. The file has one token per line, separated by line feeds only."""
     content = read_bounded(path)
     try:
         # Not `splitlines`: the Chinese vocabulary holds U+2028 as a token.
         lines = content.decode("utf-8").rstrip("\n").split("\n")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text ({error}); a BERT vocabulary has one token a line.") from None
+        raise InputError(f"{path} is not UTF-8 text ({error}); a BERT vocabulary has one token per line.") from None
     return [line.rstrip() or line.rstrip("\r") for line in lines]

@@ -38,7 +38,7 @@ def label_numbers(setting, amounts, task):
 
 
 def epoch_draws(task, labels, oversample=(), undersample=(), balance="none"):
-    """Returns which examples an epoch takes: GroupDraws, or None where it is each once.
+    """Returns which examples an epoch takes: GroupDraws, or None if it is each once.
 
     Args:
         task: LabelledTask; where a row may have several labels, there is only `oversample`.
@@ -91,7 +91,7 @@ def draws_of_classes(labels, factors, fewer, balance):
 
 
 def class_weights_of(task, given, counts, rows):
-    """Returns the factor of each label in the training loss: float64 [outputs], None where there are none.
+    """Returns the factor of each label in the training loss: float64 [outputs], None if there are none.
 
     Args:
         task: LabelledTask.

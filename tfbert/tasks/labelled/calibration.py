@@ -72,7 +72,7 @@ def describe_fit(task, labels, calibrate, metric):
 
 
 def check_fit(task, labels, calibrate, metric):
-    """Raises InputError where all rows have the same labels, from which no decision can be fitted.
+    """Raises InputError if all rows have the same labels, from which no decision can be fitted.
 
     Args:
         task: one of TASKS.

@@ -96,7 +96,7 @@ class LabelledTask(TextTask):
         return "f1_macro", "mcc"
 
     def confusions(self, labels, outputs):
-        """Returns how many rows of each class got each answer: int [outputs, outputs]; None where rows have several."""
+        """Returns how many rows of each class got each answer: int [outputs, outputs]; None if rows have several."""
         return None
 
     def graph_key(self):

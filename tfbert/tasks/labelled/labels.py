@@ -52,7 +52,7 @@ class LabelSet:
             ) from None
 
     def find(self, label):
-        """Returns the number of a label as a setting names it, or None where there is none: str or int -> int."""
+        """Returns the number of a label as a setting names it, or None if there is none: str or int -> int."""
         return self._index.get(reading(_plain(label)))
 
     def known(self):
@@ -143,7 +143,7 @@ def _plain(label):
 
 
 def _is_text(text):
-    """Says whether a text can be written: JSON may hold half of a surrogate pair."""
+    """Returns whether a text can be written: JSON may hold half of a surrogate pair."""
     return text.isascii() or text == text.encode("utf-8", "ignore").decode("utf-8")
 
 

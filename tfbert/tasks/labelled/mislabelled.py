@@ -14,7 +14,7 @@ def likely_mislabelled(task, labels, outputs):
         outputs: np.float32 [N, outputs]. Out-of-fold outputs.
 
     Returns:
-        Numbers of rows, from 0; None where cleanlab is not installed.
+        Numbers of rows, from 0; None if cleanlab is not installed.
 
     Source: Northcutt et al. 2019 (1911.00068), confident learning, prune by noise rate; ranked by the probability of
     the label given: cleanlab's `find_label_issues`.

@@ -18,7 +18,7 @@ class Quality:
         probabilities: float64 [N, labels].
         given, hits: float64 [N, n], bool [N, n]. Probabilities that were given, and whether each came true.
         curves: sequence of int. The labels whose precision and recall are worth a curve.
-        thresholds: list of float or None, [labels]; None where none was tuned.
+        thresholds: list of float or None, [labels]; None if none was tuned.
         decision: Decision.
     """
 

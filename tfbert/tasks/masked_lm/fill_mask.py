@@ -51,7 +51,7 @@ def fill_mask(model, texts, top=5):
 
 
 def fills_masks(model):
-    """Says whether a model has a masked-word head."""
+    """Returns whether a model has a masked-word head."""
     return isinstance(model, PretrainingModel)
 
 

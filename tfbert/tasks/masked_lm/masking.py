@@ -57,7 +57,7 @@ class WordMasker:
 
         Args:
             tokenizer: BertTokenizer.
-            length: int. The most tokens of a window.
+            length: int. Maximum number of tokens of a window.
             masking: Masking.
             seed: int.
 
@@ -215,7 +215,7 @@ class _ChineseWords:
             self._cut = jieba.lcut
 
     def continues(self, pieces):
-        """Says which tokens go on with a Chinese word: int32 [n, length] -> bool [n, length]."""
+        """Returns which tokens go on with a Chinese word: int32 [n, length] -> bool [n, length]."""
         found = np.zeros(pieces.shape, bool)
         chinese = self._is_chinese[pieces]
         for row in np.flatnonzero(chinese.any(axis=1)):

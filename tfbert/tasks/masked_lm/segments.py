@@ -129,7 +129,7 @@ def next_sentence_pairs(starts, bounds, room, short_share, seed):
 
     Args:
         starts, bounds: sequence of int. Those of Sentences.
-        room: int. The most tokens of a window, without special ones.
+        room: int. Maximum number of tokens of a window, without special ones.
         short_share: float. Share of the windows whose length to be filled is drawn uniformly from 2 on.
         seed: int.
 
