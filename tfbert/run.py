@@ -37,7 +37,8 @@ def _run(config, loading):
     if config.runtime.doctor:  # checks from outside, as a broken TensorFlow aborts the process that imports it
         return check_environment(config.training.output_dir)
     check_keras()
-    if config.runtime.tpu or config.runtime.strategy == "tpu":
+    on_tpu = config.runtime.tpu or config.runtime.strategy == "tpu"
+    if on_tpu:
         variables = tpu_variables(config.runtime.tpu or "local")
         os.environ.update(variables)
         print("Set for the TPU:", ", ".join(f"{name}={value}" for name, value in variables.items()) or "nothing")
@@ -45,7 +46,9 @@ def _run(config, loading):
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with loading:
         mode = MODES[config.training.mode]  # late, so that a wrong flag is reported before TensorFlow is loaded
-    return mode(config)
+        from tfbert.training.devices import without_grappler
+    with contextlib.nullcontext() if on_tpu else without_grappler():
+        return mode(config)
 
 
 def main(arguments):

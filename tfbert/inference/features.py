@@ -33,16 +33,18 @@ def extract_features(model, texts, pooling=None, batch_size=32, max_seq_length=1
         InputError: a pooling or a merge of windows that has learned weights, which the model does not have.
     """
     about = (pooling, max_seq_length, long_text)
-    made = vars(model).setdefault("_vector_models", {})
-    if about not in made:
-        made[about] = vector_model(model, *about)
-    return outputs_of(made[about], texts, batch_size)
+    vectors = model.traced(("vectors", *about), lambda: vector_model(model, *about))
+    return outputs_of(vectors, texts, batch_size)
 
 
-def vector_model(model, pooling=None, max_seq_length=128, long_text=LongText()):
-    """Returns what makes vectors from batches: VectorModel. Arguments and errors are those of `extract_features`."""
+def vector_model(model, pooling=None, max_seq_length=128, long_text=LongText(), windows_per_step=None):
+    """Returns what makes vectors from batches: VectorModel. Arguments and errors are those of `extract_features`.
+
+    Args:
+        windows_per_step: int or None. Windows that are encoded at a time; None: all of a batch.
+    """
     own = getattr(model, "vector_model", None)  # a BertEncoder has none
-    about = (pooling, max_seq_length, long_text)
+    about = (pooling, max_seq_length, long_text, windows_per_step)
     return own(*about) if own else encoder_vectors(model, *about)
 
 

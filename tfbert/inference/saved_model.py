@@ -56,28 +56,36 @@ def save_ensemble(model, folder):
     write_whole(os.path.join(folder, "tfbert.json"), about_of_ensemble(model, names).encode())
 
 
-def load_model(folder, dropout=None, dtype="float32"):
+def load_model(folder, dropout=None, dtype="float32", windows_per_step=None):
     """Returns the model of a folder that `save_model` or `save_ensemble` wrote, with labels, tokenizer, lengths.
 
     Args:
         folder: str or path.
         dropout: float or None. None: the rate it was trained with.
         dtype: str or keras.DTypePolicy. "float32" or "mixed_bfloat16".
+        windows_per_step: int or None. Windows that are encoded at a time, to need less memory; None: all of a batch.
 
     Raises:
-        InputError: it is no such folder, or it is damaged.
+        InputError: it is no such folder, or it is damaged; `windows_per_step` for a task that does without.
     """
     folder = read_path(folder)
     if not tf.io.gfile.exists(os.path.join(folder, "tfbert.json")):
         raise InputError(f"{folder} is no model saved by tfbert: it has no tfbert.json. Train one with --mode=train.")
     about = read_about(folder)
     if "members" in about:
-        return _load_ensemble(folder, about, dropout, dtype)
+        return _load_ensemble(folder, about, dropout, dtype, windows_per_step)
+    task = task_of(about, folder)
+    if windows_per_step and "windows_per_step" in task.rules.ignores:
+        raise InputError(
+            f"--windows_per_step={windows_per_step} has no effect with a model of --task={task.name}; lower "
+            "--eval_batch_size to save memory."
+        )
     encoder = find_preset(folder).encoder(dropout, dtype, clean=about["clean_text"])
-    return task_of(about, folder).saved_model(encoder, about, SafetensorsReader(folder, encoder.family), folder)
+    reader = SafetensorsReader(folder, encoder.family)
+    return task.saved_model(encoder, about, reader, folder, windows_per_step)
 
 
-def _load_ensemble(folder, about, dropout, dtype):
+def _load_ensemble(folder, about, *options):
     if "folds" in TASKS[about["task"]].rules.ignores:
         raise InputError(f"{folder}/tfbert.json is damaged: there are no ensembles of {about['task']} models.")
     task, members = task_of(about, folder), []
@@ -85,7 +93,7 @@ def _load_ensemble(folder, about, dropout, dtype):
         own = read_about(os.path.join(folder, name))
         if "members" in own or (own["task"], own.get("labels")) != (about["task"], about["labels"]):
             raise InputError(f"{folder}/{name} is no member of this ensemble: its task or its labels are others.")
-        members.append(load_model(os.path.join(folder, name), dropout, dtype))
+        members.append(load_model(os.path.join(folder, name), *options))
     return EnsembleModel(members, task)
 
 

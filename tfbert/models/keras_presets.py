@@ -7,11 +7,12 @@ import tensorflow as tf
 
 from tfbert.core.errors import InputError
 from tfbert.core.names import did_you_mean
-from tfbert.models.checkpoint_config import DIMENSIONS, check_config
+from tfbert.models.checkpoint_config import check_config
 from tfbert.models.families import FAMILIES
+from tfbert.models.families.family import DIMENSIONS
 from tfbert.models.model_files import first_line, local_file, read_json
 from tfbert.models.preset_names import PRESET_NAMES
-from tfbert.models.tokenizers.checkpoint_tokenizer import TokenizerFiles
+from tfbert.models.tokenizers.tokenizer_files import TokenizerFiles
 from tfbert.models.tokenizers.wordpiece import read_vocabulary
 
 # What may stand beside a BERT's tokenizer in its file; other values would split words in another way.

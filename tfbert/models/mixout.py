@@ -97,4 +97,4 @@ def add_mixout(encoder, probability, reinit_layers=0, reinit_pooler=False):
         InputError: a probability that is out of its range, or more new layers than there are.
     """
     check_layers(encoder, reinit_layers)
-    encoder.mixout = Mixout(encoder, probability, range(encoder.num_layers - reinit_layers), not reinit_pooler)
+    encoder.adapt(Mixout(encoder, probability, range(encoder.num_layers - reinit_layers), not reinit_pooler))

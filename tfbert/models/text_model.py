@@ -10,8 +10,9 @@ from tfbert.core.errors import InputError
 from tfbert.data.windows import LongText
 from tfbert.models.checkpoint_tensors import as_float32
 from tfbert.models.encoder import BertEncoder
+from tfbert.models.freezing import freeze_layers, frozen_layers
 from tfbert.models.heads import Head
-from tfbert.models.keras_model import BatchModel, freeze_layers, frozen_layers, task_from_config
+from tfbert.models.keras_model import BatchModel, task_from_config
 from tfbert.models.memory import in_chunks
 from tfbert.models.pooling import Pooling, WindowMerge
 from tfbert.models.tokenizers.wordpiece import BertTokenizer
@@ -32,12 +33,23 @@ class VectorModel(BatchModel):
         windows_per_step: int or None. Windows that are encoded at a time, to need less memory; None: all of a batch.
     """
 
-    def __init__(self, encoder, tokenizer, pooling, merge, max_seq_length, long_text, text_columns=("text",), **kwargs):
+    def __init__(
+        self,
+        encoder,
+        tokenizer,
+        pooling,
+        merge,
+        max_seq_length,
+        long_text,
+        text_columns=("text",),
+        windows_per_step=None,
+        **kwargs,
+    ):
         super().__init__(dtype="float32", **kwargs)  # Keras' global policy is not asked: its parts have their own
         self.encoder, self.tokenizer = encoder, tokenizer
         self.pool, self.merge = pooling, merge
         self.max_seq_length, self.long_text, self.text_columns = max_seq_length, long_text, tuple(text_columns)
-        self.windows_per_step = None
+        self.windows_per_step = windows_per_step
         self.built = True
 
     def get_config(self):
@@ -60,7 +72,7 @@ class VectorModel(BatchModel):
         """Returns a model of what `get_config` returned, with new weights."""
         config = dict(config)
         encoder, long_text = BertEncoder.from_config(config.pop("encoder")), LongText(**config.pop("long_text"))
-        tokenizer, windows_per_step, frozen = (config.pop(key) for key in ("tokenizer", "windows_per_step", "frozen"))
+        tokenizer, frozen = config.pop("tokenizer"), config.pop("frozen")
         pooling, merge = _new_vectors(encoder, config.pop("pooling"), long_text)
         model = cls(
             encoder=encoder,
@@ -70,7 +82,6 @@ class VectorModel(BatchModel):
             long_text=long_text,
             **cls._parts_above(encoder, pooling.width, config),
         )
-        model.windows_per_step = windows_per_step
         freeze_layers(model, frozen)
         return model
 
@@ -111,12 +122,13 @@ class VectorModel(BatchModel):
             return []
         return [f"Shares of the layers in the scalar mix, from the bottom: {' '.join(f'{x:.3f}' for x in shares)}"]
 
-    def vector_model(self, pooling=None, max_seq_length=128, long_text=LongText()):
+    def vector_model(self, pooling=None, max_seq_length=128, long_text=LongText(), windows_per_step=None):
         """Returns what makes vectors of texts as this model does, its own lengths kept: VectorModel.
 
         Args:
             pooling: str or None. Another pooling than its own.
             max_seq_length, long_text: not used; `encoder_vectors` takes them.
+            windows_per_step: int or None. Windows that are encoded at a time; None: as many as in this model.
 
         Raises:
             InputError: another pooling with learned weights, or below learned weights.
@@ -129,7 +141,8 @@ class VectorModel(BatchModel):
                 f"--pooling={self.pooling}; leave --pooling out."
             )
         own = (self.max_seq_length, self.long_text, self.text_columns)
-        return VectorModel(self.encoder, self.tokenizer, pool, self.merge, *own)
+        together = windows_per_step or self.windows_per_step
+        return VectorModel(self.encoder, self.tokenizer, pool, self.merge, *own, windows_per_step=together)
 
 
 @keras.saving.register_keras_serializable("tfbert")
@@ -283,7 +296,7 @@ def _name_in(reader, name):
     return name if reader.has(name) else name.replace("tfbert.classifier", "classifier")
 
 
-def encoder_vectors(encoder, pooling=None, max_seq_length=128, long_text=LongText()):
+def encoder_vectors(encoder, pooling=None, max_seq_length=128, long_text=LongText(), windows_per_step=None):
     """Returns what makes vectors of texts by a pre-trained encoder: VectorModel.
 
     Args:
@@ -291,6 +304,7 @@ def encoder_vectors(encoder, pooling=None, max_seq_length=128, long_text=LongTex
         pooling: str, as `Pooling` takes it; None: the mean.
         max_seq_length: int.
         long_text: LongText.
+        windows_per_step: int or None. Windows that are encoded at a time; None: all of a batch.
 
     Raises:
         InputError: a pooling or a merge of windows that has learned weights.
@@ -300,7 +314,8 @@ def encoder_vectors(encoder, pooling=None, max_seq_length=128, long_text=LongTex
     encoder.check_length(max_seq_length)
     pool = _new_pooling(pooling or "mean", encoder)
     merge = WindowMerge(long_text.strategy, pool.width) if long_text.windows > 1 else None
-    return VectorModel(encoder, encoder.tokenizer, pool, merge, max_seq_length, long_text)
+    about = max_seq_length, long_text
+    return VectorModel(encoder, encoder.tokenizer, pool, merge, *about, windows_per_step=windows_per_step)
 
 
 def _new_pooling(pooling, encoder):
@@ -321,6 +336,7 @@ def build_model(
     head_layers=(),
     head_activation="tanh",
     long_text=LongText(),
+    windows_per_step=None,
 ):
     """Returns a TextModel: the encoder with a new head for the task.
 
@@ -337,6 +353,7 @@ def build_model(
         head_layers: sequence of int. Widths of dense layers below the head's last.
         head_activation: str. What follows each of those: "tanh", or a key of ACTIVATIONS.
         long_text: LongText. What becomes of a text that is too long; the training data must be made with the same.
+        windows_per_step: int or None. Windows that are encoded at a time, to need less memory; None: all of a batch.
 
     Raises:
         InputError: an unknown pooling, a length beyond the encoder's positions, or pairs where it knows none.
@@ -346,7 +363,18 @@ def build_model(
     tokenizer = tokenizer or encoder.tokenizer
     pooling, merge = _new_vectors(encoder, pooling, long_text, init_seed)
     head = _new_head(encoder, task, pooling.width, init_seed, head_layers, head_activation)
-    model = TextModel(encoder, task, tokenizer, pooling, merge, head, max_seq_length, text_columns, long_text)
+    model = TextModel(
+        encoder,
+        task,
+        tokenizer,
+        pooling,
+        merge,
+        head,
+        max_seq_length,
+        text_columns,
+        long_text,
+        windows_per_step=windows_per_step,
+    )
     if train_labels is not None:
         model.head.bias.assign(task.initial_bias(train_labels))
     return model

@@ -22,8 +22,7 @@ from tfbert.modes.build import (
     task_of,
     uses_xla,
 )
-from tfbert.modes.trainer import output_lock, refuse_finished
-from tfbert.modes.training_run import changes_since
+from tfbert.modes.output_folder import changes_since, output_lock, refuse_finished
 from tfbert.reports.run_report import write_folds_report
 from tfbert.reports.statistics import mean_and_spread
 from tfbert.training.devices import is_chief, leave_together
@@ -125,9 +124,8 @@ def _of_fold(config, number, folder):
 
 def _member(config, folder, strategy):
     with strategy.scope():
-        model = load_model(os.path.join(folder, "model"), dtype=dtype_of(config))
-    model.windows_per_step = config.training.windows_per_step
-    return model
+        windows_per_step = config.training.windows_per_step
+        return load_model(os.path.join(folder, "model"), dtype=dtype_of(config), windows_per_step=windows_per_step)
 
 
 def _refuse_changed(config):

@@ -201,7 +201,7 @@ class Task:
         """
         raise NotImplementedError
 
-    def saved_model(self, encoder, about, reader, folder):
+    def saved_model(self, encoder, about, reader, folder, windows_per_step=None):
         """Returns the model that was saved.
 
         Args:
@@ -209,6 +209,7 @@ class Task:
             about: dict. The content of tfbert.json.
             reader: SafetensorsReader of the folder.
             folder: str. For messages.
+            windows_per_step: int or None. Windows that are encoded at a time; None: all of a batch.
         """
         raise NotImplementedError
 

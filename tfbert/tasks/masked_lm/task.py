@@ -130,7 +130,7 @@ class MaskedLM(Task):
             encoder, self, tokenizer, max_seq_length, text_columns, init_seed, reader, preset.name
         )
 
-    def saved_model(self, encoder, about, reader, folder):
+    def saved_model(self, encoder, about, reader, folder, windows_per_step=None):
         """Returns the model that was saved: PretrainingModel."""
         about = about["max_seq_length"], about["text_columns"]
         return build_pretraining_model(encoder, self, None, *about, reader=reader, folder=folder)
