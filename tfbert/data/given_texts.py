@@ -1,4 +1,4 @@
-"""Texts that a caller gives from Python: lists of them, columns of a table, rows."""
+"""Texts passed from Python: lists, columns of a table, or rows."""
 
 from collections.abc import Iterable, Mapping, Set
 
@@ -6,16 +6,16 @@ from tfbert.core.errors import InputError, WrongType
 
 
 def given_texts(texts, columns=("text",)):
-    """Returns what a caller gives as texts, or as pairs of them: list of (str,), or list of (str, str).
+    """Returns texts or text pairs passed by a caller as a list of (str,) or of (str, str).
 
     Args:
-        texts: iterable of str, UTF-8 bytes, (str, str), or of dicts that have the columns; or a DataFrame, or a dict of
-            lists, that has them. A list of two is a pair where a model reads two columns.
-        columns: tuple of str. Where a model's training data had the text, and the second one of a pair.
+        texts: iterable of str, UTF-8 bytes, (str, str), or of dicts with the columns; or a DataFrame or a dict of lists
+            with the columns. A list of two texts is a pair if the model reads two columns.
+        columns: tuple of str. The text columns of the model's training data.
 
     Raises:
-        WrongType: it is something else, such as one text, lists of tokens, numbers or null; its place is named.
-        InputError: texts and pairs of texts, single texts where a model reads pairs, or columns that are not there.
+        WrongType: it is something else, such as a single text, lists of tokens, numbers or null; the place is named.
+        InputError: texts are mixed with pairs, single texts are given to a model of pairs, or columns are missing.
     """
     found = [_sides(text, number, columns) for number, text in enumerate(_listed(texts, columns))]
     if len({len(sides) for sides in found}) > 1:
@@ -37,7 +37,7 @@ def _listed(texts, columns):
         chosen = {name: _column(texts[name]) for name in _columns(names, columns, "texts")}
         if len({len(values) for values in chosen.values()}) > 1:
             lengths = ", ".join(f"{len(values)} of {name!r}" for name, values in chosen.items())
-            raise InputError(f"The columns of texts must have as many texts each. Received: {lengths}.")
+            raise InputError(f"The columns of texts must have the same length. Received: {lengths}.")
         return list(zip(*chosen.values()))
     if isinstance(texts, Set) or not isinstance(texts, Iterable):
         raise WrongType(f"texts must be a list of texts, in order. Received: a {type(texts).__name__}.")
@@ -51,12 +51,12 @@ def _column(values):
 
 
 def _columns(names, columns, what):
-    """Returns by which names the texts are had: those of the model, or those that `read_examples` gives them."""
+    """Returns the column names to use: those of the model, or those that `read_examples` yields."""
     for wanted in (tuple(columns), ("text", "text_pair")[: len(columns)]):
         if set(wanted) <= set(names):
             return wanted
     known = ", ".join(map(repr, names))
-    raise InputError(f"{what} has the columns {known}, where {', '.join(map(repr, columns))} is needed.")
+    raise InputError(f"{what} has the columns {known}, but {', '.join(map(repr, columns))} is needed.")
 
 
 def _sides(text, number, columns):
@@ -69,7 +69,7 @@ def _sides(text, number, columns):
     pair = isinstance(parts, tuple) and len(parts) in (1, 2)
     if pair or (isinstance(parts, list) and len(parts) == len(columns) == 2):
         return tuple(_text(part, number) for part in parts)
-    words = "; of tokens, join them" if isinstance(parts, (list, tuple)) else ""
+    words = "; join tokens to one text" if isinstance(parts, (list, tuple)) else ""
     raise WrongType(
         f"texts[{number}] must be a text, or a tuple (text, second text){words}. Received: {_shown(text)}."
     )
@@ -80,7 +80,7 @@ def _text(text, number):
         try:
             return text.decode("utf-8")
         except UnicodeDecodeError:
-            raise InputError(f"texts[{number}] is no UTF-8. Received: {_shown(text)}.") from None
+            raise InputError(f"texts[{number}] is not valid UTF-8. Received: {_shown(text)}.") from None
     if not isinstance(text, str):
         raise WrongType(f"texts[{number}] must be a text. Received: {_shown(text)}.")
     return str(text)
