@@ -136,8 +136,8 @@ def findings(task, found, max_seq_length):
             both = len(shared(found["train"], inspection))
             if both:
                 lines.append(
-                    f"{split}: {both:,} rows ({both / len(lengths):.1%}) have a text that is also in the training data, so "
-                    "their score says nothing about new texts."
+                    f"{split}: {both:,} rows ({both / len(lengths):.1%}) have a text of the training data; their "
+                    "score says nothing about new texts."
                 )
     return lines + (task.suspicious(found["train"].labels) or _same_text(found["train"]))
 

@@ -43,7 +43,8 @@ def batch_features(
             windows share rows.
         windows_per_step: int or None. Number of windows encoded at a time: each gets a row of its own, and the number
             of rows is a multiple of this. None: all at once.
-        static_rows: int or None. With static shapes, the number of rows that the windows share; at least as many as needed.
+        static_rows: int or None. With static shapes, the number of rows that the windows share; at least as many as
+            needed.
 
     Returns:
         dict of the features listed at the top of this file.
@@ -76,8 +77,8 @@ def pack_rows(lengths, row_length):
     """Distributes windows over few rows, evenly if that does not take more rows.
 
     With as few rows as the tokens could fill, the longest window goes first, each to the row with the most room; the
-    fullest row sets the row length. If that row would be too long, best-fit packing finds the number of rows, over which
-    the windows are then distributed evenly if they fit.
+    fullest row sets the row length. If that row would be too long, best-fit packing finds the number of rows, over
+    which the windows are then distributed evenly if they fit.
 
     Args:
         lengths: int32 [W]. Tokens of each window, at most `row_length`.

@@ -22,10 +22,10 @@ def epoch_order(positions, epoch, size, seed):
     Returns:
         int64 [n]. Indices of examples.
 
-    Source: TensorFlow's RandomIndexShuffle (the Simon cipher with cycle walking). `tf.random.experimental.index_shuffle`
-    uses 4 rounds, with which neighbouring seeds give correlated orders: over 24 orders of 1,000 examples, the number of
-    examples of one class in a batch varied 2.7 times as much as in random draws. With 8 or more rounds no difference was
-    found.
+    Source: TensorFlow's RandomIndexShuffle (the Simon cipher with cycle walking).
+    `tf.random.experimental.index_shuffle` uses 4 rounds, with which neighbouring seeds give correlated orders: over 24
+    orders of 1,000 examples, the number of examples of one class in a batch varied 2.7 times as much as in random
+    draws. With 8 or more rounds no difference was found.
     """
     key = tf.stack([tf.constant(seed, tf.int64), epoch, tf.constant(0, tf.int64)])
     return _shuffled(positions, key, tf.constant(size - 1, tf.int64))
@@ -57,9 +57,9 @@ def _mixed(word):
 class GroupDraws:
     """Epochs with a given number of examples of each group, which may be more or fewer than the group has.
 
-    The examples of a group are drawn in one random order after another, each epoch continuing where the last stopped: all
-    are drawn equally often, to within one, and if an epoch has only part of a group, the next epoch has another part. The
-    example in a slot depends only on the epoch, the slot and the seed.
+    The examples of a group are drawn in one random order after another, each epoch continuing where the last stopped:
+    all are drawn equally often, to within one, and if an epoch has only part of a group, the next epoch has another
+    part. The example in a slot depends only on the epoch, the slot and the seed.
 
     Attributes:
         size: int. Examples of an epoch.

@@ -18,8 +18,8 @@ class LongText:
         head_pieces: int or None. With "head_tail", number of tokens from the beginning; None: a quarter, rounded up,
             which is 128 of 510 as in Sun et al.
         truncation: which text of a pair is truncated. "longest_first": token by token the longer one, the second at a
-            tie, as google-research/bert does; "only_first" or "only_second": that one, and the other only if it alone is
-            too long. With several windows, that text is spread over them, and the other one is repeated in each,
+            tie, as google-research/bert does; "only_first" or "only_second": that one, and the other only if it alone
+            is too long. With several windows, that text is spread over them, and the other one is repeated in each,
             truncated if it would take more than half of a window.
         max_windows: int. Maximum number of windows per text; tokens beyond them are lost.
         stride: int or None. Tokens from the start of one window to the start of the next, at most as many as fit in a
@@ -45,7 +45,8 @@ class Windows:
     """The windows of some texts.
 
     Attributes:
-        pieces: RaggedTensor int32 [windows, (tokens)]. Tokens, special ones included; the windows of a text are adjacent.
+        pieces: RaggedTensor int32 [windows, (tokens)]. Tokens, special ones included; the windows of a text are
+            adjacent.
         first_lengths: int32 [windows]. Tokens of each window in segment 0, special ones included.
         counts: int32 [texts]. Windows of each text, at least one.
         lost: int32 [texts]. Tokens of each text that are not in any window.
