@@ -140,7 +140,7 @@ def test_a_column_of_any_source(flags, tmp_path):
         (("--pooling=mean",), "pooling=mean has no effect with --task=masked_lm"),
         (("--task=classification",), "max_predictions_per_seq=4 has no effect with --task=classi"),
         (("--short_seq_length=16",), "--short_seq_length=16 needs --max_steps"),
-        (("--short_seq_length=32", "--max_steps=9"), "must be less than --max_seq_length=32, which follows"),
+        (("--short_seq_length=32", "--max_steps=9"), "must be less than --max_seq_length=32, the length afterwards"),
         (("--short_seq_share=0.5",), "--short_seq_share=0.5 needs --short_seq_length"),
         (("--max_seq_length=6",), "max_seq_length of at least 8. Received: 6"),
         (("--max_seq_length=128",), "must be at most 64"),
