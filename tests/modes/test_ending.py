@@ -30,9 +30,9 @@ def raised(error):
         (MemoryError("of 3 TB"), 1, "Error: There is not enough memory or disk (of 3 TB); lower --train_batch_size"),
         (tf.errors.ResourceExhaustedError(None, None, "OOM\nat"), 1, "Error: There is not enough memory or disk (OOM"),
         (tf.errors.PermissionDeniedError(None, None, "/root/x; denied"), 1, "Error: /root/x; denied"),
-        (BrokenPipeError(), 1, "Nobody reads any more what this prints"),
+        (BrokenPipeError(), 1, "Stopped, as the output is no longer read"),
         (Interrupted(15, 3), 143, "Stopped by SIGTERM"),
-        (KeyboardInterrupt(), 130, "Interrupted; the same command goes on"),
+        (KeyboardInterrupt(), 130, "Interrupted; the same command resumes"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
 )  # fmt: skip
@@ -66,7 +66,7 @@ def test_nobody_reads_what_is_printed():
     """The reader has gone before anything is printed."""
     result = shell("tfbert.run --mode=preflight --doctor | (exec <&-; sleep 0)")
     assert result.returncode == 1 and "Traceback" not in result.stderr and "Exception ignored" not in result.stderr
-    assert "Nobody reads any more" in result.stderr
+    assert "Stopped, as the output is no longer read" in result.stderr
     result = shell("tfbert.run --mode=preflight --doctor 2>&1 | (exec <&-; sleep 0)")
     assert result.returncode == 1 and not result.stderr
     result = shell("tfbert.run --mode=preflight --doctor >&-")

@@ -146,7 +146,7 @@ def test_a_column_of_any_source(flags, tmp_path):
         (("--max_seq_length=128",), "must be at most 64"),
         (("--best_metric=accuracy",), "best_metric must be one of loss, perplexity"),
         (("--best_metric=perplexty",), "Received: 'perplexty'. Did you mean 'perplexity'?"),
-        (("--limit_train_rows=3",), "need two documents"),
+        (("--limit_train_rows=3",), "need at least two documents"),
     ],
 )
 def test_mistakes(flags, tmp_path, options, message):
@@ -180,9 +180,9 @@ def test_a_cached_corpus_changes_nothing(flags, tmp_path):
         result = command(*flags, f"--output_dir={tmp_path}/{name}", "--max_steps=3", *options, check=0)
         results.append(results_of(tmp_path / name))
         assert result.stdout.count("is kept in") == 2 * (name == "first")  # train and dev
-        assert result.stdout.count("is taken from") == 2 * (name == "second")
+        assert result.stdout.count("is read from") == 2 * (name == "second")
     assert results[0] == results[1] == results[2]
     result = command(
         *flags, f"--output_dir={tmp_path}/short", "--max_steps=1", "--max_seq_length=16", *options, check=0
     )
-    assert result.stdout.count("is taken from") == 2
+    assert result.stdout.count("is read from") == 2

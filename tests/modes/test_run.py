@@ -113,7 +113,7 @@ def test_predict_keeps_order_and_ids(trained, files, tmp_path):
     assert sum(right) / 19 == pytest.approx(accuracy)
     assert set(rows[0]["probabilities"]) == {"ja", "nein"}
     result = command("--mode=predict", f"--output_dir={output}", f"--test_file={files}/test.tsv", check=1)
-    assert "exists already" in result.stderr and "or --overwrite, which replaces this file alone" in result.stderr
+    assert "already exists" in result.stderr and "or --overwrite, which replaces only this file" in result.stderr
     (tmp_path / "texts.txt").write_text("the printer is down\nthanks\n")
     command("--mode=predict", f"--preset={output}/model", f"--output_dir={tmp_path}",
             f"--test_file={tmp_path}/texts.txt",
@@ -127,7 +127,7 @@ def test_a_finished_run_is_refused_or_overwritten(trained, tiny, files):
     before = (output / "eval_results.json").read_bytes()
     arguments = (f"--preset={tiny}", f"--train_file={files}/train.tsv", f"--output_dir={output}", *FAST)
     result = command(*arguments, check=1)
-    assert "holds a finished run already; choose another --output_dir, or --overwrite" in result.stderr
+    assert "already holds a finished run; choose another --output_dir, or --overwrite" in result.stderr
     assert (output / "eval_results.json").read_bytes() == before
 
 

@@ -134,7 +134,7 @@ def test_another_file_system(tiny, shared_file_system, tmp_path):
     whole = run(load_config(**settings, overwrite=True))
     assert whole["dev"] == results["dev"]
     assert len(predict(load_model(f"{shared_file_system}/model"), ["the printer is down"])) == 1
-    with pytest.raises(InputError, match="holds a finished run already"):
+    with pytest.raises(InputError, match="already holds a finished run"):
         run(load_config(**settings))
 
 

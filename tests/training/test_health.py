@@ -108,7 +108,7 @@ def test_a_run_that_fails_is_marked_stopped_and_counted(flags, tmp_path):
     result = command(*flags, f"--output_dir={tmp_path}", "--stop_failed_runs", check=0)
     results = json.loads((tmp_path / "eval_results.json").read_text())
     assert results["failed"].startswith("accuracy on dev is") and results["steps"] < 40
-    assert f"Stopped at step {results['steps']}: it fails: accuracy on dev is" in result.stdout
+    assert f"Stopped at step {results['steps']}: the run is failing: accuracy on dev is" in result.stdout
     assert results["warnings"] and "no bias correction" in results["warnings"][0]
     assert "Warning: Step" in result.stdout and "restarts" not in results
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]

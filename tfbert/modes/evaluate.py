@@ -45,7 +45,7 @@ def _evaluate(config, strategy):
 
 
 def _labelled(config, model, split, location):
-    """Returns the rows of a location as the model's task scores them: ExampleBatches."""
+    """Returns the rows of a location as batches for the model's task: ExampleBatches."""
     task, length = model.task, model.max_seq_length
 
     def rows():

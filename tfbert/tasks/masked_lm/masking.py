@@ -128,7 +128,7 @@ class WordMasker:
         return features, tf.fill(tf.shape(labels), self.prediction_weight(lengths))
 
     def prediction_weight(self, lengths):
-        """Returns the weight of a prediction in its example's loss, so that a batch's loss is the mean over predictions.
+        """Returns the weight of a prediction in its example's loss, so that a batch's loss is their mean.
 
         It is the number of examples divided by the number of intended predictions, which depends only on the lengths;
         if whole words leave slots unused, the mean is lower accordingly.
