@@ -136,7 +136,7 @@ def test_a_worker_that_is_lost_ends_the_others(flags, tmp_path):
     processes[1].kill()
     output = processes[0].communicate(timeout=200)[0]
     assert processes[0].returncode == 1
-    assert "Error: Another machine has stopped answering" in output and "Traceback" not in output, output[-3000:]
+    assert "Error: Another machine has stopped responding" in output and "Traceback" not in output, output[-3000:]
 
 
 def test_changed_settings_are_refused_unless_asked_for(flags, tmp_path):

@@ -165,7 +165,7 @@ def test_a_damaged_newest_takes_no_place(tiny, tmp_path, capsys, keep):
     first = capsys.readouterr().out
     assert restored == ({"step": 8} if keep == 2 else None)
     assert ("the checkpoint before it is used" in first) == (keep == 2)
-    assert ("there is none before it: training begins anew" in first) == (keep == 1)
+    assert ("there is no other, so training starts again" in first) == (keep == 1)
     for step in (3, 6, 9) if keep == 1 else (9,):
         checkpoints.save(step, {"step": step})
         assert checkpoints.restore() == {"step": step}

@@ -55,7 +55,7 @@ def test_majority_share():
     "settings,cause",
     [
         ({"bias_correction": False}, "no bias correction (--bias_correction)."),
-        ({"rate": 3e-4}, "a learning rate of 0.0003, which is high (2e-5 to 5e-5 are usual)."),
+        ({"rate": 3e-4}, "a learning rate of 0.0003, which is high (2e-5 to 5e-5 is usual)."),
         ({"warmup": 0}, "no warm-up (--warmup_steps)."),
         ({}, "an unlucky seed, or too few steps (--num_train_epochs)."),
     ],

@@ -57,7 +57,7 @@ def finished_results(config):
         return None
     if changed := changes_since(folder, config):
         raise InputError(
-            f"{folder} holds a finished run with other settings: {'; '.join(changed)}. Use the old ones, or --overwrite."
+            f"{folder} holds a finished run with other settings: {'; '.join(changed)}. Use those, or --overwrite."
         )
     return read_json(folder, "eval_results.json")
 

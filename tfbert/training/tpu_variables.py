@@ -1,4 +1,4 @@
-"""The environment variables that TensorFlow wants before it starts on a Cloud TPU VM."""
+"""Environment variables that TensorFlow needs before it starts on a Cloud TPU VM."""
 
 import importlib.util
 import os
@@ -10,8 +10,8 @@ def tpu_variables(tpu, environ=os.environ):
 
     Args:
         tpu: str. "local": the chips of this machine, through libtpu's PJRT interface. Else a name or address: a pod
-            slice or another machine, whose chips this process must not take for itself.
-        environ: mapping of str. What is set already, which wins.
+            slice or another machine, whose chips this process must not claim.
+        environ: mapping of str. The environment; variables already set take precedence.
 
     Source: Cloud TPU's guides to TensorFlow on a TPU VM and on a pod slice.
     """
@@ -23,7 +23,7 @@ def tpu_variables(tpu, environ=os.environ):
 
 
 def _libtpu():
-    """Returns the path of libtpu.so: of the installed package, else where TPU VMs have it, else None."""
+    """Returns the path of libtpu.so: that of the installed package, else of the TPU VM, else None."""
     spec = importlib.util.find_spec("libtpu")
     folders = list(spec.submodule_search_locations or []) if spec else []
     return next(
