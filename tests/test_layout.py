@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import inspect
 import os
 import pathlib
 import subprocess
@@ -40,8 +41,11 @@ def package(module):
 
 
 def imported_by(path):
-    """Returns the modules of tfbert that a file imports, inside functions too."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    """Yields the modules of tfbert that a file imports, inside functions too, but for annotations alone."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing = [node for node in tree.body if isinstance(node, ast.If) and is_named(node.test, "TYPE_CHECKING")]
+    for_annotations = {part for node in typing for part in node.body}
+    for node in set(ast.walk(tree)) - for_annotations:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tfbert"):
             yield node.module
         elif isinstance(node, ast.Import):
@@ -61,7 +65,7 @@ def methods_of_base_classes(path):
 
 def test_the_root_holds_packages():
     names = {path.name for path in (ROOT / "tfbert").iterdir() if path.name != "__pycache__"}
-    assert names == {"__init__.py", "__init__.pyi", "run.py", *ORDER[:-1]}
+    assert names == {"__init__.py", "__init__.pyi", "py.typed", "run.py", *ORDER[:-1]}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -233,6 +237,19 @@ def test_every_public_name_can_be_had():
         tfbert.predicts  # noqa: B018
 
 
+def test_every_public_function_has_annotations():
+    import tfbert
+
+    for name in tfbert.__all__:
+        known = getattr(tfbert, name)
+        if name in ("TASKS", "InputError"):
+            continue
+        signature = inspect.signature(known.__init__ if inspect.isclass(known) else known)
+        bare = [each.name for each in signature.parameters.values() if each.annotation is each.empty]
+        assert set(bare) <= {"self"}, f"{name}: {bare}"
+        assert signature.return_annotation is not signature.empty, name
+
+
 def test_editors_see_every_public_name():
     import tfbert
 
@@ -258,7 +275,13 @@ def test_run_is_module_and_function():
 def test_top_level():
     allowed = {
         "README.md",
+        "README.zh.md",
         "BUILD.md",
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        "docs",
         "setup.cfg",
         "pyproject.toml",
         "tfbert",

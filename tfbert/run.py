@@ -1,21 +1,28 @@
 """`python -m tfbert.run --flags`: flags -> Config -> one mode."""
 
+from __future__ import annotations
+
 import contextlib
 import os
+from typing import TYPE_CHECKING
 
 from absl import app, logging
 
 from tfbert.config.flags import config_from_flags, define_flags, parse_flags
 from tfbert.core.errors import InputError
 from tfbert.core.keras_setup import check_keras
-from tfbert.core.process import make_callable, tune_process, without_optional_packages
+from tfbert.core.network import check_storage
+from tfbert.core.process import make_callable, quiet_loading, tune_process
 from tfbert.modes import MODES, check_complete
 from tfbert.modes.doctor import check_environment
 from tfbert.modes.ending import ready_streams, run_to_the_end
-from tfbert.training.tpu_variables import tpu_variables
+from tfbert.training.tpu_variables import prepare_tpu
+
+if TYPE_CHECKING:
+    from tfbert.config.load import Config
 
 
-def run(config):
+def run(config: Config) -> dict:
     """Runs the mode that the settings name.
 
     Args:
@@ -37,11 +44,10 @@ def _run(config, loading):
     if config.runtime.doctor:  # checks from outside, as a broken TensorFlow aborts the process that imports it
         return check_environment(config.training.output_dir)
     check_keras()
+    check_storage(*config.as_dict().values())
     on_tpu = config.runtime.tpu or config.runtime.strategy == "tpu"
     if on_tpu:
-        variables = tpu_variables(config.runtime.tpu or "local")
-        os.environ.update(variables)
-        print("Set for the TPU:", ", ".join(f"{name}={value}" for name, value in variables.items()) or "nothing")
+        prepare_tpu(config.runtime.tpu or "local")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with loading:
@@ -55,7 +61,8 @@ def main(arguments):
     """Runs the command line; returns the exit status."""
     logging.set_verbosity(logging.WARNING)
     tune_process()
-    return run_to_the_end(lambda: _run(_config(arguments[1:]), without_optional_packages()))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what goes wrong is raised, too
+    return run_to_the_end(lambda: _run(_config(arguments[1:]), quiet_loading()))
 
 
 def _config(words):

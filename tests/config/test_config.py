@@ -43,6 +43,7 @@ def test_written_settings_repeat_the_run(tmp_path):
         ({"do_predict": True}, "For do_predict write mode=predict."),
         ({"schedule": "liner"}, "Received: 'liner'. Did you mean 'linear'?"),
         ({"learning_rate": "fast"}, "--learning_rate must be a number > 0.0. Received: 'fast'"),
+        ({"learning_rate": "1e39"}, "--learning_rate must be a number > 0.0. Received: '1e39'"),
         ({"learning_rate": 0}, "--learning_rate must be a number > 0.0. Received: 0.0"),
         ({"train_batch_size": 2.5}, "--train_batch_size must be a whole number ≥ 1 and ≤ 1048576. Received: 2.5"),
         ({"train_batch_size": True}, "must be a whole number"),

@@ -3,11 +3,14 @@
 Precedence, lowest first: default, YAML file, keyword of `load_config`, flag.
 """
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import json
 import os
 import re
+from typing import Any
 
 import yaml
 
@@ -74,7 +77,7 @@ class Config:
         return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
 
 
-def load_config(path=None, **settings):
+def load_config(path: str | os.PathLike | None = None, **settings: Any) -> Config:
     """Returns the `Config` of a YAML file and keywords over the defaults.
 
     Args:

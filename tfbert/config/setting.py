@@ -262,7 +262,7 @@ def allowed(field):
 
 
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-# Just beyond TensorFlow's largest integer; infinity.
-_LARGEST = {int: 2**63, float: math.inf}
+# Just beyond the largest numbers of int64 and float32.
+_LARGEST = {int: 2**63, float: 3.4e38}
 # All integers except seeds become sizes or counts, some of which have 32 bits.
 _LARGEST_COUNT = 2**31 - 1

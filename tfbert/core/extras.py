@@ -2,6 +2,9 @@
 
 import shlex
 
+# The name under which tfbert is installed and its metadata are found: on PyPI, `tfbert` is someone else's package.
+DISTRIBUTION = "tfbert-finetune"
+
 # The same as in setup.cfg under [options.extras_require].
 EXTRAS = {
     "chinese": ("jieba>=0.42", "stopwordsiso>=0.6"),
@@ -15,7 +18,6 @@ EXTRAS = {
 def install_command(extra):
     """Returns the command that installs the packages of an extra of setup.cfg: str.
 
-    It names the packages themselves, which works wherever tfbert was installed from; on package indexes, `tfbert` is
-    someone else's package.
+    It names the packages themselves, which works wherever tfbert was installed from; it is on no package index.
     """
     return f"pip install {shlex.join(EXTRAS[extra])}"

@@ -235,5 +235,5 @@ def next_chunk(texts, characters_of):
 
 
 def _starts_of(lengths):
-    """Returns the start of each of several concatenated pieces, from their lengths: int [n] -> int64 [n]."""
+    """Returns the start of each of several concatenated tokens, from their lengths: int [n] -> int64 [n]."""
     return np.cumsum(lengths, dtype=np.int64) - lengths

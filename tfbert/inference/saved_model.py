@@ -1,9 +1,14 @@
 """A model folder: Hugging Face's layout, which transformers reads where it knows the head, with what tfbert adds."""
 
-import os
+from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
+import keras
 import tensorflow as tf
 
+from tfbert.core.arguments import check_model
 from tfbert.core.errors import InputError
 from tfbert.core.files import write_tensors, write_whole
 from tfbert.core.paths import read_path
@@ -14,8 +19,11 @@ from tfbert.models.checkpoint_tensors import SafetensorsReader, encoder_tensors,
 from tfbert.models.presets import find_preset
 from tfbert.tasks import TASKS
 
+if TYPE_CHECKING:
+    from tfbert.models.keras_model import BatchModel
 
-def save_model(model, folder):
+
+def save_model(model: BatchModel, folder: str | os.PathLike) -> None:
     """Writes all that prediction needs: weights, configuration, vocabulary, labels, lengths.
 
     The weights come last, and each file is whole once it has its name: a folder that holds `model.safetensors` is
@@ -25,6 +33,7 @@ def save_model(model, folder):
         model: TextModel or PretrainingModel.
         folder: str or path. Local, or with a scheme that `tf.io.gfile` knows. Another model there is replaced.
     """
+    check_model(model)
     folder = read_path(folder)
     files = hugging_face_files(model) | {"tfbert.json": about_of(model)}
     weights = os.path.join(folder, "model.safetensors")
@@ -56,7 +65,12 @@ def save_ensemble(model, folder):
     write_whole(os.path.join(folder, "tfbert.json"), about_of_ensemble(model, names).encode())
 
 
-def load_model(folder, dropout=None, dtype="float32", windows_per_step=None):
+def load_model(
+    folder: str | os.PathLike,
+    dropout: float | None = None,
+    dtype: str | keras.DTypePolicy = "float32",
+    windows_per_step: int | None = None,
+) -> BatchModel:
     """Returns the model of a folder that `save_model` or `save_ensemble` wrote, with labels, tokenizer, lengths.
 
     Args:

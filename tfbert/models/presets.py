@@ -1,8 +1,11 @@
 """Where pre-trained weights come from: each way of naming a BERT -> a BertEncoder and its BertTokenizer."""
 
+from __future__ import annotations
+
 import dataclasses
 import os
 
+import keras
 import tensorflow as tf
 
 from tfbert.core.errors import InputError
@@ -110,7 +113,14 @@ def _find(name, cache_dir=None, vocab_file=None):
     return _from_keras(name, source=source)
 
 
-def load_encoder(preset, dropout=None, dtype="float32", lowercase=None, cache_dir=None, vocab_file=None):
+def load_encoder(
+    preset: str | os.PathLike,
+    dropout: float | None = None,
+    dtype: str | keras.DTypePolicy = "float32",
+    lowercase: bool | None = None,
+    cache_dir: str | None = None,
+    vocab_file: str | None = None,
+) -> BertEncoder:
     """Returns the pre-trained BertEncoder that `preset` names (see `find_preset`), a Keras model.
 
     Args:
@@ -124,7 +134,9 @@ def load_encoder(preset, dropout=None, dtype="float32", lowercase=None, cache_di
     return find_preset(preset, cache_dir, vocab_file).encoder(dropout, dtype, lowercase)
 
 
-def load_tokenizer(preset, lowercase=None, cache_dir=None):
+def load_tokenizer(
+    preset: str | os.PathLike, lowercase: bool | None = None, cache_dir: str | None = None
+) -> BertTokenizer:
     """Returns the BertTokenizer of a pre-trained BERT, without loading its weights."""
     return _find(preset, cache_dir).tokenizer(lowercase)
 
@@ -236,6 +248,10 @@ def _with_tensors(name, folder, config, files, reader, family=FAMILIES["bert"]):
         encoder = _new_encoder(config, dropout, dtype, remat, family)
         reinitialize(encoder, pooler=True)  # which the folder may lack
         load_tensors(encoder, tensors, folder)
+        layers = encoder.num_layers
+        if tensors.get(f"encoder/layer_{layers}/attention/self/query/kernel") is not None:
+            known = f"more layers than the {layers} of their configuration"
+            print(f"The weights in {folder} have {known}: the lowest are kept.")
         return encoder
 
     return Preset(name, files, build, config["vocab_size"], reader, notes=config.notes)

@@ -7,8 +7,8 @@ from tfbert.data.windows import LongText
 from tfbert.models.encoder import BertEncoder
 from tfbert.models.freezing import freeze_layers, frozen_layers
 from tfbert.models.keras_model import BatchModel, task_from_config
-from tfbert.models.text_model import encoder_vectors
 from tfbert.models.tokenizers.wordpiece import BertTokenizer
+from tfbert.models.vector_model import encoder_vectors
 
 
 class TokenModel(BatchModel):

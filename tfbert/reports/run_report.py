@@ -10,13 +10,14 @@ import platform
 import numpy as np
 import tensorflow as tf
 
+from tfbert.core.extras import DISTRIBUTION
 from tfbert.core.files import write_whole
 from tfbert.reports.page import COLORS, figure, legend_beside, name_axes, page, table
 from tfbert.reports.quality import mislabelled_section, quality_sections
 from tfbert.reports.statistics import best_of, bootstrap_intervals, paired_effect
 from tfbert.tasks import TASKS
 
-_PACKAGES = ("tfbert", "tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy")
+_PACKAGES = (DISTRIBUTION, "tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy")
 _MOST_CURVES = len(COLORS)
 
 

@@ -180,6 +180,9 @@ class Task:
     def check_threshold(self, metric):
         """Raises InputError if a metric is given, but the task has no threshold to tune: str or None."""
 
+    def check_positive(self, label):
+        """Raises InputError if a label is given, but is not the one that scores and threshold are about."""
+
     def for_training(self, batches):
         """Returns (task, batches): the task with the training loss, and the batches with the sampling of an epoch."""
         return self, batches

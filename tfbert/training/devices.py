@@ -1,11 +1,14 @@
 """The devices of a run, as a tf.distribute strategy."""
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import json
 import os
 import re
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -32,7 +35,13 @@ def without_grappler():
         tf.config.optimizer.set_experimental_options({name: before})
 
 
-def make_strategy(name="auto", virtual_devices=1, tpu=None, worker_hosts=(), worker_index=None):
+def make_strategy(
+    name: str = "auto",
+    virtual_devices: int = 1,
+    tpu: str | None = None,
+    worker_hosts: Sequence[str] = (),
+    worker_index: int | None = None,
+) -> tf.distribute.Strategy:
     """Returns the tf.distribute strategy of that name.
 
     Args:

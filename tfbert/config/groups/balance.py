@@ -64,6 +64,12 @@ class BalanceConfig:
         choices=("accuracy", "balanced_accuracy", "f1", "mcc"),
         needs={"dev_file or folds": "on which to evaluate"},
     )
+    positive_label: str | None = setting(
+        None,
+        "Which of two labels F1, precision, recall and the threshold refer to, usually the rare one; saved with the "
+        "model; default: the one that sorts last",
+        also="pos_label positive_class",
+    )
     calibrate: bool = setting(
         False,
         "Calibrate the probabilities by a temperature fitted on dev_file; it is saved with the model",

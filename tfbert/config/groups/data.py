@@ -59,6 +59,17 @@ class DataConfig:
         "Whether TSV and CSV fields may be enclosed in double quotes; auto: on for CSV, off for TSV",
         choices=("auto", "on", "off"),
     )
+    delimiter: str | None = setting(
+        None,
+        "Delimiter of TSV and CSV fields: a character, or tab; default: that of the first line, a comma, semicolon, "
+        "tab or bar",
+        also="sep separator",
+    )
+    encoding: str | None = setting(
+        None,
+        "Encoding of text files, such as cp1252, gb18030 or utf-16; default: UTF-8, or as detected from a byte order "
+        "mark or the first rows",
+    )
     max_seq_length: int = setting(
         128,
         "Maximum number of tokens in a sequence, including [CLS] and [SEP]; long_text says what happens to longer "
@@ -137,6 +148,11 @@ class DataConfig:
         needs={"folds": "whose rows it groups"},
     )
     limit_train_rows: int | None = setting(None, "Train on the first N rows only", minimum=1, also="max_train_samples")
+
+    @property
+    def file_format(self):
+        """How tables and text files are read: dict of arguments of `read_examples`."""
+        return {"quoting": self.quoting, "delimiter": self.delimiter, "encoding": self.encoding}
 
     @property
     def text_columns(self):

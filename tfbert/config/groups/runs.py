@@ -270,9 +270,15 @@ class RuntimeConfig:
         "TPU that preflight checks, by Google's name: v5e-1, v5e-8, v4-8, v5p-8, v6e-8, …",
         scope=Scope.WHOLE,
     )
+    search_batch: bool = setting(
+        False,
+        "With --mode=preflight: also search for the largest batch that fits, which takes several more compilations",
+        scope=Scope.WHOLE,
+        needs={"mode=preflight": ""},
+    )
     doctor: bool = setting(
         False,
-        "With --mode=preflight: only check this environment's versions, variables and bucket",
+        "With --mode=preflight: only list the devices and check this environment's versions, variables and bucket",
         scope=Scope.WHOLE,
         needs={"mode=preflight": ""},
     )
