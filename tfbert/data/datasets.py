@@ -53,7 +53,7 @@ def make_dataset(
         tokenizer: BertTokenizer.
         task: one of `TASKS`; it turns labels into numbers.
         batch_size: int. Examples of a step, over all devices.
-        max_seq_length: int. Pieces of a sequence, special ones included.
+        max_seq_length: int. Tokens of a sequence, special ones included.
         seed: int. Decides the order of the examples.
         shuffle: bool. A new order of all examples each epoch.
         text_column, text_pair_column, label_column, quoting, split, limit, delimiter, encoding: see `read_examples`.

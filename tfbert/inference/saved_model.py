@@ -91,7 +91,7 @@ def load_model(
     task = task_of(about, folder)
     if windows_per_step and "windows_per_step" in task.rules.ignores:
         raise InputError(
-            f"--windows_per_step={windows_per_step} does nothing with a model of --task={task.name}; lower "
+            f"--windows_per_step={windows_per_step} has no effect with a model of --task={task.name}; lower "
             "--eval_batch_size to save memory."
         )
     encoder = find_preset(folder).encoder(dropout, dtype, clean=about["clean_text"])
