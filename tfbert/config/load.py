@@ -86,6 +86,11 @@ def load_config(path: str | os.PathLike | None = None, **settings: Any) -> Confi
 
     Raises:
         InputError: an unknown name, a value of the wrong type or out of range, or settings that exclude each other.
+
+    Example:
+        >>> config = tfbert.load_config(learning_rate=3e-5, train_batch_size=16)
+        >>> config.optimizer.learning_rate, config.training.num_train_epochs
+        (3e-05, 3.0)
     """
     values = {} if path is None else read_yaml(path)
     values.update(settings)

@@ -207,6 +207,13 @@ def build_model(
 
     Raises:
         InputError: an unknown pooling, a length beyond the encoder's positions, or pairs where it knows none.
+
+    Example:
+        >>> encoder = tfbert.load_encoder("minilm")
+        >>> task = tfbert.TASKS["classification"](labels=["calm", "urgent"])
+        >>> model = tfbert.build_model(encoder, task, max_seq_length=64)
+        >>> model.width
+        2
     """
     check_encoder(encoder)
     check_task(task)

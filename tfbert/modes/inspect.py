@@ -24,7 +24,7 @@ def inspect_mode(config):
     datasets = datasets_of(config, tokenizer, task, ("train", "dev", "test"), kept)
     train = datasets["train"]
     steps = training.max_steps or total_steps(train.steps_per_epoch, training.num_train_epochs)
-    lines = [split.describe()] * bool(split) + _labels(task, train.examples.labels)
+    lines = ([split.describe()] if split else []) + _labels(task, train.examples.labels)
     lines += describe_data(config, task, tokenizer, datasets, steps)
     print("\n".join(lines))
     return {"findings": lines}
