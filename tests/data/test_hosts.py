@@ -27,7 +27,7 @@ import tensorflow as tf
 server = tf.distribute.Server.create_local_server()
 tf.config.experimental_connect_to_host(server.target, job_name="worker")
 from tfbert.data import hosts
-from tfbert.data.batches import make_dataset
+from tfbert.data.datasets import make_dataset
 from tfbert.models.tokenizers.wordpiece import BertTokenizer
 from tfbert.tasks import TASKS
 worker = "/job:worker/replica:0/task:0/device:CPU:0"
@@ -104,5 +104,5 @@ def test_what_is_refused(batches, tiny_model, monkeypatch):
         lambda: Evaluator(tiny_model).outputs(dataset),
         lambda: TrainingLoop(tiny_model, AdamWeightDecay(1e-3)).batches(dataset, 1),
     ):
-        with pytest.raises(InputError, match="With --tpu=NAME .* hosts, which have not the temporary .*--tpu=local"):
+        with pytest.raises(InputError, match="With --tpu=NAME .* hosts, which do not have the temporary .*--tpu=local"):
             refused()

@@ -239,7 +239,7 @@ def test_tensorflow_datasets(tfds_read, label, expected):
 
 
 def test_tensorflow_datasets_that_is_not_there(tfds_read):
-    assert tfds_read["refused"].startswith("tfds:support_desk/long:train cannot be had")
+    assert tfds_read["refused"].startswith("tfds:support_desk/long:train cannot be loaded")
 
 
 def error_of(location, **kwargs):
@@ -254,8 +254,8 @@ def test_missing_file(tmp_path):
 
 
 def test_unknown_ending_and_folder(tmp_path):
-    (tmp_path / "data.xls").write_text("x")
-    assert "'.xls' is not known. The known ones: .tsv, .csv" in error_of(tmp_path / "data.xls")
+    (tmp_path / "data.xlt").write_text("x")
+    assert "'.xlt' is not known. The known ones: .tsv, .csv" in error_of(tmp_path / "data.xlt")
     assert "is a folder" in error_of(tmp_path)
 
 
@@ -284,15 +284,13 @@ def test_row_with_too_few_fields_names_its_line(tmp_path):
 
 
 def test_not_utf8_names_its_line(tmp_path):
-    for name, content in (("a.tsv", b"text\tlabel\ngood\tx\ncaf\xe9\tx\n"), ("a.txt", b"one\ntwo\ncaf\xe9\n")):
+    for name, content in (("a.tsv", b"text\tlabel\ngood\tx\n\xef\xf0\xe8\xe2\xe5\tx\n"), ("a.txt", b"one\ntwo\n\xef\xf0\xe8\xe2\xe5\n")):
         (tmp_path / name).write_bytes(content)
-        assert "line 3: not UTF-8 text (byte 0xe9)" in error_of(tmp_path / name, label_column=None)
-    (tmp_path / "a.jsonl").write_bytes(b'{"text": "caf\xe9"}\n')
+        assert "line 3: not UTF-8 text (byte 0xef)" in error_of(tmp_path / name, label_column=None)
+    (tmp_path / "a.jsonl").write_bytes(b'{"text": "\xef\xf0\xe8\xe2\xe5"}\n')
     assert "line 1: not UTF-8" in error_of(tmp_path / "a.jsonl", label_column=None)
-    (tmp_path / "excel.tsv").write_bytes("text\tlabel\n水\t是\n".encode("utf-16"))
     (tmp_path / "picture.tsv").write_bytes(bytes(range(256)) * 20)
-    for name in ("excel.tsv", "picture.tsv"):
-        assert "not UTF-8 text" in error_of(tmp_path / name)
+    assert "not UTF-8 text" in error_of(tmp_path / "picture.tsv")
 
 
 def test_bad_json_names_its_line(tmp_path):
@@ -344,7 +342,7 @@ def test_files_that_only_tensorflow_reaches(tmp_path, ending, packed):
     with tf.io.gfile.GFile(path, "wb") as file:
         file.write(gzip.compress(content) if packed else content)
     if (ending, packed) == ("parquet", ".gz"):
-        assert "packed inside already" in error_of(path)
+        assert "gzipped Parquet is not supported" in error_of(path)
     else:
         assert read(path) == ROWS
 
@@ -360,7 +358,7 @@ def test_binary_features_that_nobody_asks_for_do_no_harm(tmp_path):
         writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
     assert read(tmp_path / "a.tfrecord", label_column=None) == [{"text": "café"}]
     message = error_of(tmp_path / "a.tfrecord", text_column="picture", label_column=None)
-    assert "column 'picture' is no UTF-8 text" in message
+    assert "column 'picture' is not UTF-8 text" in message
 
 
 @pytest.mark.parametrize("value", [[1, 2], {"a": 1}, True, float("nan"), float("inf"), b"\xff", ["a"]])

@@ -118,7 +118,7 @@ def test_kill_9_inside_the_write_of_a_checkpoint(flags, undisturbed, tmp_path, r
     assert sorted(path.name[:13] for path in (output / "checkpoints").iterdir()) == [
         "step-00000002", "step-00000004", "step-00000006"]  # fmt: skip
     outputs = finish(workers(flags, output, 1))
-    assert "Going on from step 4" in outputs[0]
+    assert "Resuming from the newest checkpoint, step 4" in outputs[0]
     assert results_of(output) == undisturbed()
     record_property("kills", 1)
 
@@ -136,7 +136,7 @@ def test_sigterm_saves_and_the_same_command_goes_on(flags, undisturbed, tmp_path
     step = newest_step(tmp_path / "stopped")
     assert f"Stopped by SIGTERM at step {step}, which is saved." in outputs[-1] and 5 <= step < steps_of(count, 1)
     outputs = finish(workers(slow, tmp_path / "stopped", count))
-    assert f"Going on from step {step}" in outputs[0]
+    assert f"Resuming from the newest checkpoint, step {step}" in outputs[0]
     assert results_of(tmp_path / "stopped") == undisturbed(count)
 
 
@@ -146,7 +146,7 @@ def test_a_worker_that_is_lost_ends_the_others(flags, tmp_path):
     processes[1].kill()
     output = processes[0].communicate(timeout=200)[0]
     assert processes[0].returncode == 1
-    assert "Error: Another machine has stopped answering" in output and "Traceback" not in output, output[-3000:]
+    assert "Error: Another machine has stopped responding" in output and "Traceback" not in output, output[-3000:]
 
 
 def test_changed_settings_are_refused_unless_asked_for(flags, tmp_path):
@@ -171,4 +171,4 @@ def test_changed_settings_are_refused_unless_asked_for(flags, tmp_path):
         assert "Traceback" not in result.stderr
     assert sorted((path.name, path.stat().st_mtime_ns) for path in output.rglob("*")) == before
     result = command(*short, "--max_steps=50", "--resume_changed", "--eval_batch_size=3", check=0)
-    assert "Going on from step" in result.stderr + result.stdout
+    assert "Resuming from the newest checkpoint, step" in result.stderr + result.stdout

@@ -75,7 +75,7 @@ def test_the_best_model_is_kept_and_no_other(whole):
 
 def test_one_trace_for_all_trials_of_a_shape(flags, tmp_path):
     from tfbert.modes.build import strategy_of
-    from tfbert.modes.trainer import Trainer
+    from tfbert.modes.train import Trainer
 
     settings = dict(flag.lstrip("-").split("=", 1) for flag in flags)
     config = load_config(**settings, strategy="one_device")
@@ -245,19 +245,19 @@ def test_names_of_trials():
 @pytest.mark.parametrize(
     "sweep,more,message",
     [
-        ("{learning_rat: [1]}", {}, "Unknown setting 'learning_rat'; did you mean learning_rate"),
+        ("{learning_rat: [1]}", {}, "Unknown setting 'learning_rat'. Did you mean 'learning_rate'"),
         ("{learning_rate: 3}", {}, r"--sweep takes for each setting a list .* Received for learning_rate: 3"),
         ("{learning_rate: [-1]}", {}, "--learning_rate must be a number > 0.0. Received: -1"),
         ("{mode: [train]}", {}, "--sweep cannot vary mode"),
-        ("{learning_rate: {low: 1, high: 2}}", {}, "has a range .learning_rate., so that --sweep_trials must say"),
+        ("{learning_rate: {low: 1, high: 2}}", {}, "has a range .learning_rate., so --sweep_trials=N is needed"),
         ("[1]", {}, "--sweep must be a mapping, or a list of mappings"),
-        ("[{seed: 2}, {mixout: [0.1]}]", {"sweep_trials": 2}, "--sweep_trials searches one space"),
+        ("[{seed: 2}, {mixout: [0.1]}]", {"sweep_trials": 2}, "--sweep_trials searches a single space"),
         ("{seed: 2}", {"mode": "train"}, "--sweep needs --mode=sweep"),
         ("{seed: 2}", {"dev_file": None}, "--mode=sweep needs --dev_file"),
         (None, {}, "--mode=sweep needs --sweep"),
         ("{seed: 2}", {}, "x.tsv"),
         ("{seed: 2}", {"overwrite": True}, "--mode=sweep exclude each other: choose another --output_dir"),
-        ("{seed: 2}", {"strategy": "multi_worker"}, "start it on each of them with the same"),
+        ("{seed: 2}", {"strategy": "multi_worker"}, "Start it on each machine with the same"),
         ("{seed: 2}", {"sweep_store": "nonsense"}, "--sweep_store=nonsense cannot be opened"),
         ("{seed: 2}", {"output_dir": "ram://x"}, "cannot hold the sweep's database; give one as --sweep_store"),
     ],

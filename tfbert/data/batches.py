@@ -1,18 +1,11 @@
 """The tf.data pipeline: any batch of a run, from its number alone."""
 
-import os
-
 import tensorflow as tf
 
 from tfbert.core.errors import InputError
-from tfbert.core.paths import read_path
-from tfbert.data.examples import tokenize_examples
 from tfbert.data.parallel_map import parallel_map
 from tfbert.data.rows import ROW_LENGTHS, batch_features, pack_rows
 from tfbert.data.sampling import epoch_order
-from tfbert.data.sources import read_examples
-from tfbert.data.values import check_count
-from tfbert.data.windows import LongText
 
 # Fuller than this, rows of one window each leave packing too little to win.
 _FULL = 0.8
@@ -42,15 +35,15 @@ class ExampleBatches:
         before=None,
         renew=None,
     ):
-        """Says what the batches are; nothing is computed yet.
+        """Returns what the batches are; nothing is computed yet.
 
         Args:
             examples: TokenizedExamples.
             batch_size: int.
-            row_length: int. The most pieces of a row.
+            row_length: int. Maximum number of tokens of a row.
             shuffle: bool. A new order every epoch, or the order of the examples.
             seed: int. Decides the order.
-            static_shapes: bool. Every batch has the same shape, as XLA wants it: a row a window, or the rows that
+            static_shapes: bool. Every batch has the same shape, as XLA wants it: one row per window, or the rows that
                 `shares` is given; else windows share as few rows as a batch needs.
             windows_per_step: int or None. The windows that are encoded at a time: each has a row of its own, and the
                 rows are a multiple of so many. None: all at once.
@@ -134,7 +127,7 @@ class ExampleBatches:
 
     @property
     def static_length(self):
-        """The pieces of a row where windows share rows of static shape: int."""
+        """The tokens of a row where windows share rows of static shape: int."""
         longest = self.examples.window_lengths.max()
         return min([self._row_length, *(length for length in ROW_LENGTHS if length >= longest)])
 
@@ -149,7 +142,7 @@ class ExampleBatches:
             shares: int. Shares of a batch, over all devices and parts.
 
         Returns:
-            int; None where each window is to have a row: windows that nearly fill it, that are encoded some at a time,
+            int; None if each window is to have a row: windows that nearly fill it, that are encoded some at a time,
             or of examples that change from epoch to epoch, and with them the rows.
         """
         if self._masker or self._windows_per_step or self._renew:
@@ -293,9 +286,9 @@ def begin_epochs(dataset, epoch):
 
 
 def check_fits(dataset, model):
-    """Raises InputError where the examples of a dataset, or of what tf.data made of it, are not for a model.
+    """Raises InputError if the examples of a dataset, or of what tf.data made of it, are not for a model.
 
-    They would have other classes than the model under the same numbers, or more pieces than it has positions, which a
+    They would have other classes than the model under the same numbers, or more tokens than it has positions, which a
     CPU finds in the middle of a step, and an accelerator never.
     """
     for source in _sources_of(dataset):
@@ -321,63 +314,7 @@ def _sources_of(dataset):
             yield from _sources_of(source)
 
 
-def check_dataset(dataset, name, model):
-    """Raises InputError where `tfbert.train` or `tfbert.evaluate` (name: str) gets no ExampleBatches, or another's."""
-    if not isinstance(dataset, ExampleBatches):
-        raise InputError(
-            f"tfbert.{name} takes the dataset that tfbert.make_dataset returned, whose examples it knows. Received: "
-            f"{type(dataset).__name__}; batches that tf.data changed go to plain Keras, model."
-            f"{'fit' if name == 'train' else name}."
-        )
-    check_fits(dataset, model)
-
-
 def _mapped(numbers, function):
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return parallel_map(numbers, function).with_options(options)
-
-
-def make_dataset(
-    location,
-    tokenizer,
-    task,
-    batch_size=32,
-    max_seq_length=128,
-    seed=0,
-    shuffle=True,
-    text_column="text",
-    text_pair_column=None,
-    label_column="label",
-    quoting="auto",
-    split="train",
-    limit=None,
-    long_text=LongText(),
-    draws=None,
-):
-    """Returns an ExampleDataset of a data location: what `model.fit` and `tfbert.train` take.
-
-    Args:
-        location: str or path, or iterable of dicts with `text`, `text_pair` (for pairs), `label` and `where`.
-        tokenizer: BertTokenizer.
-        task: one of `TASKS`; it turns labels into numbers.
-        batch_size: int. Examples of a step, over all devices.
-        max_seq_length: int. Pieces of a sequence, special ones included.
-        seed: int. Decides the order of the examples.
-        shuffle: bool. A new order of all examples each epoch.
-        text_column, text_pair_column, label_column, quoting, split, limit: see `read_examples`.
-        long_text: LongText. What is kept of a text that is too long; the model must be built with the same.
-        draws: callable (labels) -> GroupDraws or None. Which examples an epoch takes, such as
-            `lambda labels: tfbert.epoch_draws(task, labels, oversample={"urgent": 4})`; None: each once.
-    """
-    check_count("batch_size", batch_size)
-    check_count("max_seq_length", max_seq_length, 3)
-    examples = location
-    if isinstance(location, (str, os.PathLike)):
-        location = read_path(location)
-        examples = read_examples(location, text_column, text_pair_column, label_column, None, quoting, split, limit)
-    examples = tokenize_examples(examples, tokenizer, max_seq_length, task.encode_label, long_text)
-    draws = draws(examples.labels) if draws else None
-    dataset = ExampleDataset(examples, batch_size, max_seq_length, shuffle, seed, draws=draws)
-    dataset.task = task
-    return dataset

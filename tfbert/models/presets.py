@@ -1,12 +1,12 @@
 """Where pre-trained weights come from: each way of naming a BERT -> a BertEncoder and its BertTokenizer."""
 
-import contextlib
+from __future__ import annotations
+
 import dataclasses
 import os
 
 import keras
 import tensorflow as tf
-from keras import ops
 
 from tfbert.core.errors import InputError
 from tfbert.core.paths import read_path
@@ -18,7 +18,9 @@ from tfbert.models.initialization import initialize, reinitialize
 from tfbert.models.keras_presets import read_keras_preset
 from tfbert.models.minilm import fetch_minilm
 from tfbert.models.model_files import first_line, has_file, read_json
-from tfbert.models.tokenizers.checkpoint_tokenizer import TokenizerFiles, check_table, looks_lowercase, read_tokenizer
+from tfbert.models.preset_names import source_of
+from tfbert.models.tokenizers.checkpoint_tokenizer import check_table, looks_lowercase, read_tokenizer
+from tfbert.models.tokenizers.tokenizer_files import TokenizerFiles
 from tfbert.models.tokenizers.wordpiece import BertTokenizer, read_vocabulary
 
 
@@ -29,7 +31,7 @@ class Preset:
     Attributes:
         name: str. As the user gave it.
         tokenizer_files: TokenizerFiles. What BertTokenizer is made of.
-        build: callable (dropout, dtype) -> BertEncoder with the weights.
+        build: callable (dropout, dtype, remat) -> BertEncoder with the weights.
         new: bool. Whether its weights are new ones.
         rows: int. Those of its table of embeddings.
         reader: callable () -> what reads its tensors by name (`tfbert.models.checkpoint_tensors`); None: Keras reads
@@ -57,11 +59,11 @@ class Preset:
             files.added_tokens,
         )
 
-    def encoder(self, dropout=None, dtype="float32", lowercase=None, clean=False):
-        """Returns the BertEncoder, its tokenizer beside it as `encoder.tokenizer`."""
+    def encoder(self, dropout=None, dtype="float32", lowercase=None, clean=False, remat=False):
+        """Returns the BertEncoder, its tokenizer beside it as `encoder.tokenizer`; `remat` as BertEncoder takes it."""
         tokenizer = self.tokenizer(lowercase, clean)  # first, as it costs little and may be refused
         print(*(note + "\n" for note in (*self.notes, *self.tokenizer_files.notes)), sep="", end="")
-        encoder = self.build(dropout, dtype)
+        encoder = self.build(dropout, dtype, remat)
         encoder.tokenizer = tokenizer
         return encoder
 
@@ -71,10 +73,11 @@ def find_preset(name, cache_dir=None, vocab_file=None):
 
     Args:
         name: str or path. `minilm`; a folder (Hugging Face's layout, which is also that of models saved by tfbert;
-            Google's TF1 layout; a Keras preset's); `hf://ORG/NAME`; `config:FILE.json`, new weights of the shape that
-            Hugging Face's configuration says; else the name or handle of a Keras preset.
+            Google's TF1 layout; a Keras preset's); `hf://ORG/NAME` or ORG/NAME; `config:FILE.json`, new weights of the
+            shape that Hugging Face's configuration says; the name or handle of a Keras preset; else one of
+            PRESET_NAMES, such as bert-base-uncased.
         cache_dir: str. Where `minilm` is kept.
-        vocab_file: str. The vocabulary of new weights, a piece a line.
+        vocab_file: str. The vocabulary of new weights, one token per line.
 
     Returns:
         Preset.
@@ -97,22 +100,27 @@ def _find(name, cache_dir=None, vocab_file=None):
         )
     if name == "minilm":
         return _from_hugging_face(name, fetch_minilm(cache_dir))
-    if name.startswith("hf://"):
-        return _from_folder(name, _with_weights(name, _download_hugging_face(name)))
-    if tf.io.gfile.isdir(name):
+    on_a_hub = name.startswith(("hf://", "kaggle://"))
+    if not on_a_hub and tf.io.gfile.isdir(name):
         return _from_folder(name, name)
-    if (
-        tf.io.gfile.exists(name)
-        or name.startswith((".", "/", "~"))
-        or ("://" in name and not name.startswith("kaggle://"))
-    ):
+    if not on_a_hub and (tf.io.gfile.exists(name) or name.startswith((".", "/", "~")) or "://" in name):
         raise InputError(
             f"--preset={name}: no such folder; it must hold a model in Hugging Face's, Google's TF1 or Keras' layout."
         )
-    return _from_keras(name)
+    source = source_of(name)
+    if source.startswith("hf://"):
+        return _from_folder(name, _with_weights(source, _download_hugging_face(name, source)))
+    return _from_keras(name, source=source)
 
 
-def load_encoder(preset, dropout=None, dtype="float32", lowercase=None, cache_dir=None, vocab_file=None):
+def load_encoder(
+    preset: str | os.PathLike,
+    dropout: float | None = None,
+    dtype: str | keras.DTypePolicy = "float32",
+    lowercase: bool | None = None,
+    cache_dir: str | None = None,
+    vocab_file: str | None = None,
+) -> BertEncoder:
     """Returns the pre-trained BertEncoder that `preset` names (see `find_preset`), a Keras model.
 
     Args:
@@ -122,12 +130,25 @@ def load_encoder(preset, dropout=None, dtype="float32", lowercase=None, cache_di
         lowercase: bool or None. Overrides how the tokenizer treats case.
         cache_dir: str or None. Where fetched weights are kept.
         vocab_file: str or None. The vocabulary of `config:FILE.json`.
+
+    Example:
+        >>> encoder = tfbert.load_encoder("minilm")
+        >>> encoder.num_layers, encoder.hidden_dim
+        (6, 384)
     """
     return find_preset(preset, cache_dir, vocab_file).encoder(dropout, dtype, lowercase)
 
 
-def load_tokenizer(preset, lowercase=None, cache_dir=None):
-    """Returns the BertTokenizer of a pre-trained BERT, without loading its weights."""
+def load_tokenizer(
+    preset: str | os.PathLike, lowercase: bool | None = None, cache_dir: str | None = None
+) -> BertTokenizer:
+    """Returns the BertTokenizer of a pre-trained BERT, without loading its weights.
+
+    Example:
+        >>> tokenizer = tfbert.load_tokenizer("minilm")
+        >>> tokenizer(["I loved it."]).to_list()
+        [[1045, 3866, 2009, 1012]]
+    """
     return _find(preset, cache_dir).tokenizer(lowercase)
 
 
@@ -136,7 +157,7 @@ def _from_config(name, vocab_file):
     vocab_file = vocab_file and read_path(vocab_file)
     if not vocab_file:
         raise InputError(
-            f"--preset={name} needs --vocab_file, a piece a line; --mode=vocabulary learns one from text."
+            f"--preset={name} needs --vocab_file, one token per line; --mode=vocabulary learns one from text."
         )
     if not tf.io.gfile.exists(vocab_file):
         raise InputError(f"--vocab_file={vocab_file}: no such file.")
@@ -145,8 +166,8 @@ def _from_config(name, vocab_file):
     family = _family_of(config, name)
     config = check_config(family.bert_config(config), path, silent=family.fixed)
 
-    def build(dropout, dtype):
-        encoder = _new_encoder(config, dropout, dtype, family)
+    def build(dropout, dtype, remat):
+        encoder = _new_encoder(config, dropout, dtype, remat, family)
         initialize(encoder)
         return encoder
 
@@ -181,24 +202,25 @@ def _from_hugging_face(name, folder):
 
 
 def _family_of(config, name):
-    """Returns the family of a configuration: dict, str -> Family; InputError where there is none."""
+    """Returns the family of a configuration: dict, str -> Family; InputError if there is none."""
     model_type = config.get("model_type", "bert")
     if model_type not in FAMILIES:
         raise InputError(f"--preset={name} is a model of the type {model_type!r}; tfbert runs {', '.join(FAMILIES)}.")
     return FAMILIES[model_type]
 
 
-def _download_hugging_face(name):
+def _download_hugging_face(name, source):
     try:
         from huggingface_hub import snapshot_download
 
         return snapshot_download(
-            name.removeprefix("hf://"),
+            source.removeprefix("hf://"),
             ignore_patterns=["*.bin", "*.msgpack", "*.onnx", "*.ot", "tf_model.h5", "onnx/*", "openvino/*"],
         )
     except Exception as error:  # the hub's client raises its own, its HTTP library's and the system's
+        what = name if name == source else f"{name} is no folder, and as {source} it"
         raise InputError(
-            f"--preset={name} cannot be had from the Hugging Face hub: {first_line(error)} "
+            f"--preset={what} cannot be had from the Hugging Face hub: {first_line(error)} "
             "Check the name and the network, or give a folder that holds the model."
         ) from None
 
@@ -231,23 +253,27 @@ def _from_google(name, folder):
 
 
 def _with_tensors(name, folder, config, files, reader, family=FAMILIES["bert"]):
-    def build(dropout, dtype):
+    def build(dropout, dtype, remat):
         tensors = reader()  # first, as it says what is wrong with the folder
         check_size(tensors, config, folder)
-        encoder = _new_encoder(config, dropout, dtype, family)
+        encoder = _new_encoder(config, dropout, dtype, remat, family)
         reinitialize(encoder, pooler=True)  # which the folder may lack
         load_tensors(encoder, tensors, folder)
+        layers = encoder.num_layers
+        if tensors.get(f"encoder/layer_{layers}/attention/self/query/kernel") is not None:
+            known = f"more layers than the {layers} of their configuration"
+            print(f"The weights in {folder} have {known}: the lowest are kept.")
         return encoder
 
     return Preset(name, files, build, config["vocab_size"], reader, notes=config.notes)
 
 
-def _from_keras(name, folder=None):
-    files, rows, backbone = read_keras_preset(name, folder)
+def _from_keras(name, folder=None, source=None):
+    files, rows, backbone = read_keras_preset(source or name, folder)
 
-    def build(dropout, dtype):
+    def build(dropout, dtype, remat):
         # keras-hub's BertBackbone computes gelu by the tanh approximation, as google-research/bert does.
-        return BertEncoder(backbone(dtype), activation="gelu_new", dropout_rate=dropout, dtype=dtype)
+        return BertEncoder(backbone(dtype), "gelu_new", dropout_rate=dropout, remat=remat, dtype=dtype)
 
     return Preset(name, files, build, rows)
 
@@ -256,30 +282,15 @@ def _from_keras(name, folder=None):
 _LAYOUTS = {"bert_config.json": _from_google, "config.json": _from_hugging_face}
 
 
-def _new_encoder(config, dropout, dtype, family):
+def _new_encoder(config, dropout, dtype, remat, family):
     """Returns an encoder of a configuration, whose weights are yet to come."""
-    with _zeros_for_random_weights():
-        backbone = family.backbone(config.backbone, dtype)
     return BertEncoder(
-        backbone,
+        family.backbone(config.backbone, dtype),
         config["hidden_act"],
         config["layer_norm_eps"],
         dropout,
         config["attention_probs_dropout_prob"] if dropout is None else dropout,
         family=family.model_type,
+        remat=remat,
         dtype=dtype,
     )
-
-
-@contextlib.contextmanager
-def _zeros_for_random_weights():
-    """Has Keras make zeros where it would draw weights: that takes almost half the time in which a BERT is loaded.
-
-    keras-hub's backbone takes no initializer of its own.
-    """
-    draw = keras.initializers.TruncatedNormal.__call__
-    keras.initializers.TruncatedNormal.__call__ = lambda self, shape, dtype=None: ops.zeros(shape, dtype)
-    try:
-        yield
-    finally:
-        keras.initializers.TruncatedNormal.__call__ = draw

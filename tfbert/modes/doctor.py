@@ -1,25 +1,35 @@
-"""Is this environment fit? Versions, variables, Keras' settings and the bucket, each finding with its remedy.
+"""Checks the environment: versions, devices, variables, Keras' settings and the bucket, each finding with a remedy.
 
-Nothing here imports TensorFlow before the versions are found to be good: with a wrong libtpu the import aborts.
+TensorFlow is not imported before the versions have been checked: with a wrong libtpu the import aborts.
 """
 
+from __future__ import annotations
+
+import contextlib
 import dataclasses
 import glob
 import importlib.metadata
 import os
+import pathlib
+import platform
 import re
+import subprocess
+import sys
 import uuid
+from collections.abc import Callable, Mapping
 
 from tfbert.core.errors import InputError
 from tfbert.core.keras_setup import keras_problems
+from tfbert.core.network import check_storage
 from tfbert.modes.preflight.pins import TPU_PINS
+from tfbert.training.tpu_variables import tpu_chips
 
 _PACKAGES = ("tensorflow", "tensorflow-cpu", "tensorflow-tpu", "libtpu", "tensorflow-text", "keras", "keras-hub")
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """Something that is wrong, and how to mend it.
+    """A problem and its remedy.
 
     Attributes:
         problem: str.
@@ -35,10 +45,10 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class Environment:
-    """What the checks look at.
+    """The environment that is checked.
 
     Attributes:
-        versions: dict package -> version, of those installed.
+        versions: dict of package -> version, for installed packages.
         variables: dict of the environment variables.
         bucket: str or None. The gs:// folder to write to.
         has_tpu: bool. Whether this machine has TPU chips.
@@ -50,34 +60,50 @@ class Environment:
     has_tpu: bool
 
 
-def doctor(versions=None, variables=None, bucket=None, has_tpu=None, say=print):
-    """Checks an environment against the version sets known to work, prints what is wrong and returns it.
+def doctor(
+    versions: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
+    bucket: str | None = None,
+    has_tpu: bool | None = None,
+    say: Callable[[str], None] = print,
+) -> list[Finding]:
+    """Checks an environment against version sets known to work; prints and returns the problems.
+
+    Of this environment it prints the devices, too: those of the machine, and those that TensorFlow can use.
 
     Args:
         versions: dict package -> version; None: what is installed.
         variables: dict; None: os.environ.
-        bucket: str. A gs:// folder that a run shall write to, or None.
+        bucket: str. A gs:// folder that a run will write to, or None.
         has_tpu: bool; None: whether this machine has TPU devices.
         say: callable (str).
 
     Returns:
-        list of Finding, empty if all is well.
+        list of Finding, empty if there are no problems.
+
+    Example:
+        >>> both = {"tensorflow": "2.21.0", "tensorflow-tpu": "2.20.0"}
+        >>> found = tfbert.doctor(both, {}, has_tpu=True, say=lambda line: None)
+        >>> len(found) > 0
+        True
     """
     environment = Environment(
         installed_versions() if versions is None else versions,
         os.environ if variables is None else variables,
         bucket,
-        bool(glob.glob("/dev/accel*") + glob.glob("/dev/vfio/[0-9]*")) if has_tpu is None else has_tpu,
+        bool(tpu_chips()) if has_tpu is None else has_tpu,
     )
     say(" ".join(f"{package}=={version}" for package, version in environment.versions.items()) or "No TensorFlow.")
     findings = [finding for check in CHECKS for finding in check(environment)]
+    if versions is None:
+        findings += _look_at_devices(say, usable=not findings)
     if bucket and not findings:
         findings = _check_bucket(bucket)
     elif bucket:
-        say(f"{bucket} was not tried: TensorFlow cannot be relied on before the rest is mended.")
+        say(f"{bucket} was not checked: fix the other problems first.")
     for finding in findings:
         say(f"- {finding}")
-    say(f"{len(findings)} findings." if findings else "Nothing is wrong.")
+    say(f"{len(findings)} finding{'s' * (len(findings) > 1)}." if findings else "No problems found.")
     return findings
 
 
@@ -89,29 +115,29 @@ def check_environment(output_dir=None):
     """
     findings = doctor(bucket=output_dir if output_dir and output_dir.startswith("gs://") else None)
     if findings:
-        raise InputError(f"This environment is not fit: {findings[0].problem} ({len(findings)} in all, above).")
+        raise InputError(f"This environment has problems: {findings[0].problem} ({len(findings)} in total, see above).")
     return {"findings": []}
 
 
 def installed_versions(path=None):
-    """Returns the versions of the packages that matter, dict package -> version.
+    """Returns the versions of the relevant packages: dict of package -> version.
 
     Args:
-        path: list of str. Folders to look in; None: those that Python imports from.
+        path: list of str. Folders to search; None: Python's import path.
     """
     found = importlib.metadata.distributions(**({} if path is None else {"path": path}))
     versions = {}
-    for distribution in found:  # the first on the path is the one that is imported
+    for distribution in found:  # Python imports the first one on the path
         versions.setdefault(re.sub(r"[-_.]+", "-", distribution.metadata["Name"] or "").lower(), distribution.version)
     return {package: versions[package] for package in _PACKAGES if package in versions}
 
 
 def _one_tensorflow(environment):
-    """tensorflow-text and keras-hub ask for plain tensorflow, whose files pip then lays over tensorflow-tpu's."""
+    """tensorflow-text and keras-hub depend on plain tensorflow, whose files overwrite those of tensorflow-tpu."""
     plain = [name for name in ("tensorflow", "tensorflow-cpu") if name in environment.versions]
     if plain and "tensorflow-tpu" in environment.versions:
         yield Finding(
-            f"{plain[0]} {environment.versions[plain[0]]} lies over tensorflow-tpu "
+            f"{plain[0]} {environment.versions[plain[0]]} overwrites tensorflow-tpu "
             f"{environment.versions['tensorflow-tpu']}: the TPU is not seen, or the import fails.",
             f"pip uninstall -y {' '.join(plain)} tensorflow-tpu && tools/install_tpu",
         )
@@ -127,12 +153,12 @@ def _known_set(environment):
     pins = next((pins for pins in TPU_PINS.values() if version in pins["tensorflow-tpu"]), None)
     if pins is None:
         known = ", ".join(pins["tensorflow-tpu"][0] for pins in TPU_PINS.values())
-        yield Finding(f"tensorflow-tpu {version} is in no set that is known to work ({known}).", "tools/install_tpu")
+        yield Finding(f"tensorflow-tpu {version} is in no version set known to work ({known}).", "tools/install_tpu")
         return
     minor, good = _minor(version), pins["libtpu"]
     libtpu = environment.versions.get("libtpu")
     if libtpu is None:
-        yield Finding("tensorflow-tpu is here, but not libtpu.", f"pip install libtpu=={good[0]}")
+        yield Finding("tensorflow-tpu is installed, but libtpu is not.", f"pip install libtpu=={good[0]}")
     elif libtpu not in good:
         newer = _numbers(libtpu) > max(map(_numbers, good))
         yield Finding(
@@ -164,11 +190,11 @@ def _text_matches(environment):
 
 
 def _variables(environment):
-    """Variables that are missing, and those left behind by runtimes that are no more."""
+    """Missing variables, and those left over from discontinued runtimes."""
     variables = environment.variables
     if "COLAB_TPU_ADDR" in variables:
         yield Finding(
-            f"COLAB_TPU_ADDR={variables['COLAB_TPU_ADDR']} is left from Colab's old TPU nodes, which are gone: "
+            f"COLAB_TPU_ADDR={variables['COLAB_TPU_ADDR']} is left over from Colab's discontinued TPU nodes; "
             "TensorFlow would wait for an address that does not answer.",
             "unset COLAB_TPU_ADDR (in a notebook: os.environ.pop('COLAB_TPU_ADDR')), before TensorFlow is imported",
         )
@@ -183,7 +209,7 @@ def _variables(environment):
 
 
 def _keras(environment):
-    """What Keras is set to, by the environment or by its keras.json."""
+    """Keras' settings, from the environment or its keras.json."""
     for problem, remedy in keras_problems(environment.variables):
         yield Finding(f"{problem}.", remedy)
 
@@ -191,8 +217,61 @@ def _keras(environment):
 CHECKS = (_one_tensorflow, _known_set, _text_matches, _variables, _keras)
 
 
+# What a process of its own is asked: a TensorFlow that does not fit its GPUs or its TPU may abort.
+_LIST_DEVICES = """
+import tensorflow as tf
+print(*(device.name.removeprefix("/physical_device:") for device in tf.config.list_physical_devices()), sep=", ")
+"""
+
+
+def _look_at_devices(say, usable):
+    """Returns which devices there are; finds fault where TensorFlow cannot use the GPUs of this machine.
+
+    Args:
+        say: callable (str).
+        usable: bool. Whether TensorFlow can be asked.
+    """
+    gpus, chips = _gpus(), tpu_chips()
+    say(f"CPU: {_cpu()}, {os.cpu_count()} cores")
+    say(f"GPUs: {', '.join(gpus) or 'none'}")
+    say(f"TPU chips: {', '.join(chips) or 'none'}")
+    if not usable:
+        return []
+    asked = subprocess.run(
+        [sys.executable, "-c", _LIST_DEVICES], capture_output=True, text=True,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "TPU_SKIP_MDS_QUERY": "1"},
+    )  # fmt: skip
+    if asked.returncode:
+        said = (asked.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        return [Finding(f"TensorFlow cannot be imported: {said}", "install it again, in a new environment")]
+    say(f"TensorFlow can use: {asked.stdout.strip()}")
+    if gpus and "GPU:" not in asked.stdout:
+        remedy = "pip install 'tensorflow[and-cuda]', in the version that is installed, and look at nvidia-smi"
+        return [Finding("This machine has GPUs, but TensorFlow cannot use them.", remedy)]
+    return []
+
+
+def _cpu():
+    """Returns the name of this machine's processor."""
+    with contextlib.suppress(OSError):
+        for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _gpus():
+    """Returns the names of NVIDIA's GPUs in this machine, as its driver tells them: list of str."""
+    texts = [pathlib.Path(path).read_text() for path in sorted(glob.glob("/proc/driver/nvidia/gpus/*/information"))]
+    return [model[1] for text in texts if (model := re.search(r"Model:\s*(.+)", text))]
+
+
 def _check_bucket(bucket):
     """Writes a small file and deletes it."""
+    try:
+        check_storage(bucket)
+    except InputError as error:
+        return [Finding(str(error), "look at this machine's network, and at its proxy")]
     import tensorflow as tf
 
     path = f"{bucket.rstrip('/')}/tfbert-doctor-{uuid.uuid4().hex}"

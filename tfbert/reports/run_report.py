@@ -10,13 +10,14 @@ import platform
 import numpy as np
 import tensorflow as tf
 
+from tfbert.core.extras import DISTRIBUTION
 from tfbert.core.files import write_whole
 from tfbert.reports.page import COLORS, figure, legend_beside, name_axes, page, table
 from tfbert.reports.quality import mislabelled_section, quality_sections
 from tfbert.reports.statistics import best_of, bootstrap_intervals, paired_effect
 from tfbert.tasks import TASKS
 
-_PACKAGES = ("tfbert", "tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy")
+_PACKAGES = (DISTRIBUTION, "tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy")
 _MOST_CURVES = len(COLORS)
 
 
@@ -165,7 +166,7 @@ def _run_verdict(metric, results):
 
 
 def _sweep_verdict(metric, groups, sign):
-    """Says which setting to trust: the best median, and by how much it leads.
+    """Returns which setting to trust: the best median, and by how much it leads.
 
     Args:
         metric: str.
@@ -190,7 +191,7 @@ def _sweep_verdict(metric, groups, sign):
 
 
 def _weight_of(lead, deviations):
-    """Says what a lead is beside the standard deviations between seeds, NaN where there is one run: str."""
+    """Returns what a lead is beside the standard deviations between seeds, NaN where there is one run: str."""
     known = [deviation for deviation in deviations if np.isfinite(deviation)]
     if not known:
         return "one run each does not tell whether another seed would turn it round."
