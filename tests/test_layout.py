@@ -1,6 +1,8 @@
 """The shape of the code: which way imports point, what has a docstring, what a linter says."""
 
 import ast
+import functools
+import inspect
 import os
 import pathlib
 import subprocess
@@ -39,8 +41,11 @@ def package(module):
 
 
 def imported_by(path):
-    """Returns the modules of tfbert that a file imports, inside functions too."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    """Yields the modules of tfbert that a file imports, inside functions too, but for annotations alone."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing = [node for node in tree.body if isinstance(node, ast.If) and is_named(node.test, "TYPE_CHECKING")]
+    for_annotations = {part for node in typing for part in node.body}
+    for node in set(ast.walk(tree)) - for_annotations:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tfbert"):
             yield node.module
         elif isinstance(node, ast.Import):
@@ -60,7 +65,7 @@ def methods_of_base_classes(path):
 
 def test_the_root_holds_packages():
     names = {path.name for path in (ROOT / "tfbert").iterdir() if path.name != "__pycache__"}
-    assert names == {"__init__.py", "__init__.pyi", "run.py", *ORDER[:-1]}
+    assert names == {"__init__.py", "__init__.pyi", "py.typed", "run.py", *ORDER[:-1]}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -142,6 +147,74 @@ def test_the_questions_are_seen():
     assert all(list(questions(ast.parse(line))) for line in asked)
 
 
+def imports_on_loading(path):
+    """Returns the files of tfbert that a file needs when it is loaded, thus not those its functions import later."""
+    found = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tfbert"):
+            found |= {file_of(f"{node.module}.{alias.name}") or file_of(node.module) for alias in node.names}
+    return found - {path}
+
+
+def file_of(module):
+    """Returns the file of a module; None where there is no such module."""
+    place = ROOT.joinpath(*module.split("."))
+    places = (place.with_suffix(".py"), place / "__init__.py")
+    return next((file for file in places if file.exists()), None)
+
+
+@functools.cache
+def longest_chain(path):
+    """Returns the longest chain of files, each needed by the one before it: tuple of paths."""
+    return path, *max(map(longest_chain, imports_on_loading(path)), key=len, default=())
+
+
+def test_the_longest_chain_of_imports():
+    chain = max(map(longest_chain, FILES), key=len)
+    assert len(chain) <= 10, " -> ".join(str(path.relative_to(ROOT)) for path in chain)
+
+
+def test_the_way_from_the_entry_to_the_update_of_the_weights():
+    """Each file uses the next one: the first finds it in the table of modes."""
+    from tfbert.modes import MODES
+
+    way = ["run", "modes.train", "modes.training_run", "training.loop", "optim.adam_weight_decay"]
+    assert MODES._places["train"].startswith(f"tfbert.{way[1]}:")
+    files = [file_of(f"tfbert.{name}") for name in way[1:]]
+    for user, used in zip(files, files[1:]):
+        assert used in imports_on_loading(user)
+    assert "def _backend_update_step" in files[-1].read_text()
+
+
+# Attributes of keras-hub's backbones and of its layers.
+KERAS_HUBS = {
+    "token_embedding", "position_embedding", "segment_embedding", "embeddings", "embeddings_layer_norm",
+    "transformer_layers", "pooled_dense", "_self_attention_layer", "_self_attention_layer_norm",
+    "_feedforward_intermediate_dense", "_feedforward_output_dense", "_feedforward_layer_norm", "query_dense",
+    "key_dense", "value_dense", "output_dense", "_query_dense", "_key_dense", "_value_dense", "_output_dense",
+}  # fmt: skip
+
+
+def internals(tree):
+    """Yields the names of keras-hub's layers that code uses."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in KERAS_HUBS:
+            owner = getattr(node.value, "attr", getattr(node.value, "id", None))
+            if node.attr != "embeddings" or owner == "backbone":  # Parts and Keras' layers have `embeddings`, too
+                yield node.attr
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_families_know_what_keras_hub_is_made_of(path):
+    if path.parent.name != "families":
+        assert not list(internals(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def test_the_internals_are_seen():
+    code = "encoder.backbone.pooled_dense; backbone.embeddings; layer._self_attention_layer.query_dense; x.embeddings"
+    assert len(list(internals(ast.parse(code)))) == 4
+
+
 def test_files_stay_small():
     long = [str(path) for path in FILES if path.read_text(encoding="utf-8").count("\n") > 400]
     assert not long
@@ -162,6 +235,19 @@ def test_every_public_name_can_be_had():
         assert getattr(tfbert, name).__doc__ or name == "TASKS", name
     with pytest.raises(AttributeError, match="has no attribute 'predicts'"):
         tfbert.predicts  # noqa: B018
+
+
+def test_every_public_function_has_annotations():
+    import tfbert
+
+    for name in tfbert.__all__:
+        known = getattr(tfbert, name)
+        if name in ("TASKS", "InputError"):
+            continue
+        signature = inspect.signature(known.__init__ if inspect.isclass(known) else known)
+        bare = [each.name for each in signature.parameters.values() if each.annotation is each.empty]
+        assert set(bare) <= {"self"}, f"{name}: {bare}"
+        assert signature.return_annotation is not signature.empty, name
 
 
 def test_editors_see_every_public_name():
@@ -189,7 +275,13 @@ def test_run_is_module_and_function():
 def test_top_level():
     allowed = {
         "README.md",
+        "README.zh.md",
         "BUILD.md",
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        "docs",
         "setup.cfg",
         "pyproject.toml",
         "tfbert",

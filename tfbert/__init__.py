@@ -34,7 +34,7 @@ _HOME = {
     "load_encoder": "models.presets",
     "load_model": "inference.saved_model",
     "load_tokenizer": "models.presets",
-    "make_dataset": "data.batches",
+    "make_dataset": "data.datasets",
     "make_schedule": "optim.schedules",
     "make_strategy": "training.devices",
     "predict": "inference.predict",

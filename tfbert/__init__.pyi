@@ -2,7 +2,7 @@
 
 from tfbert.config.load import load_config as load_config
 from tfbert.core.errors import InputError as InputError
-from tfbert.data.batches import make_dataset as make_dataset
+from tfbert.data.datasets import make_dataset as make_dataset
 from tfbert.data.windows import LongText as LongText
 from tfbert.inference.features import extract_features as extract_features
 from tfbert.inference.predict import predict as predict

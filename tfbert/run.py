@@ -1,7 +1,10 @@
 """`python -m tfbert.run --flags`: flags -> Config -> one mode."""
 
+from __future__ import annotations
+
 import contextlib
 import os
+from typing import TYPE_CHECKING
 
 from absl import app, logging
 
@@ -9,14 +12,17 @@ from tfbert.config.load import config_from_flags, define_flags, parse_flags
 from tfbert.core.errors import InputError
 from tfbert.core.keras_setup import check_keras
 from tfbert.core.network import check_storage
-from tfbert.core.process import make_callable, tune_process, without_optional_packages
+from tfbert.core.process import make_callable, quiet_loading, tune_process
 from tfbert.modes import MODES, check_complete
 from tfbert.modes.doctor import check_environment
 from tfbert.modes.ending import ready_streams, run_to_the_end
-from tfbert.training.tpu_variables import check_tpu, tpu_variables
+from tfbert.training.tpu_variables import prepare_tpu
+
+if TYPE_CHECKING:
+    from tfbert.config.load import Config
 
 
-def run(config):
+def run(config: Config) -> dict:
     """Does what the settings say.
 
     Args:
@@ -39,23 +45,24 @@ def _run(config, loading):
         return check_environment(config.training.output_dir)
     check_keras()
     check_storage(*config.as_dict().values())
-    if config.runtime.tpu or config.runtime.strategy == "tpu":
-        check_tpu(config.runtime.tpu or "local")
-        variables = tpu_variables(config.runtime.tpu or "local")
-        os.environ.update(variables)
-        print("Set for the TPU:", ", ".join(f"{name}={value}" for name, value in variables.items()) or "nothing")
+    on_tpu = config.runtime.tpu or config.runtime.strategy == "tpu"
+    if on_tpu:
+        prepare_tpu(config.runtime.tpu or "local")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with loading:
         mode = MODES[config.training.mode]  # here, so that a wrong flag answers before TensorFlow is loaded
-    return mode(config)
+        from tfbert.training.devices import without_grappler
+    with contextlib.nullcontext() if on_tpu else without_grappler():
+        return mode(config)
 
 
 def main(arguments):
     """Runs the command line; returns the exit status."""
     logging.set_verbosity(logging.WARNING)
     tune_process()
-    return run_to_the_end(lambda: _run(_config(arguments[1:]), without_optional_packages()))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what goes wrong is raised, too
+    return run_to_the_end(lambda: _run(_config(arguments[1:]), quiet_loading()))
 
 
 def _config(words):

@@ -1,5 +1,6 @@
 import ctypes
 import os
+import re
 import subprocess
 import sys
 
@@ -58,12 +59,16 @@ app.run(main)
 """
 
 
-def test_a_run_loads_nothing_that_it_does_not_use(tiny, tmp_path):
+def test_a_run_loads_nothing_that_it_does_not_use_and_lets_only_itself_speak(tiny, tmp_path):
     (tmp_path / "train.tsv").write_text("text\tlabel\nthe printer\tyes\nis down\tno\n", "utf-8")
     flags = [f"--preset={tiny}", f"--train_file={tmp_path}/train.tsv", f"--output_dir={tmp_path}/out", "--max_steps=1",
              "--max_seq_length=32"]  # fmt: skip
-    result = subprocess.run([sys.executable, "-c", LOADED, *flags], capture_output=True, text=True)
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    code = [sys.executable, "-c", LOADED, *flags]
+    result = subprocess.run(code, capture_output=True, text=True, env=environment)
     assert "loaded: []" in result.stdout, result.stdout + result.stderr
+    said = [line for line in re.split("[\r\n]", result.stderr) if line.strip()]
+    assert said and all("step" in line and "/1" in line for line in said), "TensorFlow speaks, too"
     assert (tmp_path / "out" / "model").is_dir()
 
 
@@ -82,3 +87,40 @@ def test_hidden_packages_come_back():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.split() == ["hidden", "back"], result.stderr
+
+
+SAYS = """
+import os, sys
+from tfbert.core.process import hidden_messages
+try:
+    with hidden_messages():
+        os.write(2, b"I0000 oneDNN\\n")
+        {then}
+except (ImportError, KeyboardInterrupt):
+    pass
+print("ours", file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "then,environment,said",
+    [
+        ("pass", {}, ["ours"]),
+        ("import nothing_of_this_name", {}, ["I0000 oneDNN", "ours"]),
+        ("raise KeyboardInterrupt", {}, ["ours"]),
+        ("os.abort()", {}, ["I0000 oneDNN"]),
+        ("pass", {"TF_CPP_MIN_LOG_LEVEL": "0"}, ["I0000 oneDNN", "ours"]),
+    ],
+)
+def test_messages_are_hidden_unless_the_block_fails(then, environment, said):
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"} | environment
+    code = [sys.executable, "-c", SAYS.format(then=then)]
+    result = subprocess.run(code, capture_output=True, text=True, env=environment)
+    assert result.stderr.split("\n")[:-1] == said
+
+
+def test_messages_where_stderr_is_closed():
+    code = "from tfbert.core.process import hidden_messages as h\nwith h(): print('goes on')"
+    shell = ["/bin/sh", "-c", '"$0" -c "$1" 2>&-', sys.executable, code]
+    result = subprocess.run(shell, capture_output=True, text=True)
+    assert result.stdout == "goes on\n"

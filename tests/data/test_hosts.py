@@ -27,7 +27,7 @@ import tensorflow as tf
 server = tf.distribute.Server.create_local_server()
 tf.config.experimental_connect_to_host(server.target, job_name="worker")
 from tfbert.data import hosts
-from tfbert.data.batches import make_dataset
+from tfbert.data.datasets import make_dataset
 from tfbert.models.tokenizers.wordpiece import BertTokenizer
 from tfbert.tasks import TASKS
 worker = "/job:worker/replica:0/task:0/device:CPU:0"

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tests.conftest import random_texts, rows_of
 from tests.models.test_encoder import batches
 from tfbert.models.dropout import kept, site_seed
-from tfbert.models.encoder import ACTIVATIONS
+from tfbert.models.activations import ACTIVATIONS
 from tfbert.models.fused import attention, biased_activation, residual_norm
 from tfbert.models.presets import load_encoder
 

@@ -15,7 +15,7 @@ from tfbert.data.sources import read_examples
 from tfbert.inference.ensemble import EnsembleModel
 from tfbert.inference.saved_model import load_model
 from tfbert.modes.build import strategy_of
-from tfbert.modes.trainer import Trainer
+from tfbert.modes.train import Trainer
 from tfbert.reports.quality import mislabelled_section
 from tfbert.tasks.labelled.mislabelled import likely_mislabelled
 from tfbert.training.evaluation import scores

@@ -75,7 +75,7 @@ def test_the_best_model_is_kept_and_no_other(whole):
 
 def test_one_trace_for_all_trials_of_a_shape(flags, tmp_path):
     from tfbert.modes.build import strategy_of
-    from tfbert.modes.trainer import Trainer
+    from tfbert.modes.train import Trainer
 
     settings = dict(flag.lstrip("-").split("=", 1) for flag in flags)
     config = load_config(**settings, strategy="one_device")

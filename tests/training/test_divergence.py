@@ -13,7 +13,7 @@ from tfbert.core.errors import CannotWrite, Diverged
 from tfbert.data.batches import ExampleBatches
 from tfbert.data.examples import tokenize_examples
 from tfbert.modes import sweep_study
-from tfbert.modes.trainer import Trainer
+from tfbert.modes.train import Trainer
 from tfbert.training.run_log import RunLog
 
 # A rate that makes weights so large that they are not finite after the first step, whose loss is.

@@ -3,6 +3,8 @@
 Precedence, lowest first: default, YAML file, keyword of `load_config`, flag.
 """
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import difflib
@@ -10,6 +12,7 @@ import json
 import os
 import re
 import sys
+from typing import Any
 
 import yaml
 from absl import flags
@@ -76,7 +79,7 @@ class Config:
         return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
 
 
-def load_config(path=None, **settings):
+def load_config(path: str | os.PathLike | None = None, **settings: Any) -> Config:
     """Returns the `Config` of a YAML file and keywords over the defaults.
 
     Args:

@@ -25,7 +25,7 @@ REGISTERED = {
     "Task": "tfbert.tasks.task",
     "TaskLoss": "tfbert.models.keras_model",
     "TextModel": "tfbert.models.text_model",
-    "VectorModel": "tfbert.models.text_model",
+    "VectorModel": "tfbert.models.vector_model",
 }
 
 

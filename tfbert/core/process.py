@@ -5,6 +5,7 @@ import ctypes
 import gc
 import inspect
 import os
+import subprocess
 import sys
 import types
 
@@ -12,6 +13,9 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # glibc's mallo
 
 # What Keras and TensorFlow load where it is installed, for parts that no run uses: wrappers, galleries, notebooks.
 _OPTIONAL = ("IPython", "jax", "matplotlib", "pandas", "scipy", "sklearn")
+
+# Reads all that there is, and writes it when there is no more.
+_KEEP = 'said=$(cat); [ -z "$said" ] || printf "%s\\n" "$said" >&2'
 
 
 @contextlib.contextmanager
@@ -28,6 +32,44 @@ def without_optional_packages():
     finally:
         for package in hidden:
             del sys.modules[package]
+
+
+@contextlib.contextmanager
+def hidden_messages():
+    """Keeps from the terminal what is written to file descriptor 2 meanwhile; it is shown where the block fails.
+
+    TensorFlow logs lines while it is loaded, before its log level is set. Another process keeps them, as
+    one that TensorFlow aborts could show nothing any more. Nothing is hidden where TF_CPP_MIN_LOG_LEVEL=0 asks for all.
+    """
+    try:
+        terminal = None if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0" else os.dup(2)
+    except OSError:  # closed
+        terminal = None
+    if terminal is None:
+        yield
+        return
+    keeper = subprocess.Popen(["/bin/sh", "-c", _KEEP], stdin=subprocess.PIPE)
+    os.dup2(keeper.stdin.fileno(), 2)
+    failed = False
+    try:
+        yield
+    except Exception:
+        failed = True
+        raise
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+        if not failed:
+            keeper.kill()  # before the end of its pipe makes it speak
+        keeper.stdin.close()
+        keeper.wait()
+
+
+@contextlib.contextmanager
+def quiet_loading():
+    """Both of the above, while TensorFlow is loaded by a process of its own."""
+    with without_optional_packages(), hidden_messages():
+        yield
 
 
 def tune_process():

@@ -1,18 +1,11 @@
 """The tf.data pipeline: any batch of a run, from its number alone."""
 
-import os
-
 import tensorflow as tf
 
 from tfbert.core.errors import InputError
-from tfbert.core.paths import read_path
-from tfbert.data.examples import tokenize_examples
 from tfbert.data.parallel_map import parallel_map
 from tfbert.data.rows import ROW_LENGTHS, batch_features, pack_rows
 from tfbert.data.sampling import epoch_order
-from tfbert.data.sources import read_examples
-from tfbert.data.values import check_count
-from tfbert.data.windows import LongText
 
 # Fuller than this, rows of one window each leave packing too little to win.
 _FULL = 0.8
@@ -321,63 +314,7 @@ def _sources_of(dataset):
             yield from _sources_of(source)
 
 
-def check_dataset(dataset, name, model):
-    """Raises InputError where `tfbert.train` or `tfbert.evaluate` (name: str) gets no ExampleBatches, or another's."""
-    if not isinstance(dataset, ExampleBatches):
-        raise InputError(
-            f"tfbert.{name} takes the dataset that tfbert.make_dataset returned, whose examples it knows. Received: "
-            f"{type(dataset).__name__}; batches that tf.data changed go to plain Keras, model."
-            f"{'fit' if name == 'train' else name}."
-        )
-    check_fits(dataset, model)
-
-
 def _mapped(numbers, function):
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return parallel_map(numbers, function).with_options(options)
-
-
-def make_dataset(
-    location,
-    tokenizer,
-    task,
-    batch_size=32,
-    max_seq_length=128,
-    seed=0,
-    shuffle=True,
-    text_column="text",
-    text_pair_column=None,
-    label_column="label",
-    quoting="auto",
-    split="train",
-    limit=None,
-    long_text=LongText(),
-    draws=None,
-):
-    """Returns an ExampleDataset of a data location: what `model.fit` and `tfbert.train` take.
-
-    Args:
-        location: str or path, or iterable of dicts with `text`, `text_pair` (for pairs), `label` and `where`.
-        tokenizer: BertTokenizer.
-        task: one of `TASKS`; it turns labels into numbers.
-        batch_size: int. Examples of a step, over all devices.
-        max_seq_length: int. Pieces of a sequence, special ones included.
-        seed: int. Decides the order of the examples.
-        shuffle: bool. A new order of all examples each epoch.
-        text_column, text_pair_column, label_column, quoting, split, limit: see `read_examples`.
-        long_text: LongText. What is kept of a text that is too long; the model must be built with the same.
-        draws: callable (labels) -> GroupDraws or None. Which examples an epoch takes, such as
-            `lambda labels: tfbert.epoch_draws(task, labels, oversample={"urgent": 4})`; None: each once.
-    """
-    check_count("batch_size", batch_size)
-    check_count("max_seq_length", max_seq_length, 3)
-    examples = location
-    if isinstance(location, (str, os.PathLike)):
-        location = read_path(location)
-        examples = read_examples(location, text_column, text_pair_column, label_column, None, quoting, split, limit)
-    examples = tokenize_examples(examples, tokenizer, max_seq_length, task.encode_label, long_text)
-    draws = draws(examples.labels) if draws else None
-    dataset = ExampleDataset(examples, batch_size, max_seq_length, shuffle, seed, draws=draws)
-    dataset.task = task
-    return dataset

@@ -1,6 +1,7 @@
 """Examples tokenised once."""
 
 import copy
+import functools
 import hashlib
 import itertools
 
@@ -131,11 +132,8 @@ def tokenize_examples(examples, tokenizer, max_seq_length, encode_label=None, lo
                 labels.append(np.stack([encode_label(row["label"], row["where"]) for row in chunk]))
             yield tuple([tokenizer.encoded(row[side]) for row in chunk] for side in sides)
 
-    made = vars(tokenizer).setdefault("_window_functions", {})  # of train, dev and test, one is traced
-    kind = len(sides), max_seq_length, long_text
-    if kind not in made:
-        made[kind] = _window_function(tokenizer, *kind)
-    windows = map_texts(texts, made[kind], made[kind].input_signature)
+    make_windows_of = _window_function(tokenizer, len(sides), max_seq_length, long_text)
+    windows = map_texts(texts, make_windows_of, make_windows_of.input_signature)
     return TokenizedExamples(windows, lambda: np.concatenate(labels) if labels else None, long_text.windows)
 
 
@@ -208,6 +206,7 @@ def windows_of(first, second, tokenizer, max_seq_length, long_text):
     return make_windows(*pieces, max_seq_length, tokenizer.cls_id, tokenizer.sep_id, long_text)
 
 
+@functools.lru_cache(maxsize=8)  # of train, dev and test, one is traced
 def _window_function(tokenizer, sides, max_seq_length, long_text):
     """Returns a function (string [n], and for pairs string [n]) -> what TokenizedExamples stores of them."""
 

@@ -5,7 +5,6 @@ from keras import ops
 
 from tfbert.core.errors import InputError
 from tfbert.models.keras_model import BatchModel, task_from_config
-from tfbert.models.text_model import TextModel
 
 
 @keras.saving.register_keras_serializable("tfbert")
@@ -43,7 +42,8 @@ class EnsembleModel(BatchModel):
     @classmethod
     def from_config(cls, config):
         """Returns a model of what `get_config` returned, with new weights."""
-        members = [TextModel.from_config(member) for member in config["members"]]
+        text_model = keras.saving.get_registered_object("tfbert>TextModel")
+        members = [text_model.from_config(member) for member in config["members"]]
         return cls(members, task_from_config(config["task"]), name=config["name"])
 
     def vector_model(self, *about):

@@ -1,20 +1,36 @@
 """Vectors of texts, for other uses than tfbert's own heads: from Python, or from a file of any size."""
 
+from __future__ import annotations
+
 import functools
 import io
 import tempfile
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfbert.core.arguments import check_model
 from tfbert.data.values import id_of
 from tfbert.data.windows import LongText
 from tfbert.inference.predict import outputs_of, write_outputs
-from tfbert.models.text_model import encoder_vectors
+from tfbert.models.vector_model import encoder_vectors
+
+if TYPE_CHECKING:
+    from tfbert.models.encoder import BertEncoder
+    from tfbert.models.keras_model import BatchModel
 
 _BLOCK = 2**24
 
 
-def extract_features(model, texts, pooling=None, batch_size=32, max_seq_length=128, long_text=LongText()):
+def extract_features(
+    model: BertEncoder | BatchModel,
+    texts: Iterable[str | tuple[str, str]],
+    pooling: str | None = None,
+    batch_size: int = 32,
+    max_seq_length: int = 128,
+    long_text: LongText = LongText(),
+) -> np.ndarray:
     """Returns a vector for each text, or pair of texts.
 
     Args:
@@ -32,17 +48,20 @@ def extract_features(model, texts, pooling=None, batch_size=32, max_seq_length=1
     Raises:
         InputError: a pooling or a merge of windows that has learned weights, which the model does not have.
     """
+    check_model(model)
     about = (pooling, max_seq_length, long_text)
-    made = vars(model).setdefault("_vector_models", {})
-    if about not in made:
-        made[about] = vector_model(model, *about)
-    return outputs_of(made[about], texts, batch_size)
+    vectors = model.traced(("vectors", *about), lambda: vector_model(model, *about))
+    return outputs_of(vectors, texts, batch_size)
 
 
-def vector_model(model, pooling=None, max_seq_length=128, long_text=LongText()):
-    """Returns what makes vectors from batches: VectorModel. Arguments and errors are those of `extract_features`."""
+def vector_model(model, pooling=None, max_seq_length=128, long_text=LongText(), windows_per_step=None):
+    """Returns what makes vectors from batches: VectorModel. Arguments and errors are those of `extract_features`.
+
+    Args:
+        windows_per_step: int or None. Windows that are encoded at a time; None: all of a batch.
+    """
     own = getattr(model, "vector_model", None)  # a BertEncoder has none
-    about = (pooling, max_seq_length, long_text)
+    about = (pooling, max_seq_length, long_text, windows_per_step)
     return own(*about) if own else encoder_vectors(model, *about)
 
 

@@ -24,18 +24,11 @@ def hugging_face_files(model):
 
 def _config(model):
     encoder = model.encoder
-    backbone = encoder.backbone
     beyond = beyond_transformers(model)
     config = {
         "architectures": [encoder.family.architecture + model.hugging_face],
         "model_type": encoder.family.model_type,
-        "vocab_size": backbone.vocabulary_size,
-        "hidden_size": backbone.hidden_dim,
-        "num_hidden_layers": backbone.num_layers,
-        "num_attention_heads": backbone.num_heads,
-        "intermediate_size": backbone.intermediate_dim,
-        "max_position_embeddings": backbone.max_sequence_length,
-        "type_vocab_size": getattr(backbone, "num_segments", 1),
+        **encoder.family.sizes(encoder.backbone),
         "hidden_act": encoder.activation,
         "layer_norm_eps": encoder.layer_norm_epsilon,
         "hidden_dropout_prob": encoder.dropout_rate,

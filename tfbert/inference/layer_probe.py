@@ -4,7 +4,7 @@ import numpy as np
 from keras import ops
 
 from tfbert.models.pooling import Pooling, max_of_tokens, mean_of_tokens
-from tfbert.models.text_model import VectorModel
+from tfbert.models.vector_model import VectorModel
 
 # What is taken of each layer, the embeddings' output first: [CLS], the mean and the maximum of the tokens.
 TOKENS = ("cls", "mean", "max")

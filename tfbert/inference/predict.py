@@ -1,13 +1,18 @@
 """Predictions for texts: from Python, or from a file of any size."""
 
+from __future__ import annotations
+
 import collections
 import itertools
 import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from tfbert.core.arguments import check_model
 from tfbert.core.errors import InputError
 from tfbert.core.files import write_whole
 from tfbert.data.batches import ExampleBatches
@@ -18,10 +23,13 @@ from tfbert.data.values import check_count, id_of
 from tfbert.training.devices import is_chief
 from tfbert.training.evaluation import Evaluator, finite_outputs
 
+if TYPE_CHECKING:
+    from tfbert.models.keras_model import BatchModel
+
 _CHUNK = 8192
 
 
-def predict(model, texts, batch_size=32):
+def predict(model: BatchModel, texts: Iterable[str | tuple[str, str]], batch_size: int = 32) -> list[dict]:
     """Predicts texts, or pairs of texts.
 
     Args:
@@ -33,6 +41,7 @@ def predict(model, texts, batch_size=32):
     Returns:
         list of dict, one a text, in order: `label` and, but for a regression, `probabilities` by label.
     """
+    check_model(model)
     return model.task.predictions(outputs_of(model, texts, batch_size))
 
 
@@ -49,11 +58,13 @@ def outputs_of(model, texts, batch_size):
 
     Raises:
         Diverged: an output is not finite.
-        InputError: the batch size is none.
+        InputError: the batch size is none, or pairs go to a model of single texts.
     """
     check_count("batch_size", batch_size)
     pairs = given_texts(texts, model.text_columns)
     sides = [[model.tokenizer.encoded(text) for text in side] for side in zip(*pairs)]
+    if len(sides) > len(model.text_columns):
+        raise InputError("This model was trained on single texts. Received: pairs; join the two texts of each one.")
     found = [np.zeros((0, model.width), np.float32)]
     if sides:
         function = model.traced(("texts", len(sides)), lambda: _text_function(model, len(sides)))

@@ -7,7 +7,7 @@ import reprlib
 
 from tfbert.core.errors import InputError
 from tfbert.data.windows import MERGES, LongText
-from tfbert.models.encoder import ACTIVATIONS
+from tfbert.models.activations import ACTIVATIONS
 from tfbert.models.model_files import read_json
 from tfbert.tasks import TASKS
 from tfbert.tasks.labelled.decision import Decision

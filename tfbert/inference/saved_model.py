@@ -1,9 +1,14 @@
 """A model folder: Hugging Face's layout, which transformers reads where it knows the head, with what tfbert adds."""
 
-import os
+from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
+import keras
 import tensorflow as tf
 
+from tfbert.core.arguments import check_model
 from tfbert.core.errors import InputError
 from tfbert.core.files import write_tensors, write_whole
 from tfbert.core.paths import read_path
@@ -14,8 +19,11 @@ from tfbert.models.checkpoint_tensors import SafetensorsReader, encoder_tensors,
 from tfbert.models.presets import find_preset
 from tfbert.tasks import TASKS
 
+if TYPE_CHECKING:
+    from tfbert.models.keras_model import BatchModel
 
-def save_model(model, folder):
+
+def save_model(model: BatchModel, folder: str | os.PathLike) -> None:
     """Writes all that prediction needs: weights, configuration, vocabulary, labels, lengths.
 
     The weights come last, and each file is whole once it has its name: a folder that holds `model.safetensors` is
@@ -25,6 +33,7 @@ def save_model(model, folder):
         model: TextModel or PretrainingModel.
         folder: str or path. Local, or with a scheme that `tf.io.gfile` knows. Another model there is replaced.
     """
+    check_model(model)
     folder = read_path(folder)
     files = hugging_face_files(model) | {"tfbert.json": about_of(model)}
     weights = os.path.join(folder, "model.safetensors")
@@ -56,28 +65,41 @@ def save_ensemble(model, folder):
     write_whole(os.path.join(folder, "tfbert.json"), about_of_ensemble(model, names).encode())
 
 
-def load_model(folder, dropout=None, dtype="float32"):
+def load_model(
+    folder: str | os.PathLike,
+    dropout: float | None = None,
+    dtype: str | keras.DTypePolicy = "float32",
+    windows_per_step: int | None = None,
+) -> BatchModel:
     """Returns the model of a folder that `save_model` or `save_ensemble` wrote, with labels, tokenizer, lengths.
 
     Args:
         folder: str or path.
         dropout: float or None. None: the rate it was trained with.
         dtype: str or keras.DTypePolicy. "float32" or "mixed_bfloat16".
+        windows_per_step: int or None. Windows that are encoded at a time, to need less memory; None: all of a batch.
 
     Raises:
-        InputError: it is no such folder, or it is damaged.
+        InputError: it is no such folder, or it is damaged; `windows_per_step` for a task that does without.
     """
     folder = read_path(folder)
     if not tf.io.gfile.exists(os.path.join(folder, "tfbert.json")):
         raise InputError(f"{folder} is no model saved by tfbert: it has no tfbert.json. Train one with --mode=train.")
     about = read_about(folder)
     if "members" in about:
-        return _load_ensemble(folder, about, dropout, dtype)
+        return _load_ensemble(folder, about, dropout, dtype, windows_per_step)
+    task = task_of(about, folder)
+    if windows_per_step and "windows_per_step" in task.rules.ignores:
+        raise InputError(
+            f"--windows_per_step={windows_per_step} does nothing with a model of --task={task.name}; lower "
+            "--eval_batch_size to save memory."
+        )
     encoder = find_preset(folder).encoder(dropout, dtype, clean=about["clean_text"])
-    return task_of(about, folder).saved_model(encoder, about, SafetensorsReader(folder, encoder.family), folder)
+    reader = SafetensorsReader(folder, encoder.family)
+    return task.saved_model(encoder, about, reader, folder, windows_per_step)
 
 
-def _load_ensemble(folder, about, dropout, dtype):
+def _load_ensemble(folder, about, *options):
     if "folds" in TASKS[about["task"]].rules.ignores:
         raise InputError(f"{folder}/tfbert.json is damaged: there are no ensembles of {about['task']} models.")
     task, members = task_of(about, folder), []
@@ -85,7 +107,7 @@ def _load_ensemble(folder, about, dropout, dtype):
         own = read_about(os.path.join(folder, name))
         if "members" in own or (own["task"], own.get("labels")) != (about["task"], about["labels"]):
             raise InputError(f"{folder}/{name} is no member of this ensemble: its task or its labels are others.")
-        members.append(load_model(os.path.join(folder, name), dropout, dtype))
+        members.append(load_model(os.path.join(folder, name), *options))
     return EnsembleModel(members, task)
 
 

@@ -5,19 +5,9 @@ import math
 import reprlib
 
 from tfbert.core.errors import InputError
-from tfbert.models.encoder import ACTIVATIONS
+from tfbert.models.activations import ACTIVATIONS
+from tfbert.models.families.family import DIMENSIONS
 
-# keras-hub's names of the sizes -> those in a configuration.
-DIMENSIONS = {
-    "vocabulary_size": "vocab_size",
-    "num_layers": "num_hidden_layers",
-    "num_heads": "num_attention_heads",
-    "hidden_dim": "hidden_size",
-    "intermediate_dim": "intermediate_size",
-    "max_sequence_length": "max_position_embeddings",
-    "num_segments": "type_vocab_size",
-    "dropout": "hidden_dropout_prob",
-}
 # The largest of each, far beyond what has been trained: what is larger is no BERT's, or damaged.
 _SIZES = {
     "vocab_size": 10_000_000,

@@ -1,7 +1,10 @@
 """Dropout from a seed that is given, so that a step's randomness is a function of the step alone."""
 
+import random
+
 import tensorflow as tf
 from keras import ops
+from keras.src.utils.rng_utils import get_random_seed  # there is no public way to ask
 
 from tfbert.core.xla import compile_part
 
@@ -58,3 +61,8 @@ def site_seed(seed, site):
     """Returns the seed of one place in the model: (int32 [2] or None, int) -> int32 [2] or None."""
     # An odd factor spreads the sites over all 32 bits, far from the seeds that people choose.
     return None if seed is None else seed + tf.constant([(site * 0x3C6EF35F) % 2**31, 0], tf.int32)
+
+
+def first_seed():
+    """Returns the seed of a new stream of dropout masks: one that `keras.utils.set_random_seed` decides, else 0."""
+    return 0 if get_random_seed() is None else random.randint(1, 2**30)

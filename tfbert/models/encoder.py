@@ -8,27 +8,23 @@ from keras import ops
 from tfbert.core.errors import InputError
 from tfbert.core.keras_setup import check_keras
 from tfbert.core.xla import can_compile_parts
-from tfbert.models.dropout import dropout, site_seed
+from tfbert.models.activations import ACTIVATIONS
+from tfbert.models.dropout import dropout, first_seed, site_seed
 from tfbert.models.families import FAMILIES
+from tfbert.models.freezing import freeze_layers, frozen_layers
 from tfbert.models.fused import attention, biased_activation, norm, residual_norm
-from tfbert.models.keras_model import first_seed, freeze_layers, frozen_layers
 from tfbert.models.mixout import Mixout
 from tfbert.models.remat import recomputed
 from tfbert.models.tokenizers.wordpiece import BertTokenizer
+from tfbert.models.traces import KeepsTraces
 
-ACTIVATIONS = {
-    # keras.activations.gelu computes erfc, which costs several times as much on a CPU.
-    "gelu": lambda x: 0.5 * x * (1.0 + ops.erf(x * 0.5**0.5)),
-    "gelu_new": lambda x: keras.activations.gelu(x, approximate=True),
-    "relu": keras.activations.relu,
-}
 _DTYPES = ("float32", "mixed_bfloat16")
 # Narrower, and a run of hundreds of steps does not win back what it takes to compile; at 384, 150 steps of SST-2 do.
 _COMPILED_WIDTH = 256
 
 
 @keras.saving.register_keras_serializable("tfbert")
-class BertEncoder(keras.Model):
+class BertEncoder(KeepsTraces, keras.Model):
     """A backbone of keras-hub, of one of FAMILIES, run over the rows of a batch (`tfbert.data.rows`).
 
     The backbone owns the weights; the computation is written out here, because rows hold several windows: positions
@@ -47,7 +43,7 @@ class BertEncoder(keras.Model):
         dropout_rate: float. For the embeddings and both outputs of a layer.
         attention_dropout_rate: float. For the attention probabilities.
         remat: bool. Whether training keeps no more of a layer than its input, and computes the rest twice.
-        mixout: Mixout or None. What stands in dropout's place (`tfbert.models.mixout.add_mixout`).
+        mixout: Mixout or None. What stands in dropout's place (`adapt`).
         tokenizer: BertTokenizer or None. The one that was beside the weights.
 
     Source: Devlin et al. 2018 (1810.04805), google-research/bert `modeling.py`.
@@ -61,6 +57,7 @@ class BertEncoder(keras.Model):
         dropout_rate=None,
         attention_dropout_rate=None,
         family="bert",
+        remat=False,
         **kwargs,
     ):
         check_keras()
@@ -82,7 +79,7 @@ class BertEncoder(keras.Model):
         self.attention_dropout_rate = self.dropout_rate if same else attention_dropout_rate
         self.num_layers, self.num_heads = backbone.num_layers, backbone.num_heads
         self.hidden_dim = backbone.hidden_dim
-        self.mixout, self.remat, self.tokenizer = None, False, None
+        self.mixout, self.remat, self.tokenizer = None, remat, None
         self._seeds = keras.random.SeedGenerator(first_seed())
         self.built = True
 
@@ -107,12 +104,17 @@ class BertEncoder(keras.Model):
     def from_config(cls, config):
         """Returns an encoder of what `get_config` returned, with new weights."""
         config = dict(config)
-        remat, mixout, tokenizer, frozen = (config.pop(key) for key in ("remat", "mixout", "tokenizer", "frozen"))
+        mixout, tokenizer, frozen = (config.pop(key) for key in ("mixout", "tokenizer", "frozen"))
         encoder = cls(FAMILIES[config["family"]].backbone_class().from_config(config.pop("backbone")), **config)
-        encoder.remat, encoder.tokenizer = remat, tokenizer and BertTokenizer.from_config(tokenizer)
-        encoder.mixout = mixout and Mixout(encoder, **mixout)
+        encoder.tokenizer = tokenizer and BertTokenizer.from_config(tokenizer)
+        if mixout:
+            encoder.adapt(Mixout(encoder, **mixout))
         freeze_layers(encoder, frozen)
         return encoder
+
+    def adapt(self, mixout):
+        """Computes with the kernels that a Mixout makes of the encoder's own, without dropout in its layers."""
+        self.mixout = mixout
 
     def call(self, features, training=False, seed=None, last_layer_at=None, depth=None):
         """Computes every layer's output.

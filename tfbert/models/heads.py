@@ -5,8 +5,8 @@ import functools
 import keras
 from keras import ops
 
+from tfbert.models.activations import ACTIVATIONS
 from tfbert.models.dropout import dropout, site_seed
-from tfbert.models.encoder import ACTIVATIONS
 from tfbert.models.initialization import new_kernel
 
 _SITE = 9999

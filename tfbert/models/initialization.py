@@ -1,15 +1,23 @@
 """New weights for the top of a pre-trained encoder."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 import numpy as np
 
+from tfbert.core.arguments import check_encoder
 from tfbert.core.errors import InputError
+
+if TYPE_CHECKING:
+    from tfbert.models.encoder import BertEncoder
 
 # Streams of the initial seed: a layer's is its number; the head's own seed is used whole, which no stream equals.
 _POOLER_STREAM, _EMBEDDINGS_STREAM = 10_000, 20_000
 
 
-def reinitialize(encoder, layers=0, pooler=False, init_seed=0):
+def reinitialize(encoder: BertEncoder, layers: int = 0, pooler: bool = False, init_seed: int = 0) -> None:
     """Gives the top layers, and the pooler, the weights of an untrained BERT.
 
     Kernels are drawn from BERT's truncated normal (standard deviation 0.02, cut at two of them), biases and the shifts
@@ -29,6 +37,7 @@ def reinitialize(encoder, layers=0, pooler=False, init_seed=0):
     Raises:
         InputError: fewer layers than 0, or more than the encoder has.
     """
+    check_encoder(encoder)
     check_layers(encoder, layers)
     count = encoder.num_layers
     for number in range(count - layers, count):

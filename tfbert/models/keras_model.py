@@ -1,14 +1,13 @@
 """What the models here are to plain Keras: fit, evaluate, predict, `.keras` files, SavedModels."""
 
-import random
-
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src.utils.rng_utils import get_random_seed  # there is no public way to ask
 
 from tfbert.core.errors import InputError
 from tfbert.data.batches import begin_epochs, check_fits
+from tfbert.models.dropout import first_seed
+from tfbert.models.traces import KeepsTraces
 
 _OF_ROWS = ("token_ids", "segment_ids", "positions", "window_ids")
 _OF_WINDOWS = ("window_start", "window_example", "example_windows")
@@ -21,7 +20,7 @@ _INSTEAD = {
 _ON_ONE = {"fit": "train_on_batch", "evaluate": "test_on_batch", "predict": "predict_on_batch"}
 
 
-class BatchModel(keras.Model):
+class BatchModel(KeepsTraces, keras.Model):
     """A Keras model of batches (`tfbert.data.rows`), which keeps what has been traced of it.
 
     Attributes:
@@ -35,25 +34,11 @@ class BatchModel(keras.Model):
     features = {name: tf.TensorSpec([None, None], tf.int32, name) for name in _OF_ROWS}
     features |= {name: tf.TensorSpec([None], tf.int32, name) for name in _OF_WINDOWS}
 
-    def traced(self, kind, make):
-        """Returns make(), a traced function or what holds it, from the second time on the one that is kept.
+    def trace_state(self):
+        """Returns what a trace depends on: list, here how many windows are encoded at a time, too."""
+        return [self.windows_per_step, *super().trace_state()]
 
-        It is made anew once the model's variables are others, or it encodes other numbers of windows at a time: what is
-        traced goes on with those it has seen.
-
-        Args:
-            kind: hashable. One is kept for each.
-            make: callable ().
-        """
-        kept, variables = vars(self).setdefault("_traced", {}), self.variables
-        state = [self.windows_per_step, *map(id, variables)]
-        if kind not in kept or kept[kind][0] != state:
-            kept[kind] = state, variables, make()  # the variables, as the id of one that is gone can be another's
-        return kept[kind][2]
-
-    def compile(
-        self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, **kwargs
-    ):
+    def compile(self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, **kwargs):
         """Configures `fit`: as `keras.Model.compile`, with the task's loss and accuracy where none are given."""
         loss = loss or TaskLoss(self.task)
         metrics = self.task.keras_metrics() if metrics is None and weighted_metrics is None else metrics
@@ -136,6 +121,9 @@ class BatchModel(keras.Model):
             raise InputError(
                 f"class_weight takes a class by its number, 0 to {self.task.outputs - 1}. Received: {unknown[0]!r}."
             )
+        for number, factor in class_weight.items():
+            if isinstance(factor, bool) or not isinstance(factor, (int, float, np.number)) or not 0 <= factor < np.inf:
+                raise InputError(f"class_weight takes numbers from 0. Received: {factor!r} for the class {number}.")
         factors = tf.constant([class_weight.get(number, 1.0) for number in range(self.task.outputs)], tf.float32)
         return x.map(lambda features, labels, weights: (features, labels, weights * tf.gather(factors, labels)))
 
@@ -174,27 +162,3 @@ class TaskLoss(keras.losses.Loss):
 def task_from_config(config):
     """Returns the task of what its `get_config` returned, dict; Keras' registry knows where tasks are."""
     return keras.saving.get_registered_object("tfbert>Task").from_config(config)
-
-
-def first_seed():
-    """Returns the seed of a new stream of dropout masks: one that `keras.utils.set_random_seed` decides, else 0."""
-    return 0 if get_random_seed() is None else random.randint(1, 2**30)
-
-
-def frozen_layers(model):
-    """Returns which layers in a model are not to be trained, by their names from the outermost on: list of str."""
-    return [path for path, layer in _layers_in(model) if not layer.trainable]
-
-
-def freeze_layers(model, paths):
-    """Has the layers that `frozen_layers` returned not be trained."""
-    for path, layer in _layers_in(model):
-        if path in paths:
-            layer.trainable = False
-
-
-def _layers_in(layer, outer=""):
-    for part in layer._layers:
-        path = f"{outer}/{part.name}"
-        yield path, part
-        yield from _layers_in(part, path)

@@ -6,10 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.core.errors import InputError
-from tfbert.models.checkpoint_config import DIMENSIONS, check_config
+from tfbert.models.checkpoint_config import check_config
 from tfbert.models.families import FAMILIES
+from tfbert.models.families.family import DIMENSIONS
 from tfbert.models.model_files import first_line, local_file, read_json
-from tfbert.models.tokenizers.checkpoint_tokenizer import TokenizerFiles
+from tfbert.models.tokenizers.tokenizer_files import TokenizerFiles
 from tfbert.models.tokenizers.wordpiece import read_vocabulary
 
 # What may stand beside a BERT's tokenizer in its file; other values would split words in another way.

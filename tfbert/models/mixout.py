@@ -1,11 +1,19 @@
 """Mixout: dropout that falls back on the pre-trained weights instead of on 0."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 from keras import ops
 
+from tfbert.core.arguments import check_encoder
 from tfbert.core.errors import InputError
 from tfbert.models.dropout import dropout, site_seed
 from tfbert.models.initialization import check_layers
+
+if TYPE_CHECKING:
+    from tfbert.models.encoder import BertEncoder
 
 _SITE = 20_000
 
@@ -81,7 +89,7 @@ class Mixout(keras.layers.Layer):
         return reference + kept * (kernel - reference)
 
 
-def add_mixout(encoder, probability, reinit_layers=0, reinit_pooler=False):
+def add_mixout(encoder: BertEncoder, probability: float, reinit_layers: int = 0, reinit_pooler: bool = False) -> None:
     """Puts mixout in place of dropout in an encoder; see `Mixout`.
 
     The layers it covers drop nothing out, nor do the embeddings. Layers that were re-initialised have no pre-trained
@@ -96,5 +104,6 @@ def add_mixout(encoder, probability, reinit_layers=0, reinit_pooler=False):
     Raises:
         InputError: a probability that is out of its range, or more new layers than there are.
     """
+    check_encoder(encoder)
     check_layers(encoder, reinit_layers)
-    encoder.mixout = Mixout(encoder, probability, range(encoder.num_layers - reinit_layers), not reinit_pooler)
+    encoder.adapt(Mixout(encoder, probability, range(encoder.num_layers - reinit_layers), not reinit_pooler))

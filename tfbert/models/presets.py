@@ -1,12 +1,12 @@
 """Where pre-trained weights come from: each way of naming a BERT -> a BertEncoder and its BertTokenizer."""
 
-import contextlib
+from __future__ import annotations
+
 import dataclasses
 import os
 
 import keras
 import tensorflow as tf
-from keras import ops
 
 from tfbert.core.errors import InputError
 from tfbert.core.paths import read_path
@@ -18,7 +18,8 @@ from tfbert.models.initialization import initialize, reinitialize
 from tfbert.models.keras_presets import read_keras_preset
 from tfbert.models.minilm import fetch_minilm
 from tfbert.models.model_files import first_line, has_file, read_json
-from tfbert.models.tokenizers.checkpoint_tokenizer import TokenizerFiles, check_table, looks_lowercase, read_tokenizer
+from tfbert.models.tokenizers.checkpoint_tokenizer import check_table, looks_lowercase, read_tokenizer
+from tfbert.models.tokenizers.tokenizer_files import TokenizerFiles
 from tfbert.models.tokenizers.wordpiece import BertTokenizer, read_vocabulary
 
 
@@ -29,7 +30,7 @@ class Preset:
     Attributes:
         name: str. As the user gave it.
         tokenizer_files: TokenizerFiles. What BertTokenizer is made of.
-        build: callable (dropout, dtype) -> BertEncoder with the weights.
+        build: callable (dropout, dtype, remat) -> BertEncoder with the weights.
         new: bool. Whether its weights are new ones.
         rows: int. Those of its table of embeddings.
         reader: callable () -> what reads its tensors by name (`tfbert.models.checkpoint_tensors`); None: Keras reads
@@ -57,11 +58,11 @@ class Preset:
             files.added_tokens,
         )
 
-    def encoder(self, dropout=None, dtype="float32", lowercase=None, clean=False):
-        """Returns the BertEncoder, its tokenizer beside it as `encoder.tokenizer`."""
+    def encoder(self, dropout=None, dtype="float32", lowercase=None, clean=False, remat=False):
+        """Returns the BertEncoder, its tokenizer beside it as `encoder.tokenizer`; `remat` as BertEncoder takes it."""
         tokenizer = self.tokenizer(lowercase, clean)  # first, as it costs little and may be refused
         print(*(note + "\n" for note in (*self.notes, *self.tokenizer_files.notes)), sep="", end="")
-        encoder = self.build(dropout, dtype)
+        encoder = self.build(dropout, dtype, remat)
         encoder.tokenizer = tokenizer
         return encoder
 
@@ -112,7 +113,14 @@ def _find(name, cache_dir=None, vocab_file=None):
     return _from_keras(name)
 
 
-def load_encoder(preset, dropout=None, dtype="float32", lowercase=None, cache_dir=None, vocab_file=None):
+def load_encoder(
+    preset: str | os.PathLike,
+    dropout: float | None = None,
+    dtype: str | keras.DTypePolicy = "float32",
+    lowercase: bool | None = None,
+    cache_dir: str | None = None,
+    vocab_file: str | None = None,
+) -> BertEncoder:
     """Returns the pre-trained BertEncoder that `preset` names (see `find_preset`), a Keras model.
 
     Args:
@@ -126,7 +134,9 @@ def load_encoder(preset, dropout=None, dtype="float32", lowercase=None, cache_di
     return find_preset(preset, cache_dir, vocab_file).encoder(dropout, dtype, lowercase)
 
 
-def load_tokenizer(preset, lowercase=None, cache_dir=None):
+def load_tokenizer(
+    preset: str | os.PathLike, lowercase: bool | None = None, cache_dir: str | None = None
+) -> BertTokenizer:
     """Returns the BertTokenizer of a pre-trained BERT, without loading its weights."""
     return _find(preset, cache_dir).tokenizer(lowercase)
 
@@ -135,9 +145,7 @@ def _from_config(name, vocab_file):
     path = name.removeprefix("config:")
     vocab_file = vocab_file and read_path(vocab_file)
     if not vocab_file:
-        raise InputError(
-            f"--preset={name} needs --vocab_file, a piece a line; --mode=vocabulary learns one from text."
-        )
+        raise InputError(f"--preset={name} needs --vocab_file, a piece a line; --mode=vocabulary learns one from text.")
     if not tf.io.gfile.exists(vocab_file):
         raise InputError(f"--vocab_file={vocab_file}: no such file.")
     vocabulary = read_vocabulary(vocab_file)
@@ -145,8 +153,8 @@ def _from_config(name, vocab_file):
     family = _family_of(config, name)
     config = check_config(family.bert_config(config), path, silent=family.fixed)
 
-    def build(dropout, dtype):
-        encoder = _new_encoder(config, dropout, dtype, family)
+    def build(dropout, dtype, remat):
+        encoder = _new_encoder(config, dropout, dtype, remat, family)
         initialize(encoder)
         return encoder
 
@@ -231,10 +239,10 @@ def _from_google(name, folder):
 
 
 def _with_tensors(name, folder, config, files, reader, family=FAMILIES["bert"]):
-    def build(dropout, dtype):
+    def build(dropout, dtype, remat):
         tensors = reader()  # first, as it says what is wrong with the folder
         check_size(tensors, config, folder)
-        encoder = _new_encoder(config, dropout, dtype, family)
+        encoder = _new_encoder(config, dropout, dtype, remat, family)
         reinitialize(encoder, pooler=True)  # which the folder may lack
         load_tensors(encoder, tensors, folder)
         return encoder
@@ -245,9 +253,9 @@ def _with_tensors(name, folder, config, files, reader, family=FAMILIES["bert"]):
 def _from_keras(name, folder=None):
     files, rows, backbone = read_keras_preset(name, folder)
 
-    def build(dropout, dtype):
+    def build(dropout, dtype, remat):
         # keras-hub's BertBackbone computes gelu by the tanh approximation, as google-research/bert does.
-        return BertEncoder(backbone(dtype), activation="gelu_new", dropout_rate=dropout, dtype=dtype)
+        return BertEncoder(backbone(dtype), "gelu_new", dropout_rate=dropout, remat=remat, dtype=dtype)
 
     return Preset(name, files, build, rows)
 
@@ -256,30 +264,15 @@ def _from_keras(name, folder=None):
 _LAYOUTS = {"bert_config.json": _from_google, "config.json": _from_hugging_face}
 
 
-def _new_encoder(config, dropout, dtype, family):
+def _new_encoder(config, dropout, dtype, remat, family):
     """Returns an encoder of a configuration, whose weights are yet to come."""
-    with _zeros_for_random_weights():
-        backbone = family.backbone(config.backbone, dtype)
     return BertEncoder(
-        backbone,
+        family.backbone(config.backbone, dtype),
         config["hidden_act"],
         config["layer_norm_eps"],
         dropout,
         config["attention_probs_dropout_prob"] if dropout is None else dropout,
         family=family.model_type,
+        remat=remat,
         dtype=dtype,
     )
-
-
-@contextlib.contextmanager
-def _zeros_for_random_weights():
-    """Has Keras make zeros where it would draw weights: that takes almost half the time in which a BERT is loaded.
-
-    keras-hub's backbone takes no initializer of its own.
-    """
-    draw = keras.initializers.TruncatedNormal.__call__
-    keras.initializers.TruncatedNormal.__call__ = lambda self, shape, dtype=None: ops.zeros(shape, dtype)
-    try:
-        yield
-    finally:
-        keras.initializers.TruncatedNormal.__call__ = draw

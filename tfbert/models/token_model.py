@@ -5,9 +5,10 @@ from keras import ops
 
 from tfbert.data.windows import LongText
 from tfbert.models.encoder import BertEncoder
-from tfbert.models.keras_model import BatchModel, freeze_layers, frozen_layers, task_from_config
-from tfbert.models.text_model import encoder_vectors
+from tfbert.models.freezing import freeze_layers, frozen_layers
+from tfbert.models.keras_model import BatchModel, task_from_config
 from tfbert.models.tokenizers.wordpiece import BertTokenizer
+from tfbert.models.vector_model import encoder_vectors
 
 
 class TokenModel(BatchModel):
@@ -101,9 +102,9 @@ class TokenModel(BatchModel):
         """Returns the outputs as they are: np.float32 [N, width] -> the same."""
         return outputs
 
-    def vector_model(self, pooling=None, max_seq_length=128, long_text=LongText()):
+    def vector_model(self, pooling=None, max_seq_length=128, long_text=LongText(), windows_per_step=None):
         """Returns what makes vectors of texts by the encoder alone: VectorModel."""
-        return encoder_vectors(self.encoder, pooling, max_seq_length, long_text)
+        return encoder_vectors(self.encoder, pooling, max_seq_length, long_text, windows_per_step)
 
     def notes(self):
         """Returns what the weights of a trained model say, in sentences: an empty list."""

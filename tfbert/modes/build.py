@@ -6,9 +6,11 @@ import inspect
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tfbert.config.setting import read_amounts
 from tfbert.core.errors import InputError
+from tfbert.core.variants import Variants
 from tfbert.data.augmentation import find_augmentation, with_copies
 from tfbert.data.batches import ExampleBatches
 from tfbert.data.folds import fold_numbers
@@ -17,7 +19,6 @@ from tfbert.data.inspection import advice, findings
 from tfbert.data.sources import read_examples
 from tfbert.data.splits import halves
 from tfbert.data.windows import LongText
-from tfbert.inference.masked_words import MaskedWords
 from tfbert.models.initialization import initialize, reinitialize
 from tfbert.models.mixout import add_mixout
 from tfbert.models.presets import find_preset
@@ -28,6 +29,8 @@ from tfbert.tasks import TASKS
 from tfbert.training.devices import device_kind, make_strategy
 from tfbert.training.loop import total_steps
 
+# Augmentations that a saved model makes: --augment=KIND:FOLDER.
+_AUGMENTATIONS = Variants(masked_words="tfbert.inference.masked_words:MaskedWords")
 _STEPS_PER_LOOP = {"CPU": 1, "GPU": 10, "TPU": 100}
 
 
@@ -41,6 +44,7 @@ class TrainingParts:
         datasets: dict of ExampleBatches: "train", and perhaps "dev" and "test".
         metric: str. The dev score that decides which model is kept.
         steps, warmup_steps: int. Steps of the whole run, and those in which the learning rate rises.
+        peak: tf.Variable, float32. The highest learning rate: a variable, so that another one needs no new trace.
     """
 
     model: keras.Model
@@ -49,6 +53,7 @@ class TrainingParts:
     metric: str
     steps: int
     warmup_steps: int
+    peak: tf.Variable
 
 
 def training_parts(config, strategy, splits=("train", "dev", "test"), kept=None):
@@ -66,9 +71,12 @@ def training_parts(config, strategy, splits=("train", "dev", "test"), kept=None)
         model = model_of(config, preset, tokenizer, task, datasets["train"].examples.labels)
         steps = training.max_steps or total_steps(datasets["train"].steps_per_epoch, training.num_train_epochs)
         warmup_steps = warmup_steps_of(config.optimizer, steps)
-        optimizer = optimizer_of(config, model, steps, warmup_steps)
+        peak = tf.Variable(config.optimizer.learning_rate, trainable=False)
+        power = config.optimizer.polynomial_power
+        schedule = make_schedule(config.optimizer.schedule, peak, steps, warmup_steps, power)
+        optimizer = optimizer_of(config, model, schedule)
         optimizer.build(model.trainable_variables)
-    return TrainingParts(model, optimizer, datasets, metric, steps, warmup_steps)
+    return TrainingParts(model, optimizer, datasets, metric, steps, warmup_steps, peak)
 
 
 def preset_of(config, default=None):
@@ -109,7 +117,7 @@ def read_rows(data, task, location, split, limit=None, columns=None):
     first, second = columns or pair_of(data.text_columns)
     named = {"text_column": first, "text_pair_column": second, "label_column": data.label_column}
     read = (name if setting in task.columns else None for setting, name in named.items())
-    return read_examples(location, *read, None, data.quoting, split, limit)
+    return read_examples(location, *read, split=split, limit=limit, **data.file_format)
 
 
 def settings_for(config, method):
@@ -214,7 +222,7 @@ def batches_to_score(examples, config):
 def augmentation_of(name):
     """Returns an augmentation by its name: callable (text, rng, probability) -> str."""
     kind, _, folder = name.partition(":")
-    return MaskedWords(folder) if kind == "masked_words" else find_augmentation(name)
+    return _AUGMENTATIONS[kind](folder) if kind in _AUGMENTATIONS else find_augmentation(name)
 
 
 def copies_of(data):
@@ -232,7 +240,8 @@ def folds_of(config, task, labels):
         )
     if data.group_column:
         columns = (*pair_of(data.text_columns), None, data.group_column)
-        rows = read_examples(data.train_file, *columns, data.quoting, "train", data.limit_train_rows)
+        limit = data.limit_train_rows
+        rows = read_examples(data.train_file, *columns, split="train", limit=limit, **data.file_format)
         groups = [None if row.get("id") is None else str(row["id"]) for row in rows]
         if None in groups:
             raise InputError(
@@ -276,8 +285,9 @@ def encoder_of(config, preset):
     """Returns the encoder with what is new in it; its weights must be the pre-trained ones before mixout keeps them."""
     settings = config.model
     data = config.data
-    encoder = preset.encoder(settings.dropout, dtype_of(config), data.do_lower_case, data.clean_text)
-    encoder.remat = config.runtime.remat
+    encoder = preset.encoder(
+        settings.dropout, dtype_of(config), data.do_lower_case, data.clean_text, config.runtime.remat
+    )
     init_seed = seed_of(config.training, config.training.init_seed)
     if preset.new:
         initialize(encoder, init_seed)
@@ -290,7 +300,7 @@ def encoder_of(config, preset):
 def model_of(config, preset, tokenizer, task, train_labels):
     """Returns the model to train: the encoder with what is new in it, and the task's head."""
     data, training = config.data, config.training
-    model = task.model(
+    return task.model(
         encoder_of(config, preset),
         tokenizer,
         preset,
@@ -301,12 +311,10 @@ def model_of(config, preset, tokenizer, task, train_labels):
         train_labels,
         **settings_for(config, task.model),
     )
-    model.windows_per_step = training.windows_per_step
-    return model
 
 
-def optimizer_of(config, model, steps, warmup_steps):
-    """Returns the optimiser of a run of so many steps, not yet built."""
+def optimizer_of(config, model, schedule):
+    """Returns the optimiser that follows a schedule (WarmupSchedule), not yet built."""
     settings, new, encoder = config.optimizer, config.model, model.encoder
     multipliers = parse_multipliers(settings.lr_multipliers)
     multipliers += freeze(encoder, settings.freeze, settings.freeze_layers, new.reinit_layers)
@@ -316,7 +324,7 @@ def optimizer_of(config, model, steps, warmup_steps):
         multipliers += layer_decay(encoder, settings.layer_lr_decay)
     prior = pretrained(encoder, new.reinit_layers, new.reinit_pooler) if settings.prior_weight_decay else []
     return OPTIMIZERS[settings.optimizer](
-        make_schedule(settings.schedule, settings.learning_rate, steps, warmup_steps, settings.polynomial_power),
+        schedule,
         settings.weight_decay,
         bias_correction=settings.bias_correction,
         global_clipnorm=settings.max_grad_norm or None,

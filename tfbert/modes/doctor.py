@@ -3,6 +3,8 @@
 Nothing here imports TensorFlow before the versions are found to be good: with a wrong libtpu the import aborts.
 """
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import glob
@@ -14,6 +16,7 @@ import re
 import subprocess
 import sys
 import uuid
+from collections.abc import Callable, Mapping
 
 from tfbert.core.errors import InputError
 from tfbert.core.keras_setup import keras_problems
@@ -57,7 +60,13 @@ class Environment:
     has_tpu: bool
 
 
-def doctor(versions=None, variables=None, bucket=None, has_tpu=None, say=print):
+def doctor(
+    versions: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
+    bucket: str | None = None,
+    has_tpu: bool | None = None,
+    say: Callable[[str], None] = print,
+) -> list[Finding]:
     """Checks an environment against the version sets known to work, prints what is wrong and returns it.
 
     Of this environment it prints the devices, too: those of the machine, and those that TensorFlow can use.

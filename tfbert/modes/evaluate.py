@@ -8,8 +8,8 @@ from tfbert.core.files import json_of, write_whole
 from tfbert.inference.predict import paired
 from tfbert.models.model_files import read_json
 from tfbert.modes.build import read_rows, settings_for, strategy_of, uses_xla
+from tfbert.modes.output_folder import output_lock
 from tfbert.modes.saved import saved_model, text_columns
-from tfbert.modes.trainer import output_lock
 from tfbert.training.devices import is_chief, leave_together
 from tfbert.training.evaluation import Evaluator
 
@@ -30,6 +30,7 @@ def evaluate_mode(config):
 def _evaluate(config, strategy):
     data, training = config.data, config.training
     model = saved_model(config, strategy)
+    model.task.check_positive(config.balance.positive_label)
     results, evaluator = {}, Evaluator(model, strategy, uses_xla(config, strategy))
     for split, location in (("dev", data.dev_file), ("test", data.test_file)):
         if location:

@@ -11,7 +11,6 @@ from tfbert.core.files import json_of, write_whole
 from tfbert.data.folds import split_texts
 from tfbert.inference.ensemble import EnsembleModel
 from tfbert.inference.saved_model import load_model, save_ensemble
-from tfbert.models.model_files import read_json
 from tfbert.modes.build import (
     batches_to_score,
     datasets_of,
@@ -22,8 +21,7 @@ from tfbert.modes.build import (
     task_of,
     uses_xla,
 )
-from tfbert.modes.trainer import output_lock, refuse_finished
-from tfbert.modes.training_run import changes_since
+from tfbert.modes.output_folder import changes_since, output_lock, refuse_finished, results_of
 from tfbert.reports.run_report import write_folds_report
 from tfbert.reports.statistics import mean_and_spread
 from tfbert.training.devices import is_chief, leave_together
@@ -93,10 +91,10 @@ def _cross_validate(config, trainer, announce):
         )
     members, outputs, failed = [], np.zeros((examples.size, task.outputs), np.float32), []
     for number, folder in enumerate(folders):
-        if not tf.io.gfile.exists(os.path.join(folder, "eval_results.json")):
+        if results_of(folder) is None:
             print(f"Fold {number + 1} of {len(folders)}", flush=True)
             trainer.train(_of_fold(config, number + 1, folder), announce=announce and number == 0)
-        if reason := read_json(folder, "eval_results.json").get("failed"):
+        if reason := results_of(folder).get("failed"):
             failed.append(f"fold {number + 1}: {reason}")
         members.append(_member(config, folder, strategy))
         left_out = np.flatnonzero(folds == number)
@@ -125,9 +123,8 @@ def _of_fold(config, number, folder):
 
 def _member(config, folder, strategy):
     with strategy.scope():
-        model = load_model(os.path.join(folder, "model"), dtype=dtype_of(config))
-    model.windows_per_step = config.training.windows_per_step
-    return model
+        windows_per_step = config.training.windows_per_step
+        return load_model(os.path.join(folder, "model"), dtype=dtype_of(config), windows_per_step=windows_per_step)
 
 
 def _refuse_changed(config):

@@ -9,8 +9,8 @@ from tfbert.data.sources import read_examples
 from tfbert.inference.features import vector_model, write_features
 from tfbert.inference.predict import predict_file
 from tfbert.modes.build import dtype_of, long_text_of, preset_of, strategy_of, uses_xla
+from tfbert.modes.output_folder import output_lock
 from tfbert.modes.saved import model_folder, saved_model, text_columns
-from tfbert.modes.trainer import output_lock
 from tfbert.training.devices import is_chief, leave_together
 
 
@@ -37,7 +37,8 @@ def _predict(config, strategy):
     model = _vector_model(config, strategy) if training.features else saved_model(config, strategy)
     if not training.features and model.task.not_predicted:
         raise InputError(model.task.not_predicted)
-    examples = read_examples(data.test_file, *text_columns(data, model), None, data.id_column, data.quoting, "test")
+    columns = (*text_columns(data, model), None, data.id_column)
+    examples = read_examples(data.test_file, *columns, split="test", **data.file_format)
     if is_chief(strategy):
         tf.io.gfile.makedirs(training.output_dir)
     count = write(model, examples, path, training.predict_batch_size, strategy, uses_xla(config, strategy))
@@ -56,6 +57,5 @@ def _vector_model(config, strategy):
             data = config.data
             model = preset_of(config).encoder(None, dtype_of(config), data.do_lower_case, data.clean_text)
     with strategy.scope():
-        vectors = vector_model(model, config.model.pooling, config.data.max_seq_length, long_text_of(config.data))
-    vectors.windows_per_step = config.training.windows_per_step
-    return vectors
+        about = config.model.pooling, config.data.max_seq_length, long_text_of(config.data)
+        return vector_model(model, *about, config.training.windows_per_step)

@@ -2,7 +2,6 @@
 
 import os
 
-from tfbert.core.errors import InputError
 from tfbert.inference.saved_model import load_model
 from tfbert.modes.build import dtype_of
 
@@ -15,14 +14,8 @@ def model_folder(config):
 def saved_model(config, strategy):
     """Returns the saved model that the settings name, on the devices of a strategy."""
     with strategy.scope():
-        model = load_model(model_folder(config), dtype=dtype_of(config))
-    if config.training.windows_per_step and "windows_per_step" in model.task.rules.ignores:
-        raise InputError(
-            f"--windows_per_step={config.training.windows_per_step} does nothing with a model of "
-            f"--task={model.task.name}; lower --eval_batch_size to save memory."
-        )
-    model.windows_per_step = config.training.windows_per_step
-    return model
+        windows_per_step = config.training.windows_per_step
+        return load_model(model_folder(config), dtype=dtype_of(config), windows_per_step=windows_per_step)
 
 
 def text_columns(data, model):

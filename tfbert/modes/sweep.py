@@ -5,8 +5,9 @@ import os
 
 from tfbert.core.files import json_of
 from tfbert.modes.build import strategy_of
+from tfbert.modes.output_folder import output_lock
 from tfbert.modes.sweep_study import Sweep
-from tfbert.modes.trainer import Trainer, output_lock
+from tfbert.modes.train import Trainer
 
 
 def sweep_mode(config):

@@ -7,7 +7,6 @@ import time
 
 import numpy as np
 import tensorflow as tf
-import yaml
 
 from tfbert.config.load import changes
 from tfbert.config.setting import Scope
@@ -21,12 +20,6 @@ from tfbert.training.health import RunHealth, majority_share, part_norms
 from tfbert.training.loop import TrainingLoop, check_weights
 from tfbert.training.run_log import RunLog
 from tfbert.training.signals import Interrupted, Interruption
-
-
-def changes_since(output_dir, config):
-    """Returns which settings differ from those that a folder's config.yaml has, in words: list of str."""
-    with tf.io.gfile.GFile(os.path.join(output_dir, "config.yaml")) as file:
-        return changes(yaml.safe_load(file.read()), config.as_dict())
 
 
 class TracedGraphs:

@@ -1,9 +1,13 @@
 """Adam with decoupled weight decay, bias correction as an option, and a learning rate for each variable."""
 
+from __future__ import annotations
+
 import contextlib
 import math
 import typing
 import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -93,23 +97,23 @@ class AdamWeightDecay(KerasOptimizer):
 
     def __init__(
         self,
-        learning_rate=2e-5,
-        weight_decay=0.01,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-6,
-        bias_correction=True,
-        global_clipnorm="auto",
-        lr_multipliers=(),
-        exclude_from_weight_decay=NO_DECAY,
-        prior_weight_decay=(),
-        start_steps=(),
-        ema_decay=None,
-        name="adam_weight_decay",
-        clipnorm=None,
-        clipvalue=None,
-        **kwargs,
-    ):
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule | Callable[[], float] = 2e-5,
+        weight_decay: float = 0.01,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-6,
+        bias_correction: bool = True,
+        global_clipnorm: float | str | None = "auto",
+        lr_multipliers: Sequence[tuple[str, float]] = (),
+        exclude_from_weight_decay: Sequence[str] = NO_DECAY,
+        prior_weight_decay: Sequence[str] = (),
+        start_steps: Sequence[tuple[str, int]] = (),
+        ema_decay: float | None = None,
+        name: str = "adam_weight_decay",
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        **kwargs: Any,
+    ) -> None:
         check_keras()
         if global_clipnorm == "auto":
             global_clipnorm = 1.0 if clipnorm is None and clipvalue is None else None

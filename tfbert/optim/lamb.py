@@ -1,5 +1,9 @@
 """LAMB: AdamWeightDecay with each variable's step scaled to the variable's own size."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -20,7 +24,7 @@ class Lamb(AdamWeightDecay):
     otherwise; gradients are clipped by their global norm first, as there too.
     """
 
-    def __init__(self, *args, name="lamb", **kwargs):
+    def __init__(self, *args: Any, name: str = "lamb", **kwargs: Any) -> None:
         super().__init__(*args, name=name, **kwargs)
 
     def _move(self, index, gradient, variable, factors):

@@ -1,9 +1,16 @@
 """Groups of variables: ordered (regex, value) pairs, matched in full on variable paths, the first match winning."""
 
+from __future__ import annotations
+
 import math
 import re
+from typing import TYPE_CHECKING
 
+from tfbert.core.arguments import check_encoder
 from tfbert.core.errors import InputError
+
+if TYPE_CHECKING:
+    from tfbert.models.encoder import BertEncoder
 
 # Biases and the scales and shifts of LayerNorm (gamma, beta) do not decay, as in google-research/bert; nor does a
 # scalar mix, which would forget its layers.
@@ -61,7 +68,7 @@ def encoder_patterns(encoder):
     return patterns
 
 
-def layer_decay(encoder, decay):
+def layer_decay(encoder: BertEncoder, decay: float) -> list[tuple[str, float]]:
     """Returns multipliers that fall from the top layer to the embeddings: list of (regex, value).
 
     Layer l of L (from 0) has decay^(L - 1 - l), so the top layer has 1; the embeddings have decay^L. Pooler and head
@@ -74,6 +81,7 @@ def layer_decay(encoder, decay):
         encoder: BertEncoder.
         decay: float, ξ.
     """
+    check_encoder(encoder)
     top = encoder.num_layers - 1
     layers = [(pattern, decay ** (top - layer)) for layer, pattern in _trained_layers(encoder)]
     return layers + [(_embeddings(encoder), decay**encoder.num_layers)]

@@ -1,5 +1,7 @@
 """How the learning rate goes over the steps: a warm-up to the peak, then one of several ways down."""
 
+from __future__ import annotations
+
 import math
 
 import keras
@@ -110,7 +112,9 @@ class SlantedTriangular(WarmupSchedule):
     floor = 1.0 / 32
 
 
-def make_schedule(name, peak, total_steps, warmup_steps=0, power=2.0):
+def make_schedule(
+    name: str, peak: float, total_steps: int, warmup_steps: int = 0, power: float = 2.0
+) -> WarmupSchedule:
     """Returns a schedule by name.
 
     Args:
@@ -122,6 +126,6 @@ def make_schedule(name, peak, total_steps, warmup_steps=0, power=2.0):
     return SCHEDULES[name](peak, total_steps, warmup_steps, **({"power": power} if name == "polynomial" else {}))
 
 
-def linear_warmup(peak, total_steps, warmup_steps=0):
+def linear_warmup(peak: float, total_steps: int, warmup_steps: int = 0) -> LinearWarmup:
     """Returns `make_schedule("linear", …)`, BERT's own."""
     return make_schedule("linear", peak, total_steps, warmup_steps)

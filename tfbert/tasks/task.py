@@ -180,6 +180,9 @@ class Task:
     def check_threshold(self, metric):
         """Raises InputError where a metric is given, but the answers have no threshold to tune: str or None."""
 
+    def check_positive(self, label):
+        """Raises InputError where a label is given, but is not the one that scores and threshold are about."""
+
     def for_training(self, batches):
         """Returns (task, batches): the task with the loss to train on, and what an epoch is to take of the examples."""
         return self, batches
@@ -201,7 +204,7 @@ class Task:
         """
         raise NotImplementedError
 
-    def saved_model(self, encoder, about, reader, folder):
+    def saved_model(self, encoder, about, reader, folder, windows_per_step=None):
         """Returns the model that was saved.
 
         Args:
@@ -209,6 +212,7 @@ class Task:
             about: dict. The content of tfbert.json.
             reader: SafetensorsReader of the folder.
             folder: str. For messages.
+            windows_per_step: int or None. Windows that are encoded at a time; None: all of a batch.
         """
         raise NotImplementedError
 

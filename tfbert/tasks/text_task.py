@@ -72,7 +72,7 @@ class TextTask(Task):
 
     def model(
         self, encoder, tokenizer, preset, max_seq_length, text_columns, init_seed=0, long_text=LongText(), labels=None,
-        *, pooling=None, head_layers=(), head_activation="tanh",
+        *, pooling=None, head_layers=(), head_activation="tanh", windows_per_step=None,
     ):  # fmt: skip
         return build_model(
             encoder,
@@ -86,9 +86,10 @@ class TextTask(Task):
             head_layers,
             head_activation,
             long_text,
+            windows_per_step,
         )
 
-    def saved_model(self, encoder, about, reader, folder):
+    def saved_model(self, encoder, about, reader, folder, windows_per_step=None):
         check_head(reader, about["head_layers"], self.outputs, folder)
         model = build_model(
             encoder,
@@ -100,6 +101,7 @@ class TextTask(Task):
             head_layers=about["head_layers"],
             head_activation=about["head_activation"],
             long_text=LongText(**about["long_text"]),
+            windows_per_step=windows_per_step,
         )
         model.load_head(reader, folder)
         return model

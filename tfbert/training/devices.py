@@ -1,11 +1,14 @@
 """The devices of a run, as a tf.distribute strategy."""
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import json
 import os
 import re
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -16,8 +19,30 @@ from tfbert.core.errors import InputError
 _LAST_WORDS = 2.0
 
 
-def make_strategy(name="auto", virtual_devices=1, tpu=None, worker_hosts=(), worker_index=None):
-    """Returns the tf.distribute strategy of that name, and turns off what only delays the first steps on CPUs and GPUs.
+@contextlib.contextmanager
+def without_grappler():
+    """Has TensorFlow run graphs as they were traced, while a `with` block runs.
+
+    Grappler rewrites each graph before its first step, which takes seconds and makes no later step of BERT faster. On
+    TPUs that could not be tried.
+    """
+    name = "disable_meta_optimizer"
+    before = tf.config.optimizer.get_experimental_options().get(name, False)
+    tf.config.optimizer.set_experimental_options({name: True})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({name: before})
+
+
+def make_strategy(
+    name: str = "auto",
+    virtual_devices: int = 1,
+    tpu: str | None = None,
+    worker_hosts: Sequence[str] = (),
+    worker_index: int | None = None,
+) -> tf.distribute.Strategy:
+    """Returns the tf.distribute strategy of that name.
 
     Args:
         name: "one_device": the first GPU, else the CPU. "mirrored": every GPU of this machine, or every virtual CPU
@@ -39,9 +64,6 @@ def make_strategy(name="auto", virtual_devices=1, tpu=None, worker_hosts=(), wor
         name = "tpu" if tpu else "multi_worker" if cluster else "auto"
     if name == "tpu":
         return _tpu_strategy(tpu or "local")
-    # Grappler rewrites each graph before its first step, which takes seconds and makes no later step of BERT faster;
-    # on TPUs, where that could not be tried, it stays on.
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     if name == "multi_worker":
         return _multi_worker_strategy(cluster)
     if virtual_devices > 1:

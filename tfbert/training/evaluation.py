@@ -1,12 +1,22 @@
 """The model's outputs for every example of a data set, on any number of devices, in order."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 import numpy as np
 import tensorflow as tf
 
+from tfbert.core.arguments import check_model, check_strategy
 from tfbert.core.errors import Diverged
-from tfbert.data.batches import check_dataset
+from tfbert.data.datasets import dataset_for
 from tfbert.data.hosts import check_hosts
 from tfbert.training.devices import compiles_all, lost_workers
+
+if TYPE_CHECKING:
+    from tfbert.data.batches import ExampleBatches
+    from tfbert.models.keras_model import BatchModel
 
 # Data sets whose pipelines are kept: dev and test.
 _KEPT = 2
@@ -131,20 +141,25 @@ def dev_score(results, metric):
     return score if score is not None and np.isfinite(score) else None
 
 
-def evaluate(model, dataset, strategy=None):
+def evaluate(
+    model: BatchModel, dataset: ExampleBatches | str | Iterable, strategy: tf.distribute.Strategy | None = None
+) -> dict[str, float]:
     """Returns the scores of a labelled data set: dict with `loss` and the task's metrics.
 
     What is traced is kept with the model for the next time.
 
     Args:
         model: TextModel.
-        dataset: ExampleBatches, such as `make_dataset` returns; each example counts once, shuffled or not.
+        dataset: ExampleBatches, such as `make_dataset` returns, or what that takes; each example counts once,
+            shuffled or not.
         strategy: tf.distribute.Strategy; None: the default one.
 
     Raises:
         InputError: something else in place of the dataset.
     """
-    check_dataset(dataset, "evaluate", model)
+    check_model(model)
+    check_strategy(strategy)
+    dataset = dataset_for(model, dataset, "evaluate")
     strategy = strategy or tf.distribute.get_strategy()
     evaluator = model.traced(("evaluate", strategy), lambda: Evaluator(model, strategy))
     try:

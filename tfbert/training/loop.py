@@ -1,14 +1,24 @@
 """The training loop: one step on every device, N steps a call."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 import tensorflow as tf
 
+from tfbert.core.arguments import check_model, check_strategy
 from tfbert.core.errors import Diverged, InputError
-from tfbert.data.batches import check_dataset
+from tfbert.data.datasets import dataset_for
 from tfbert.data.hosts import check_hosts
 from tfbert.optim.adam_weight_decay import AdamWeightDecay
 from tfbert.optim.gradients import DifferentRows, dense, wide_dtype
 from tfbert.training.devices import compiles_all, lost_workers, worker_values
+
+if TYPE_CHECKING:
+    from tfbert.data.batches import ExampleBatches
+    from tfbert.models.keras_model import BatchModel
 
 # What a Keras optimizer can be told that the loop does in its own way, and that way.
 _OF_KERAS = {
@@ -220,25 +230,26 @@ def _sum_over_replicas(value):
 
 
 def train(
-    model,
-    dataset,
-    optimizer,
-    strategy=None,
-    epochs=1,
-    steps=None,
-    accumulation=1,
-    steps_per_loop=1,
-    xla=False,
-    data_seed=0,
-    events=(),
-    on_loop=None,
-    stop=None,
-):
+    model: BatchModel,
+    dataset: ExampleBatches | str | Iterable,
+    optimizer: AdamWeightDecay,
+    strategy: tf.distribute.Strategy | None = None,
+    epochs: float = 1,
+    steps: int | None = None,
+    accumulation: int = 1,
+    steps_per_loop: int = 1,
+    xla: bool = False,
+    data_seed: int = 0,
+    events: Sequence[tuple[int, Callable[[int], None]]] = (),
+    on_loop: Callable[[int, np.ndarray], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+    batch_size: int = 32,
+) -> np.ndarray:
     """Trains a model on a dataset, on the devices of a strategy.
 
     Args:
         model: TextModel, created under `strategy.scope()`.
-        dataset: ExampleBatches.
+        dataset: ExampleBatches, such as `make_dataset` returns; or a DataFrame, a path, or what else it takes.
         optimizer: AdamWeightDecay or Lamb; it goes on from the step it has reached.
         strategy: tf.distribute.Strategy; None: the default one.
         epochs: float. Passes over the data.
@@ -250,6 +261,7 @@ def train(
         events: list of (every, function). After each `every` steps and at the end, `function(step)` is called.
         on_loop: callable (step, losses) called after each loop, before the events.
         stop: callable () -> bool, asked after the events. True on any worker ends the training there, on all.
+        batch_size: int. Examples of a step where the dataset is no ExampleBatches yet.
 
     Returns:
         np.float32 [steps]. The loss of each step that was run.
@@ -258,7 +270,9 @@ def train(
         InputError: the loss is not finite (the message names the step), something else stands in place of the dataset,
             or the optimizer is none that the loop can use.
     """
-    check_dataset(dataset, "train", model)
+    check_model(model)
+    check_strategy(strategy)
+    dataset = dataset_for(model, dataset, "train", batch_size, data_seed)
     loop = TrainingLoop(model, optimizer, strategy, accumulation, xla, data_seed)
     total = steps or total_steps(dataset.steps_per_epoch, epochs)
     return loop.run(dataset, total, steps_per_loop, events, on_loop, stop)

@@ -20,6 +20,18 @@ def tpu_chips():
     return sorted(glob.glob("/dev/accel[0-9]*") + glob.glob("/dev/vfio/[0-9]*"))
 
 
+def prepare_tpu(tpu):
+    """Sets the environment variables that a TPU needs, and prints them; InputError if there is no such TPU.
+
+    Args:
+        tpu: str, as `check_tpu` takes it.
+    """
+    check_tpu(tpu)
+    variables = tpu_variables(tpu)
+    os.environ.update(variables)
+    print("Set for the TPU:", ", ".join(f"{name}={value}" for name, value in variables.items()) or "nothing")
+
+
 def check_tpu(tpu):
     """Raises InputError where there is no such TPU, in seconds, where TensorFlow and libtpu take minutes to say so.
 

@@ -48,7 +48,7 @@ class DistilBert(Family):
 
     @classmethod
     def backbone(cls, sizes, dtype):
-        """Returns a backbone of new weights, which has no segments; arguments as for `Family.backbone`."""
+        """Returns a backbone, which has no segments; arguments as for `Family.backbone`."""
         return super().backbone({name: size for name, size in sizes.items() if name != "num_segments"}, dtype)
 
     @classmethod

@@ -1,6 +1,5 @@
 """The tokenizer of a folder in Hugging Face's layout: what BertTokenizer needs for the same ids, or why it cannot."""
 
-import dataclasses
 import os
 import re
 import reprlib
@@ -8,6 +7,7 @@ import reprlib
 from tfbert.core.errors import InputError
 from tfbert.models.model_files import has_file, optional_json
 from tfbert.models.tokenizers.checkpoint_added_tokens import content_of, is_id, read_added_tokens
+from tfbert.models.tokenizers.tokenizer_files import TokenizerFiles
 from tfbert.models.tokenizers.wordpiece import SPECIAL_PIECES, read_vocabulary
 
 # Those that build BERT's tokenizer by their own settings, and those that take it from tokenizer.json as it stands.
@@ -15,27 +15,6 @@ _BERT_CLASSES = ("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer")
 _JSON_CLASSES = ("PreTrainedTokenizer", "TokenizersBackend")
 _SPECIAL_KEYS = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), SPECIAL_PIECES))
 _OTHER_VOCABULARIES = ("vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
-
-
-@dataclasses.dataclass(frozen=True)
-class TokenizerFiles:
-    """What a folder says of its tokenizer.
-
-    Attributes:
-        vocabulary: list of str.
-        lowercase: bool.
-        strip_accents: bool or None.
-        tokenize_chinese_chars: bool.
-        added_tokens: tuple of AddedToken.
-        notes: list of str. What there is to be told of it.
-    """
-
-    vocabulary: list
-    lowercase: bool
-    strip_accents: bool | None = None
-    tokenize_chinese_chars: bool = True
-    added_tokens: tuple = ()
-    notes: tuple = ()
 
 
 def read_tokenizer(folder, config):

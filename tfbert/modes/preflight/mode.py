@@ -7,8 +7,8 @@ import tensorflow as tf
 from tfbert.core.errors import InputError
 from tfbert.core.files import json_of, write_whole
 from tfbert.modes.build import training_parts
+from tfbert.modes.output_folder import output_lock
 from tfbert.modes.preflight.report import describe, preflight, refusal
-from tfbert.modes.trainer import output_lock
 
 
 def preflight_mode(config):

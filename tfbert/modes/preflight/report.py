@@ -1,6 +1,10 @@
 """Will it run on that TPU? The real train step, compiled by the real TPU compiler, on a machine without a TPU."""
 
+from __future__ import annotations
+
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
@@ -10,12 +14,25 @@ from tfbert.modes.preflight.search import bounds, line, search
 from tfbert.modes.preflight.step import StepCompiler, rows_of_epoch
 from tfbert.modes.preflight.topologies import GIB, find_topology
 
+if TYPE_CHECKING:
+    from tfbert.data.batches import ExampleBatches
+    from tfbert.models.keras_model import BatchModel
+    from tfbert.optim.adam_weight_decay import AdamWeightDecay
+
 # The share of its peak at which a chip is taken to work, when asking whether the host can feed it.
 ASSUMED_UTILISATION = 0.4
 _PIPELINE_SECONDS = 3.0
 
 
-def preflight(model, optimizer, dataset, topology, accumulation=1, search_batch=False, say=print):
+def preflight(
+    model: BatchModel,
+    optimizer: AdamWeightDecay,
+    dataset: ExampleBatches,
+    topology: str,
+    accumulation: int = 1,
+    search_batch: bool = False,
+    say: Callable[[str], None] = print,
+) -> dict:
     """Finds out whether a training would run on a TPU, and says so as soon as it is known.
 
     Args:

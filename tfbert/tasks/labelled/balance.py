@@ -3,11 +3,20 @@
 Counts are those of the training data, [outputs]: the rows of each class, or the rows that hold each label.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from tfbert.core.arguments import check_task
 from tfbert.core.errors import InputError
 from tfbert.data.sampling import GroupDraws
 from tfbert.tasks.labelled.labels import LabelSet
+
+if TYPE_CHECKING:
+    from tfbert.tasks.labelled.labelled_task import LabelledTask
 
 
 def label_numbers(setting, amounts, task):
@@ -35,7 +44,13 @@ def label_numbers(setting, amounts, task):
     return numbers
 
 
-def epoch_draws(task, labels, oversample=(), undersample=(), balance="none"):
+def epoch_draws(
+    task: LabelledTask,
+    labels: np.ndarray,
+    oversample: Mapping[str, float] | tuple = (),
+    undersample: Mapping[str, int] | tuple = (),
+    balance: str = "none",
+) -> GroupDraws | None:
     """Returns which examples an epoch takes: GroupDraws, or None where it is each once.
 
     Args:
@@ -50,6 +65,7 @@ def epoch_draws(task, labels, oversample=(), undersample=(), balance="none"):
     Raises:
         InputError: an unknown label.
     """
+    check_task(task)
     factors = np.ones(task.outputs)
     for number, factor in label_numbers("oversample", dict(oversample), task).items():
         factors[number] = factor

@@ -1,5 +1,9 @@
 """Words behind masks: for texts from Python, and as samples of what a model has learned."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
 import numpy as np
 import tensorflow as tf
 
@@ -14,7 +18,7 @@ _BATCH = 32
 _SHOWN = 10
 
 
-def fill_mask(model, texts, top=5):
+def fill_mask(model: PretrainingModel, texts: Iterable[str], top: int = 5) -> list[list[list[dict]]]:
     """Predicts what stands behind each [MASK] of some texts.
 
     Args:

@@ -5,8 +5,8 @@ import numpy as np
 from keras import ops
 
 from tfbert.core.errors import InputError
+from tfbert.models.activations import ACTIVATIONS
 from tfbert.models.checkpoint_tensors import load_variables
-from tfbert.models.encoder import ACTIVATIONS
 from tfbert.models.initialization import new_kernel
 
 

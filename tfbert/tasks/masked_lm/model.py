@@ -1,12 +1,24 @@
 """Encoder and pre-training head as one Keras model."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import keras
 import tensorflow as tf
 from keras import ops
 
+from tfbert.core.arguments import check_encoder, check_task
 from tfbert.models.checkpoint_tensors import hugging_face_tensors
 from tfbert.models.token_model import TokenModel
 from tfbert.tasks.masked_lm.head import PretrainingHead
+
+if TYPE_CHECKING:
+    from tfbert.models.checkpoint_tensors import CheckpointReader, SafetensorsReader
+    from tfbert.models.encoder import BertEncoder
+    from tfbert.models.tokenizers.wordpiece import BertTokenizer
+    from tfbert.tasks.masked_lm.task import MaskedLM
 
 
 @keras.saving.register_keras_serializable("tfbert")
@@ -70,8 +82,15 @@ class PretrainingModel(TokenModel):
 
 
 def build_pretraining_model(
-    encoder, task, tokenizer=None, max_seq_length=128, text_columns=("text",), init_seed=0, reader=None, folder=""
-):
+    encoder: BertEncoder,
+    task: MaskedLM,
+    tokenizer: BertTokenizer | None = None,
+    max_seq_length: int = 128,
+    text_columns: Sequence[str] = ("text",),
+    init_seed: int = 0,
+    reader: SafetensorsReader | CheckpointReader | None = None,
+    folder: str = "",
+) -> PretrainingModel:
     """Returns a PretrainingModel: the encoder with its pre-training head, or a new one.
 
     Args:
@@ -87,6 +106,8 @@ def build_pretraining_model(
     Raises:
         InputError: a length beyond the encoder's positions, or a head that is damaged.
     """
+    check_encoder(encoder)
+    check_task(task)
     encoder.check_length(max_seq_length)
     encoder.check_segments(1 + task.next_sentence)
     head = PretrainingModel.new_head(encoder, task, init_seed)

@@ -84,11 +84,14 @@ class MaskedLM(Task):
         leaks="refuse",
         text_column=None,
         quoting="auto",
+        delimiter=None,
+        encoding=None,
         cache_dir=None,
     ):
         """Returns the sentences of raw text: Sentences; texts held out of training are taken out, or refused."""
         columns = held_out_columns or (text_column or "text",)
-        texts = held_out_texts(held_out, columns, quoting) if train else []
+        file_format = {"quoting": quoting, "delimiter": delimiter, "encoding": encoding}
+        texts = held_out_texts(held_out, columns, **file_format) if train else []
         return sentences_of(rows, tokenizer, texts, leaks, cache_dir)
 
     def batches(
@@ -130,7 +133,7 @@ class MaskedLM(Task):
             encoder, self, tokenizer, max_seq_length, text_columns, init_seed, reader, preset.name
         )
 
-    def saved_model(self, encoder, about, reader, folder):
+    def saved_model(self, encoder, about, reader, folder, windows_per_step=None):
         """Returns the model that was saved: PretrainingModel."""
         about = about["max_seq_length"], about["text_columns"]
         return build_pretraining_model(encoder, self, None, *about, reader=reader, folder=folder)

@@ -1,0 +1,20 @@
+"""Which layers in a model are frozen, by name, so that a copy of it has the same ones frozen."""
+
+
+def frozen_layers(model):
+    """Returns which layers in a model are not to be trained, by their names from the outermost on: list of str."""
+    return [path for path, layer in _layers_in(model) if not layer.trainable]
+
+
+def freeze_layers(model, paths):
+    """Has the layers that `frozen_layers` returned not be trained."""
+    for path, layer in _layers_in(model):
+        if path in paths:
+            layer.trainable = False
+
+
+def _layers_in(layer, outer=""):
+    for part in layer._layers:
+        path = f"{outer}/{part.name}"
+        yield path, part
+        yield from _layers_in(part, path)

@@ -1,0 +1,181 @@
+"""Encoder, pooling and merge of windows as one Keras model: a vector of each text."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import keras
+
+from tfbert.core.errors import InputError
+from tfbert.data.windows import LongText
+from tfbert.models.encoder import BertEncoder
+from tfbert.models.freezing import freeze_layers, frozen_layers
+from tfbert.models.keras_model import BatchModel
+from tfbert.models.memory import in_chunks
+from tfbert.models.pooling import Pooling, WindowMerge
+from tfbert.models.tokenizers.wordpiece import BertTokenizer
+
+
+@keras.saving.register_keras_serializable("tfbert")
+class VectorModel(BatchModel):
+    """Makes one vector of each text of a batch: features -> float [M, width].
+
+    Attributes:
+        encoder: BertEncoder.
+        tokenizer: BertTokenizer.
+        pool: Pooling.
+        merge: WindowMerge; None where a text has one window.
+        max_seq_length: int. The longest sequence the model was made for.
+        long_text: LongText. What becomes of a text that is longer.
+        text_columns: tuple of str. Where its training data had the text, and the second text of a pair.
+        windows_per_step: int or None. Windows that are encoded at a time, to need less memory; None: all of a batch.
+    """
+
+    def __init__(
+        self,
+        encoder,
+        tokenizer,
+        pooling,
+        merge,
+        max_seq_length,
+        long_text,
+        text_columns=("text",),
+        windows_per_step=None,
+        **kwargs,
+    ):
+        super().__init__(dtype="float32", **kwargs)  # Keras' global policy is not asked: its parts have their own
+        self.encoder, self.tokenizer = encoder, tokenizer
+        self.pool, self.merge = pooling, merge
+        self.max_seq_length, self.long_text, self.text_columns = max_seq_length, long_text, tuple(text_columns)
+        self.windows_per_step = windows_per_step
+        self.built = True
+
+    def get_config(self):
+        """Returns all that `from_config` needs, the vocabulary too: dict, as JSON has it."""
+        own_tokenizer = self.tokenizer is not self.encoder.tokenizer
+        return {
+            "name": self.name,
+            "encoder": self.encoder.get_config(),
+            "tokenizer": self.tokenizer.get_config() if own_tokenizer else None,
+            "pooling": self.pooling,
+            "max_seq_length": self.max_seq_length,
+            "long_text": dataclasses.asdict(self.long_text),
+            "text_columns": list(self.text_columns),
+            "windows_per_step": self.windows_per_step,
+            "frozen": frozen_layers(self),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns a model of what `get_config` returned, with new weights."""
+        config = dict(config)
+        encoder, long_text = BertEncoder.from_config(config.pop("encoder")), LongText(**config.pop("long_text"))
+        tokenizer, frozen = config.pop("tokenizer"), config.pop("frozen")
+        pooling, merge = new_vectors(encoder, config.pop("pooling"), long_text)
+        model = cls(
+            encoder=encoder,
+            tokenizer=BertTokenizer.from_config(tokenizer) if tokenizer else encoder.tokenizer,
+            pooling=pooling,
+            merge=merge,
+            long_text=long_text,
+            **cls._parts_above(encoder, pooling.width, config),
+        )
+        freeze_layers(model, frozen)
+        return model
+
+    @classmethod
+    def _parts_above(cls, encoder, width, config):
+        """Returns the other arguments of the constructor: dict."""
+        return config
+
+    @property
+    def pooling(self):
+        """The pooling's name, str."""
+        return self.pool.pooling
+
+    @property
+    def width(self):
+        """The size of what the model makes of a text, int."""
+        return self.pool.width
+
+    def call(self, features, training=False, seed=None):
+        """Computes the vectors; `seed` (int32 [2]) decides what is dropped out, None: the encoder's own generator."""
+        seed = self.encoder.dropout_seed(training, seed)
+        if self.windows_per_step is None:
+            vectors = self.pool(features, encoder=self.encoder, training=training, seed=seed)
+        else:
+            compute = functools.partial(self.pool, encoder=self.encoder, training=training)
+            width, dtype = self.pool.width, self.encoder.compute_dtype
+            vectors = in_chunks(compute, features, seed, self.windows_per_step, width, dtype)
+        return self.merge(vectors, features) if self.merge else vectors
+
+    def calibrated(self, outputs):
+        """Returns outputs as they are to be read: np.float32 [N, width], unchanged for vectors."""
+        return outputs
+
+    def notes(self):
+        """Returns what the weights of a trained model say, in sentences: list of str."""
+        shares = self.pool.shares()
+        if shares is None:
+            return []
+        return [f"Shares of the layers in the scalar mix, from the bottom: {' '.join(f'{x:.3f}' for x in shares)}"]
+
+    def vector_model(self, pooling=None, max_seq_length=128, long_text=LongText(), windows_per_step=None):
+        """Returns what makes vectors of texts as this model does, its own lengths kept: VectorModel.
+
+        Args:
+            pooling: str or None. Another pooling than its own.
+            max_seq_length, long_text: not used; `encoder_vectors` takes them.
+            windows_per_step: int or None. Windows that are encoded at a time; None: as many as in this model.
+
+        Raises:
+            InputError: another pooling with learned weights, or below learned weights.
+        """
+        same = pooling in (None, self.pooling)
+        pool = self.pool if same else _new_pooling(pooling, self.encoder)
+        if not same and self.merge and self.merge.weights:
+            raise InputError(
+                f"--pooling={pooling} cannot be merged by this model's attention over windows, which was trained on "
+                f"--pooling={self.pooling}; leave --pooling out."
+            )
+        own = (self.max_seq_length, self.long_text, self.text_columns)
+        together = windows_per_step or self.windows_per_step
+        return VectorModel(self.encoder, self.tokenizer, pool, self.merge, *own, windows_per_step=together)
+
+
+def encoder_vectors(encoder, pooling=None, max_seq_length=128, long_text=LongText(), windows_per_step=None):
+    """Returns what makes vectors of texts by a pre-trained encoder: VectorModel.
+
+    Args:
+        encoder: BertEncoder.
+        pooling: str, as `Pooling` takes it; None: the mean.
+        max_seq_length: int.
+        long_text: LongText.
+        windows_per_step: int or None. Windows that are encoded at a time; None: all of a batch.
+
+    Raises:
+        InputError: a pooling or a merge of windows that has learned weights.
+    """
+    if long_text.strategy == "attention":
+        raise InputError("--long_text=attention is learned in training; of a pre-trained BERT take mean or max.")
+    encoder.check_length(max_seq_length)
+    pool = _new_pooling(pooling or "mean", encoder)
+    merge = WindowMerge(long_text.strategy, pool.width) if long_text.windows > 1 else None
+    about = max_seq_length, long_text
+    return VectorModel(encoder, encoder.tokenizer, pool, merge, *about, windows_per_step=windows_per_step)
+
+
+def _new_pooling(pooling, encoder):
+    if pooling == "scalar_mix":
+        raise InputError("--pooling=scalar_mix is learned in training; this model was not trained with it.")
+    return Pooling(pooling, encoder, dtype=encoder.dtype_policy)
+
+
+def new_vectors(encoder, pooling, long_text, init_seed=0):
+    """Returns what makes one vector of a text: (Pooling, WindowMerge or None where a text has one window)."""
+    policy = encoder.dtype_policy
+    pooling = Pooling(pooling, encoder, name="pooling", dtype=policy)
+    if long_text.windows == 1:
+        return pooling, None
+    return pooling, WindowMerge(long_text.strategy, pooling.width, init_seed, name="window_merge", dtype=policy)
