@@ -228,6 +228,15 @@ def test_tensorflow_datasets(tfds_folder, label, expected):
     assert [(row["text"], row["id"]) for row in rows] == [("All is well 中", 10), ("Fire!", 11)]
 
 
+def test_parts_of_a_split_of_tensorflow_datasets(tfds_folder):
+    """As configs/sun2019_imdb.yaml keeps a part of the training rows for the choice of the checkpoint."""
+    first, rest = (
+        json.loads(read_tfds(tfds_folder, f"tfds:support_desk/short:train[{part}]", "label").stdout)
+        for part in (":50%", "50%:")
+    )
+    assert len(first) == len(rest) == 1 and {row["id"] for row in first + rest} == {10, 11}
+
+
 def test_tensorflow_datasets_that_is_not_there(tfds_folder):
     result = read_tfds(tfds_folder, "tfds:support_desk/long:train", "label")
     assert "InputError: tfds:support_desk/long:train cannot be had" in result.stderr
