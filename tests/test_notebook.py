@@ -1,4 +1,4 @@
-"""tools/colab_tpu.ipynb, executed whole in one kernel whose Python has all packages but tfbert: its first cell installs it.
+"""tools/colab_tpu.ipynb, executed whole in one kernel whose Python lacks tfbert alone: its first cell installs it.
 
 Shortened: a tiny random BERT in place of minilm, and 4 steps in place of 6 epochs.
 """
@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 
 @pytest.fixture
 def kernel(tmp_path, monkeypatch):
-    """The name of a kernel of a new environment, which finds this one's packages, but not those installed by a .pth file."""
+    """The name of a kernel of a new environment, which finds this one's packages, but for editable ones."""
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     folder = tmp_path / "jupyter" / "kernels" / "fresh"
     folder.mkdir(parents=True)

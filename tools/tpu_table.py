@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes docs/devices.md's tables of what BERT needs on TPUs, by compiling its train step; wants the extra preflight, and hours.
+"""Makes docs/devices.md's tables of what BERT needs on TPUs by compiling its step; wants jax and libtpu, and hours.
 
     tools/tpu_table.py                       every row; what configs/tpu_compiled.json holds is not compiled again
     tools/tpu_table.py base-128-v5e-1 ...    some rows
