@@ -51,7 +51,7 @@ def sandbox(folder):
     """Makes a folder look like a checkout with a user's files, all of them small; returns it.
 
     The samples have 48 training rows in place of 413 and 16 in place of 100; the CSV files are README's five rows eight
-    times over.
+    times over, numbered.
     """
     (folder / "configs").symlink_to(ROOT / "configs")
     samples = folder / "tfbert" / "data" / "samples"
@@ -64,8 +64,9 @@ def sandbox(folder):
         (samples / path.name).write_text("\n".join([header, *kept]) + "\n", "utf-8")
     [table] = [block.text for block in blocks_of(ROOT / "README.md") if block.language == "csv"]
     header, *rows = table.splitlines()
-    for name in ("train", "dev", "new"):
-        (folder / f"{name}.csv").write_text("\n".join([header, *rows * 8]) + "\n", "utf-8")
+    rows = [row.replace('",', f' {number}",') for number in range(8) for row in rows]
+    for name in ("train", "dev", "test", "new"):
+        (folder / f"{name}.csv").write_text("\n".join([header, *rows]) + "\n", "utf-8")
     tagged = [f'{{"text": "the printer is {word}", "labels": ["{word}"]}}' for word in ("down", "slow") * 10]
     (folder / "tags.jsonl").write_text("\n".join(tagged) + "\n", "utf-8")
     documents = ["\n".join(f"The {word} of line {line} is not my {word}." for line in range(8)) for word in

@@ -66,3 +66,10 @@ def test_colab_notebook_runs_from_install_to_prediction(kernel, tiny, tmp_path):
     assert (work / "runs" / "colab" / "model" / "model.safetensors").exists()
     assert [*(tmp_path / "venv").glob("lib/*/site-packages/tfbert/__init__.py")]
     assert [*(tmp_path / "venv").glob("lib/*/site-packages/tfbert_finetune-*.dist-info")]
+
+
+def test_on_tpus_too_it_is_installed_for_the_process_that_runs():
+    """An editable install takes effect in a new process only; there are no TPU wheels here to install for real."""
+    tool = (ROOT / "tools" / "install_tpu").read_text("utf-8")
+    commands = [line for line in tool.splitlines() if line.startswith("pip install") and " ." in line]
+    assert commands and not any("--editable" in line or " -e " in line for line in commands)

@@ -61,7 +61,7 @@ def load_tfbert(one_at_a_time=False):
             getattr(tfbert, name)
     if one_at_a_time:
         tf.config.threading.set_inter_op_parallelism_threads(1)
-    tfbert.make_strategy()
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})  # as `tfbert.run` does
     return tfbert
 
 

@@ -9,6 +9,7 @@ tools/bench.py write, and what the quickstart prints from docs/quickstart.txt. R
 test sees when it was forgotten. What it writes stands between `<!-- NAME -->` and `<!-- /NAME -->`.
 """
 
+import argparse
 import re
 import sys
 import textwrap
@@ -18,7 +19,8 @@ from quickstart_output import QUICKSTART, run_quickstart, transcript
 from results import ROOT, read_all, source, sources, when
 from speed_tables import growth_table, steps_table, times_table, timings
 
-from tfbert.config.load import flags_table
+sys.path.insert(0, str(ROOT))  # the checkout that this file stands in, whichever is installed
+from tfbert.config.load import flags_table  # noqa: E402
 
 # What is quoted of each measured config, in the order of the table.
 SHOWN = {
@@ -347,6 +349,8 @@ def fetching(text):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--quickstart"]:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quickstart", action="store_true", help="run the quickstart's commands first: two minutes")
+    if parser.parse_args().quickstart:
         run_quickstart()
     main()

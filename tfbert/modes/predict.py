@@ -15,10 +15,10 @@ from tfbert.training.devices import is_chief, leave_together
 
 
 def predict_mode(config):
-    """Predicts test_file with a saved model, into `predictions.jsonl`, or writes its vectors: what --mode=predict does.
+    """Writes the predictions, or vectors, of a saved model for test_file: --mode=predict.
 
     Returns:
-        dict with `predictions` or `features` (the path) and `examples` (how many).
+        dict with `predictions` or `features` (the path) and `examples` (their number).
     """
     strategy = strategy_of(config)
     with output_lock(config.training.output_dir, strategy, shared=True):
@@ -33,7 +33,7 @@ def _predict(config, strategy):
     path = os.path.join(training.output_dir, f"{kind}.{training.features or 'jsonl'}")
     if tf.io.gfile.exists(path) and not training.overwrite:
         elsewhere = f"another --output_dir, with --preset={model_folder(config)}"
-        raise InputError(f"{path} exists already; choose {elsewhere}, or --overwrite, which replaces this file alone.")
+        raise InputError(f"{path} already exists; choose {elsewhere}, or --overwrite, which replaces only this file.")
     model = _vector_model(config, strategy) if training.features else saved_model(config, strategy)
     if not training.features and model.task.not_predicted:
         raise InputError(model.task.not_predicted)

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C: the running steps end, the run is saved, the program stops."""
+"""SIGTERM and Ctrl-C: the current steps finish, the run is saved, and the program stops."""
 
 import signal
 import threading
@@ -8,8 +8,8 @@ class Interrupted(KeyboardInterrupt):
     """A run was asked to stop, and has been saved.
 
     Attributes:
-        signal: signal.Signals. What asked it to.
-        step: int. Where it stands; None: between two runs.
+        signal: signal.Signals. The signal.
+        step: int. The step reached; None: between two runs.
     """
 
     def __init__(self, signal_number, step=None):
@@ -19,12 +19,12 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interruption:
-    """Notes SIGTERM and SIGINT while it is entered; the second SIGINT interrupts at once, as usual.
+    """Records SIGTERM and SIGINT during a `with` block; a second SIGINT interrupts at once, as usual.
 
-    Outside the main thread it notes nothing, since only that one may handle signals.
+    Outside the main thread it does nothing, since only the main thread can handle signals.
 
     Attributes:
-        signal: int. The first signal that came; None: none has.
+        signal: int. The first signal received, or None.
     """
 
     def __init__(self):
