@@ -152,7 +152,7 @@ def test_a_decoder_of_its_own_is_no_bert(tmp_path):
         if tied:
             build()
         else:
-            with pytest.raises(InputError, match="decoder of its own"):
+            with pytest.raises(InputError, match="untied decoder"):
                 build()
 
 
