@@ -49,9 +49,9 @@ def test_more_layers_than_the_configuration_says_are_told(tmp_path, capsys):
 
 
 BAD = {
-    "not a number": (lambda x: np.where(np.arange(x.size).reshape(x.shape) == 3, np.nan, x), "no finite number"),
-    "infinity": (lambda x: x + np.inf, "no finite number"),
-    "beyond float32": (lambda x: x.astype(np.float64) * 1e300, "no finite number"),
+    "not a number": (lambda x: np.where(np.arange(x.size).reshape(x.shape) == 3, np.nan, x), "non-finite values"),
+    "infinity": (lambda x: x + np.inf, "non-finite values"),
+    "beyond float32": (lambda x: x.astype(np.float64) * 1e300, "non-finite values"),
     "whole numbers": (lambda x: x.astype(np.int8), "as int8; tfbert reads float16"),
     "booleans": (lambda x: x > 0, "as bool; tfbert reads"),
 }
@@ -108,7 +108,7 @@ def test_shards_lie_in_the_folder(tmp_path, file):
     names = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": dict.fromkeys(names, file)}))
-    with pytest.raises(InputError, match="may name only files that lie beside it"):
+    with pytest.raises(InputError, match="may refer only to files in the same folder"):
         load_encoder(str(folder))
 
 
@@ -129,7 +129,7 @@ def test_two_models_in_one_folder(tmp_path, capsys):
     find_preset(str(folder))
     with pytest.raises(InputError, match="bert_model.ckpt"):
         load_encoder(str(folder))
-    assert "holds two models; bert_model.ckpt is read" in capsys.readouterr().out
+    assert "contains two models; bert_model.ckpt is read" in capsys.readouterr().out
 
 
 def test_a_decoder_of_its_own_is_no_bert(tmp_path):
@@ -178,7 +178,7 @@ def test_keras_folders_make_no_object_that_they_name(keras_folder):
     with pytest.raises(InputError, match="num_hidden_layers=1000000000"):
         find_preset(str(keras_folder))
     change_json(keras_folder / "config.json", lambda about: about.update(registered_name="keras_hub>Lambda"))
-    with pytest.raises(InputError, match="is that of 'keras_hub>Lambda'; tfbert takes a BertBackbone"):
+    with pytest.raises(InputError, match="describes 'keras_hub>Lambda'; tfbert needs a BertBackbone"):
         find_preset(str(keras_folder))
 
 

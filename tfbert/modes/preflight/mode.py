@@ -1,4 +1,4 @@
-"""What --mode=preflight does: would this training run on a TPU?"""
+"""--mode=preflight: would this training run on a TPU?"""
 
 import os
 
