@@ -34,6 +34,11 @@ def run(config: Config) -> dict:
     Raises:
         InputError: a setting, file or other input cannot be used.
         Interrupted: SIGTERM or Ctrl-C; the training state is saved.
+
+    Example:
+        >>> samples = "tfbert/data/samples/support_desk_train.tsv"
+        >>> results = tfbert.run(tfbert.load_config(mode="inspect", preset="minilm", train_file=samples))
+        Labels: normal (371, 89.8%), urgent (42, 10.2%)...
     """
     return _run(config, contextlib.nullcontext())
 

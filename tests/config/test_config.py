@@ -119,8 +119,8 @@ def test_written_settings_repeat_the_run(tmp_path):
             "--fold=1 and --test_file=t exclude each other: the fold is the test data",
         ),
         ({"folds": 5, "fold": 1, "calibrate": True}, "With --fold, --tune_threshold and --calibrate need --dev_file"),
-        ({"tune_threshold": "f1"}, "--tune_threshold=f1 needs --dev_file or --folds"),
-        ({"calibrate": True}, "--calibrate needs --dev_file or --folds"),
+        ({"tune_threshold": "f1"}, "--tune_threshold=f1 needs --dev_file, --dev_share or --folds"),
+        ({"calibrate": True}, "--calibrate needs --dev_file, --dev_share or --folds"),
         ({"calibrate": True, "dev_file": "d", "task": "regression"}, "--calibrate and --task=regression exclude"),
         ({"tune_threshold": "auc"}, "--tune_threshold must be accuracy | balanced_accuracy | f1 | mcc"),
         (

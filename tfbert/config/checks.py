@@ -105,6 +105,11 @@ def _check_values(data, training, balance, pretraining):
             f"--train_batch_size={training.train_batch_size}; a part would be empty.",
         ),
         (
+            (data.dev_share or 0) + (data.test_share or 0) >= 1,
+            f"--dev_share and --test_share must be less than 1 together: the rest is trained on. Received: "
+            f"{data.dev_share} and {data.test_share}.",
+        ),
+        (
             (data.head_pieces or 0) > data.max_seq_length - 2,
             f"--head_pieces must be at most {data.max_seq_length - 2}, the tokens of a sequence without [CLS] and "
             f"[SEP]. Received: {data.head_pieces}.",

@@ -86,6 +86,11 @@ def load_config(path: str | os.PathLike | None = None, **settings: Any) -> Confi
 
     Raises:
         InputError: an unknown name, a value of the wrong type or out of range, or settings that exclude each other.
+
+    Example:
+        >>> config = tfbert.load_config(learning_rate=3e-5, train_batch_size=16)
+        >>> config.optimizer.learning_rate, config.training.num_train_epochs
+        (3e-05, 3.0)
     """
     values = {} if path is None else read_yaml(path)
     values.update(settings)
@@ -167,6 +172,12 @@ def _with_held_out(stage, later):
     scored = [config for _, config in later if not _reads_raw_text(config)]
     if not _reads_raw_text(stage) or stage.pretraining.held_out or not scored:
         return stage
+    names = ("dev_share", "test_share")
+    if shares := [name for config in scored for name in names if getattr(config.data, name)]:
+        raise InputError(
+            f"--{shares[0]} of a later stage takes rows out of its train_file, which cannot be held out of the raw "
+            "text of an earlier one; split the file first, and give --dev_file and --test_file, or say --held_out."
+        )
     columns = [name for config in scored for name in config.data.text_columns]
     files = [name for config in scored for name in (config.data.dev_file, config.data.test_file) if name]
     return stage.replace(held_out=list(dict.fromkeys(files)), held_out_columns=list(dict.fromkeys(columns)))

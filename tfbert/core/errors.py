@@ -6,6 +6,13 @@ class InputError(ValueError):
 
     The message is one or two sentences: what was received, what is allowed, how to fix it.
     `tfbert.run` prints it without a traceback and exits with status 1.
+
+    Example:
+        >>> try:
+        ...     tfbert.load_config(learning_rate="fast")
+        ... except tfbert.InputError as error:
+        ...     print(error)
+        --learning_rate must be a number > 0.0. Received: 'fast'.
     """
 
 

@@ -61,6 +61,14 @@ def make_dataset(
         long_text: LongText. What is kept of a text that is too long; the model must be built with the same.
         draws: callable (labels) -> GroupDraws or None. Which examples an epoch takes, such as
             `lambda labels: tfbert.epoch_draws(task, labels, oversample={"urgent": 4})`; None: each once.
+
+    Example:
+        >>> task = tfbert.TASKS["classification"](labels=["calm", "urgent"])
+        >>> rows = [{"text": "Lunch is at noon.", "label": "calm"}, {"text": "The server burns!", "label": "urgent"}]
+        >>> dataset = tfbert.make_dataset(rows, tfbert.load_tokenizer("minilm"), task, 2, 16, shuffle=False)
+        >>> features, labels, weights = next(iter(dataset))
+        >>> labels.numpy().tolist(), weights.numpy().tolist()
+        ([0, 1], [1.0, 1.0])
     """
     check_tokenizer(tokenizer)
     check_task(task)

@@ -1,6 +1,11 @@
-"""Splitting a dataset in two."""
+"""Splitting one dataset into several."""
+
+import hashlib
+import unicodedata
 
 import numpy as np
+
+from tfbert.core.errors import InputError
 
 
 def halves(labels, seed):
@@ -25,3 +30,67 @@ def halves(labels, seed):
     pairs = order[: len(order) // 2 * 2].reshape(-1, 2)
     pairs = rng.permuted(pairs, axis=1)
     return np.sort([*pairs[:, 0], *order[2 * len(pairs) :]]), np.sort(pairs[:, 1])
+
+
+def split_off(strata, texts, shares, seed):
+    """Takes rows out of a data set for other splits, at random, alike in their strata; equal texts stay together.
+
+    Each stratum gives its share of rows, rounded so that the total is right; where the total suffices it gives one row
+    at least, and it always keeps a text. One that would be too much for what is left to take is passed over.
+
+    Args:
+        strata: int [N]. A task's `strata`.
+        texts: np.uint64 [N]. Equal for equal texts.
+        shares: dict of split -> float. Of all rows.
+        seed: int.
+
+    Returns:
+        dict of split -> int64 [n]. The numbers of its rows, in order.
+
+    Raises:
+        InputError: a split would have no row.
+    """
+    rng, rows = np.random.default_rng(seed), len(strata)
+    _, first, text_of_row, sizes = np.unique(texts, return_index=True, return_inverse=True, return_counts=True)
+    stratum_of_text = strata[first]
+    kinds, counts = np.unique(strata, return_counts=True)
+    left = {kind: rng.permutation(np.flatnonzero(stratum_of_text == kind)) for kind in kinds}
+    found = {}
+    for split, share in shares.items():
+        quotas, taken = _quotas(share * counts, round(share * rows)), []
+        for kind, quota in zip(kinds, quotas):
+            chosen = np.zeros(len(left[kind]), bool)
+            for place, size in enumerate(sizes[left[kind]]):
+                if size <= quota and place + 1 < len(chosen):
+                    chosen[place], quota = True, quota - size
+            taken += left[kind][chosen].tolist()
+            left[kind] = left[kind][~chosen]
+        found[split] = np.flatnonzero(np.isin(text_of_row, taken))
+        if not len(found[split]):
+            raise InputError(
+                f"--{split}_share={share} of {rows:,} rows with {len(sizes):,} different texts is none that could be "
+                f"spared; give a larger share, or a --{split}_file."
+            )
+    return found
+
+
+def _quotas(exact, total):
+    """Returns whole numbers that add up to a total, or little more: float [n], int -> int [n]."""
+    quotas = np.floor(exact).astype(int)
+    most_cut = np.argsort(quotas - exact, kind="stable")[: total - quotas.sum()]
+    quotas[most_cut] += 1
+    return np.maximum(quotas, 1) if 2 * len(quotas) <= total else quotas
+
+
+def text_key(texts):
+    """Returns a number that is equal for texts that read the same: tuple of str, a row's -> int below 2^64.
+
+    Case, accents, white space and the width of letters do not count.
+    """
+    plain = []
+    for text in texts:
+        if not text.isascii():
+            text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+        plain.append("".join(text.casefold().split()))
+    digest = hashlib.blake2b("\0".join(plain).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little")

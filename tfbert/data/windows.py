@@ -26,6 +26,10 @@ class LongText:
             window; None: as many as fit, so that windows do not overlap.
 
     Source: Sun et al. 2019 (1905.05583), section 5.3.1.
+
+    Example:
+        >>> tfbert.LongText("mean", max_windows=3).windows
+        3
     """
 
     strategy: str = "head"

@@ -47,6 +47,11 @@ def extract_features(
 
     Raises:
         InputError: the pooling or the merge of windows needs learned weights that the model does not have.
+
+    Example:
+        >>> encoder = tfbert.load_encoder("minilm")
+        >>> tfbert.extract_features(encoder, ["Lunch is at noon.", "The server room burns!"]).shape
+        (2, 384)
     """
     check_model(model)
     about = (pooling, max_seq_length, long_text)

@@ -32,6 +32,13 @@ def save_model(model: BatchModel, folder: str | os.PathLike) -> None:
     Args:
         model: TextModel or PretrainingModel.
         folder: str or path. Local, or with a scheme that `tf.io.gfile` knows. An existing model is replaced.
+
+    Example:
+        >>> import os
+        >>> task = tfbert.TASKS["regression"]()
+        >>> tfbert.save_model(tfbert.build_model(tfbert.load_encoder("minilm"), task), "my_model")
+        >>> sorted(os.listdir("my_model"))
+        ['config.json', 'model.safetensors', 'tfbert.json', 'tokenizer_config.json', 'vocab.txt']
     """
     check_model(model)
     folder = read_path(folder)
@@ -81,6 +88,12 @@ def load_model(
 
     Raises:
         InputError: it is not such a folder, or damaged; or the task does not support `windows_per_step`.
+
+    Example:
+        >>> task = tfbert.TASKS["classification"](labels=["calm", "urgent"])
+        >>> tfbert.save_model(tfbert.build_model(tfbert.load_encoder("minilm"), task), "my_model")
+        >>> tfbert.load_model("my_model").task.labels
+        ['calm', 'urgent']
     """
     folder = read_path(folder)
     if not tf.io.gfile.exists(os.path.join(folder, "tfbert.json")):

@@ -36,6 +36,12 @@ def reinitialize(encoder: BertEncoder, layers: int = 0, pooler: bool = False, in
 
     Raises:
         InputError: `layers` is negative, or exceeds the number of layers.
+
+    Example:
+        >>> encoder = tfbert.load_encoder("minilm")
+        >>> tfbert.reinitialize(encoder, layers=1, pooler=True)
+        >>> float(encoder.pooler.bias.numpy().sum())
+        0.0
     """
     check_encoder(encoder)
     check_layers(encoder, layers)

@@ -103,6 +103,12 @@ def add_mixout(encoder: BertEncoder, probability: float, reinit_layers: int = 0,
 
     Raises:
         InputError: the probability is out of range, or there are fewer layers than `reinit_layers`.
+
+    Example:
+        >>> encoder = tfbert.load_encoder("minilm")
+        >>> tfbert.add_mixout(encoder, 0.1)
+        >>> len(encoder.mixout.layers)
+        6
     """
     check_encoder(encoder)
     check_layers(encoder, reinit_layers)

@@ -130,6 +130,11 @@ def load_encoder(
         lowercase: bool or None. Overrides how the tokenizer treats case.
         cache_dir: str or None. Where fetched weights are kept.
         vocab_file: str or None. The vocabulary of `config:FILE.json`.
+
+    Example:
+        >>> encoder = tfbert.load_encoder("minilm")
+        >>> encoder.num_layers, encoder.hidden_dim
+        (6, 384)
     """
     return find_preset(preset, cache_dir, vocab_file).encoder(dropout, dtype, lowercase)
 
@@ -137,7 +142,13 @@ def load_encoder(
 def load_tokenizer(
     preset: str | os.PathLike, lowercase: bool | None = None, cache_dir: str | None = None
 ) -> BertTokenizer:
-    """Returns the BertTokenizer of a pre-trained BERT, without loading its weights."""
+    """Returns the BertTokenizer of a pre-trained BERT, without loading its weights.
+
+    Example:
+        >>> tokenizer = tfbert.load_tokenizer("minilm")
+        >>> tokenizer(["I loved it."]).to_list()
+        [[1045, 3866, 2009, 1012]]
+    """
     return _find(preset, cache_dir).tokenizer(lowercase)
 
 

@@ -206,6 +206,13 @@ def build_model(
 
     Raises:
         InputError: the pooling is unknown, the length exceeds the encoder's positions, or it does not support pairs.
+
+    Example:
+        >>> encoder = tfbert.load_encoder("minilm")
+        >>> task = tfbert.TASKS["classification"](labels=["calm", "urgent"])
+        >>> model = tfbert.build_model(encoder, task, max_seq_length=64)
+        >>> model.width
+        2
     """
     check_encoder(encoder)
     check_task(task)

@@ -23,6 +23,8 @@ from tfbert.data.windows import LongText
 from tfbert.models.initialization import initialize, reinitialize
 from tfbert.models.mixout import add_mixout
 from tfbert.models.presets import find_preset
+from tfbert.modes.row_split import RowSplit
+from tfbert.modes.rows import pair_of, read_rows, rows_of_split, split_of
 from tfbert.optim import OPTIMIZERS
 from tfbert.optim.parameter_groups import HEAD, freeze, gradual_unfreezing, layer_decay, parse_multipliers, pretrained
 from tfbert.optim.schedules import make_schedule
@@ -46,6 +48,7 @@ class TrainingParts:
         metric: str. The dev score that selects the best model.
         steps, warmup_steps: int. Steps of the whole run, and of the warm-up.
         peak: tf.Variable, float32. The peak learning rate, as a variable so that changing it needs no new trace.
+        split: RowSplit or None. Which rows of train_file are held out.
     """
 
     model: keras.Model
@@ -55,6 +58,7 @@ class TrainingParts:
     steps: int
     warmup_steps: int
     peak: tf.Variable
+    split: RowSplit | None
 
 
 def training_parts(config, strategy, splits=("train", "dev", "test"), kept=None):
@@ -68,7 +72,8 @@ def training_parts(config, strategy, splits=("train", "dev", "test"), kept=None)
     if metric not in known:
         hint = did_you_mean(metric, known)
         raise InputError(f"--best_metric must be one of {', '.join(known)}. Received: {metric!r}.{hint}")
-    datasets = datasets_of(config, tokenizer, task, splits, kept)
+    kept = {} if kept is None else kept
+    split, datasets = split_of(config, task, kept=kept), datasets_of(config, tokenizer, task, splits, kept)
     task, datasets["train"] = task.for_training(datasets["train"], **settings_for(config, task.for_training))
     with strategy.scope():
         model = model_of(config, preset, tokenizer, task, datasets["train"].examples.labels)
@@ -79,7 +84,7 @@ def training_parts(config, strategy, splits=("train", "dev", "test"), kept=None)
         schedule = make_schedule(config.optimizer.schedule, peak, steps, warmup_steps, power)
         optimizer = optimizer_of(config, model, schedule)
         optimizer.build(model.trainable_variables)
-    return TrainingParts(model, optimizer, datasets, metric, steps, warmup_steps, peak)
+    return TrainingParts(model, optimizer, datasets, metric, steps, warmup_steps, peak, split)
 
 
 def preset_of(config, default=None):
@@ -99,28 +104,6 @@ def strategy_of(config):
 def long_text_of(data):
     """Returns how long texts are handled: LongText."""
     return LongText(data.long_text, data.head_pieces, data.truncation, data.max_windows, data.window_stride)
-
-
-def pair_of(columns):
-    """Returns the names of the text columns as `read_examples` takes them: (text, second text or None)."""
-    return (*columns, None)[:2]
-
-
-def read_rows(data, task, location, split, limit=None, columns=None):
-    """Returns the rows of a data location: iterable of dict.
-
-    Args:
-        data: DataConfig.
-        task: one of TASKS, or its class, which determines the columns.
-        location: str. A data location.
-        split: str.
-        limit: int or None. Maximum number of rows.
-        columns: (text, second text or None) or None. The text columns; None: those of the settings.
-    """
-    first, second = columns or pair_of(data.text_columns)
-    named = {"text_column": first, "text_pair_column": second, "label_column": data.label_column}
-    read = (name if setting in task.columns else None for setting, name in named.items())
-    return read_examples(location, *read, split=split, limit=limit, **data.file_format)
 
 
 def settings_for(config, method):
@@ -159,13 +142,10 @@ def datasets_of(config, tokenizer, task, splits, kept=None):
     """
     data, training, kept = config.data, config.training, {} if kept is None else kept
     seed, datasets = seed_of(training, training.data_seed), {}
-    for split, location, limit in (
-        ("train", data.train_file, data.limit_train_rows),
-        ("dev", data.dev_file, None),
-        ("test", data.test_file, None),
-    ):
-        if location and split in splits:
-            made = functools.partial(_tokenized, config, tokenizer, task, split, location, limit)
+    divided = split_of(config, task, kept=kept)
+    for split in ("train", "dev", "test"):
+        if split in splits and rows_of_split(config, task, split, divided):
+            made = functools.partial(_tokenized, config, tokenizer, task, split, divided)
             changed = split == "train" and bool(data.augment)  # determined by the seed, new in each epoch
             asked = settings_for(config, task.tokenized)
             settings = (data, config.model.preset, config.model.vocab_file, task.name, task.labels, asked)
@@ -192,13 +172,13 @@ def datasets_of(config, tokenizer, task, splits, kept=None):
     return datasets
 
 
-def _tokenized(config, tokenizer, task, split, location, limit, epoch):
-    """Returns the tokenised rows of a data location; those for training with the augmented copies of an epoch."""
+def _tokenized(config, tokenizer, task, split, divided, epoch):
+    """Returns the tokenised rows of a split; those for training with the augmented copies of an epoch."""
     data, train = config.data, split == "train"
     seed = seed_of(config.training, config.training.data_seed)
 
     def rows():
-        found = read_rows(data, task, location, split, limit)
+        found = rows_of_split(config, task, split, divided)
         if not train or not data.augment:
             return found
         changes = (data.augment, data.augment_copies, data.augment_probability, seed, epoch)

@@ -80,6 +80,12 @@ def doctor(
 
     Returns:
         list of Finding, empty if there are no problems.
+
+    Example:
+        >>> both = {"tensorflow": "2.21.0", "tensorflow-tpu": "2.20.0"}
+        >>> found = tfbert.doctor(both, {}, has_tpu=True, say=lambda line: None)
+        >>> len(found) > 0
+        True
     """
     environment = Environment(
         installed_versions() if versions is None else versions,

@@ -1,6 +1,7 @@
 """Statistics of a dataset before training, and the settings that they suggest."""
 
 from tfbert.modes.build import datasets_of, describe_data, preset_of, task_of
+from tfbert.modes.rows import split_of
 from tfbert.training.loop import total_steps
 
 # Maximum number of labels listed with their counts.
@@ -18,10 +19,13 @@ def inspect_mode(config):
     """
     data, training, task = config.data, config.training, task_of(config)
     tokenizer = preset_of(config, default="minilm").tokenizer(data.do_lower_case, data.clean_text)
-    datasets = datasets_of(config, tokenizer, task, ("train", "dev", "test"))
+    kept = {}
+    split = split_of(config, task, kept=kept)
+    datasets = datasets_of(config, tokenizer, task, ("train", "dev", "test"), kept)
     train = datasets["train"]
     steps = training.max_steps or total_steps(train.steps_per_epoch, training.num_train_epochs)
-    lines = _labels(task, train.examples.labels) + describe_data(config, task, tokenizer, datasets, steps)
+    lines = ([split.describe()] if split else []) + _labels(task, train.examples.labels)
+    lines += describe_data(config, task, tokenizer, datasets, steps)
     print("\n".join(lines))
     return {"findings": lines}
 

@@ -86,7 +86,8 @@ def refuse_finished(output_dir, overwrite, chief):
             raise InputError(f"{output_dir} already holds a finished run; choose another --output_dir, or --overwrite.")
         restarts = before.get("restarts", 0) + bool(before.get("failed"))
     if overwrite and chief and tf.io.gfile.exists(output_dir):
-        for name in ("checkpoints", "folds", "model", "metrics.jsonl", "eval_results.json", "report.html"):
+        files = ("metrics.jsonl", "eval_results.json", "report.html", "split.json")
+        for name in ("checkpoints", "folds", "model", *files):
             path = os.path.join(output_dir, name)
             if tf.io.gfile.exists(path):
                 (tf.io.gfile.rmtree if tf.io.gfile.isdir(path) else tf.io.gfile.remove)(path)

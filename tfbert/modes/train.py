@@ -98,6 +98,8 @@ class Trainer:
             write_whole(
                 os.path.join(output_dir, "labels.json"), json.dumps(model.task.labels, ensure_ascii=False).encode()
             )
+            if parts.split:
+                parts.split.write(output_dir)
             if announce:
                 _announce(config, parts, strategy)
         check_shared(output_dir, strategy)
@@ -139,6 +141,8 @@ def _variables(parts):
 
 
 def _announce(config, parts, strategy):
+    if parts.split:
+        print(parts.split.describe())
     train = parts.datasets["train"]
     sizes = ", ".join(f"{dataset.examples.size} {split}" for split, dataset in parts.datasets.items())
     if copies_of(config.data):

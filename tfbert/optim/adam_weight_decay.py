@@ -94,6 +94,11 @@ class AdamWeightDecay(KerasOptimizer):
     Raises:
         InputError: for an argument that is out of range or excludes another; at `build`, for a pattern of
             `lr_multipliers`, `prior_weight_decay` or `start_steps` that matches no variable.
+
+    Example:
+        >>> optimizer = tfbert.AdamWeightDecay(tfbert.linear_warmup(2e-5, total_steps=1000, warmup_steps=100))
+        >>> optimizer.bias_correction, optimizer.weight_decay
+        (True, 0.01)
     """
 
     def __init__(

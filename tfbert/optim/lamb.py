@@ -22,6 +22,11 @@ class Lamb(AdamWeightDecay):
     Source: You et al. 2019 (1904.00962), algorithm 2, with φ(z) = z. Deviations: variables without weight decay
     (LayerNorm and biases) have r = 1, as in the authors' own code, since a bias that starts at 0 would hardly change
     otherwise; gradients are clipped by their global norm first, as there too.
+
+    Example:
+        >>> optimizer = tfbert.Lamb(1e-3, weight_decay=0.01)
+        >>> optimizer.name
+        'lamb'
     """
 
     def __init__(self, *args: Any, name: str = "lamb", **kwargs: Any) -> None:

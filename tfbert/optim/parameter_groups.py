@@ -80,6 +80,11 @@ def layer_decay(encoder: BertEncoder, decay: float) -> list[tuple[str, float]]:
     Args:
         encoder: BertEncoder.
         decay: float, ξ.
+
+    Example:
+        >>> encoder = tfbert.load_encoder("minilm")
+        >>> [round(value, 3) for _, value in tfbert.layer_decay(encoder, 0.9)]
+        [0.59, 0.656, 0.729, 0.81, 0.9, 1.0, 0.531]
     """
     check_encoder(encoder)
     top = encoder.num_layers - 1

@@ -121,10 +121,21 @@ def make_schedule(
         peak: float. The highest learning rate.
         total_steps, warmup_steps: int. Steps of the whole run, and of the warm-up.
         power: float. Only for "polynomial".
+
+    Example:
+        >>> schedule = tfbert.make_schedule("cosine", 1e-4, total_steps=100)
+        >>> round(float(schedule(50)) * 1e6)
+        50
     """
     return SCHEDULES[name](peak, total_steps, warmup_steps, **({"power": power} if name == "polynomial" else {}))
 
 
 def linear_warmup(peak: float, total_steps: int, warmup_steps: int = 0) -> LinearWarmup:
-    """Returns `make_schedule("linear", …)`, BERT's own."""
+    """Returns `make_schedule("linear", …)`, BERT's own.
+
+    Example:
+        >>> schedule = tfbert.linear_warmup(1e-4, total_steps=100, warmup_steps=10)
+        >>> [round(float(schedule(step)) * 1e6) for step in (0, 5, 10, 55, 100)]
+        [0, 50, 100, 50, 0]
+    """
     return make_schedule("linear", peak, total_steps, warmup_steps)

@@ -35,6 +35,9 @@ _CLASSES = (
 )
 _ONE_TEXT = (
     "text_pair_column",
+    "dev_share",
+    "test_share",
+    "split_seed",
     "halve_dev",
     "long_text",
     "truncation",

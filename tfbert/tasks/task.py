@@ -163,6 +163,10 @@ class Task:
         """Returns statistics of the examples: Inspection, or None if there are none for this task."""
         return None
 
+    def row_label(self, row):
+        """Returns the label of a row as `strata` takes it, the same for all where rows have none: dict -> number."""
+        return 0
+
     def strata(self, labels, folds):
         """Returns the strata for folds, a class for each row: int [N].
 

@@ -38,6 +38,9 @@ class TextTask(Task):
         """Returns the label that `encode_label` encoded, as JSON represents it."""
         raise NotImplementedError
 
+    def row_label(self, row):
+        return self.encode_label(row["label"], row["where"])
+
     def initial_bias(self, labels):
         """Returns the initial biases of the head: np.ndarray [N, ...], the training labels -> float32 [outputs]."""
         raise NotImplementedError

@@ -58,6 +58,10 @@ def make_strategy(
     Raises:
         InputError: the settings contradict each other, there is no such TPU, or TensorFlow has already been used, so
             that the CPU can no longer be split.
+
+    Example:
+        >>> tfbert.make_strategy("one_device").num_replicas_in_sync
+        1
     """
     cluster = _cluster(worker_hosts, worker_index)
     if name == "auto":

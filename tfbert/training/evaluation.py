@@ -156,6 +156,14 @@ def evaluate(
 
     Raises:
         InputError: `dataset` is something else.
+
+    Example:
+        >>> task = tfbert.TASKS["classification"](labels=["calm", "urgent"])
+        >>> model = tfbert.build_model(tfbert.load_encoder("minilm"), task, max_seq_length=16)
+        >>> rows = [{"text": "Lunch is at noon.", "label": "calm"}, {"text": "The server burns!", "label": "urgent"}]
+        >>> dataset = tfbert.make_dataset(rows, model.tokenizer, task, batch_size=2, max_seq_length=16)
+        >>> "accuracy" in tfbert.evaluate(model, dataset)
+        True
     """
     check_model(model)
     check_strategy(strategy)

@@ -270,6 +270,15 @@ def train(
     Raises:
         InputError: the loss is not finite (the message names the step), `dataset` is something else, or the optimizer
             is not supported.
+
+    Example:
+        >>> task = tfbert.TASKS["classification"](labels=["calm", "urgent"])
+        >>> model = tfbert.build_model(tfbert.load_encoder("minilm"), task, max_seq_length=16)
+        >>> rows = [{"text": "Lunch is at noon.", "label": "calm"}, {"text": "The server burns!", "label": "urgent"}]
+        >>> dataset = tfbert.make_dataset(rows, model.tokenizer, task, batch_size=2, max_seq_length=16)
+        >>> losses = tfbert.train(model, dataset, tfbert.AdamWeightDecay(1e-4), epochs=2)
+        >>> losses.shape
+        (2,)
     """
     check_model(model)
     check_strategy(strategy)

@@ -62,7 +62,7 @@ class BalanceConfig:
         "Metric by which the decision threshold is tuned on dev_file, for the second of two classes or for each of "
         "several labels; the threshold is saved with the model",
         choices=("accuracy", "balanced_accuracy", "f1", "mcc"),
-        needs={"dev_file or folds": "on which to evaluate"},
+        needs={"dev_file or dev_share or folds": "on which to evaluate"},
     )
     positive_label: str | None = setting(
         None,
@@ -73,5 +73,5 @@ class BalanceConfig:
     calibrate: bool = setting(
         False,
         "Calibrate the probabilities by a temperature fitted on dev_file; it is saved with the model",
-        needs={"dev_file or folds": "on which to evaluate"},
+        needs={"dev_file or dev_share or folds": "on which to evaluate"},
     )

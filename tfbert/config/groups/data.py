@@ -32,6 +32,29 @@ class DataConfig:
         path=True,
         also="predict_file test_path input_file test_data",
     )
+    dev_share: float | None = setting(
+        None,
+        "Share of the training rows that are not trained on, but serve as dev_file does: alike in labels, equal texts "
+        "on one side; split.json keeps which",
+        above=0.0,
+        below=1.0,
+        needs={"train_file": "whose rows are split"},
+        excludes={"dev_file": "both say what to evaluate on", "folds": "each fold is held out already"},
+    )
+    test_share: float | None = setting(
+        None,
+        "Share of the training rows that are not trained on, but serve as test_file does, likewise",
+        above=0.0,
+        below=1.0,
+        needs={"train_file": "whose rows are split"},
+        excludes={"test_file": "both say what to test on", "folds": "each fold is held out already"},
+    )
+    split_seed: int = setting(
+        0,
+        "Seed of dev_share and test_share, the same for all runs that are to be compared",
+        minimum=0,
+        needs={"dev_share or test_share": "which split the rows"},
+    )
     halve_dev: bool = setting(
         False,
         "Split dev_file in two, stratified by label: one half selects the best checkpoint, the other becomes the test "

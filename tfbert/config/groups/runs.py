@@ -117,7 +117,7 @@ class TrainingConfig:
         "Steps between evaluations on dev_file; default: one epoch",
         minimum=1,
         scope=Scope.RESULT,
-        needs={"dev_file": "on which to evaluate"},
+        needs={"dev_file or dev_share": "on which to evaluate"},
         also="eval_every evaluate_every",
     )
     evaluations: int | None = setting(
@@ -125,7 +125,7 @@ class TrainingConfig:
         "Number of evaluations on dev_file, evenly spaced and the last at the end; instead of eval_steps",
         minimum=1,
         scope=Scope.RESULT,
-        needs={"dev_file": "on which to evaluate"},
+        needs={"dev_file or dev_share": "on which to evaluate"},
         excludes={"eval_steps": ""},
     )
     patience: int | None = setting(
@@ -133,13 +133,13 @@ class TrainingConfig:
         "Stop after this many evaluations without a better dev score; default: never",
         minimum=1,
         scope=Scope.RESULT,
-        needs={"dev_file": "on which to evaluate"},
+        needs={"dev_file or dev_share": "on which to evaluate"},
         also="early_stopping_patience early_stopping",
     )
     best_metric: str | None = setting(
         None,
         "Dev metric that selects the best checkpoint; default: the task's own",
-        needs={"dev_file": "on which to evaluate"},
+        needs={"dev_file or dev_share": "on which to evaluate"},
         also="metric_for_best_model metric monitor",
     )
     save_checkpoints_steps: int = setting(
@@ -163,7 +163,7 @@ class TrainingConfig:
         False,
         "Stop a run that shows the signs of failed training and scores no better than a constant answer",
         scope=Scope.RESULT,
-        needs={"dev_file": "on which to evaluate"},
+        needs={"dev_file or dev_share": "on which to evaluate"},
     )
     seed: int = setting(0, "Random seed", minimum=0, scope=Scope.RESULT, also="random_seed random_state")
     init_seed: int | None = setting(

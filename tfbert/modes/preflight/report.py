@@ -55,6 +55,11 @@ def preflight(
 
     Raises:
         InputError: the topology is unknown, or there is no compiler.
+
+    Example:
+        >>> about = tfbert.preflight(model, optimizer, dataset, "v5e-8")  # doctest: +SKIP
+        >>> about["compiles"]  # doctest: +SKIP
+        True
     """
     topology = find_topology(topology)
     compiler = StepCompiler(model, optimizer, dataset, topology, accumulation, say)

@@ -66,6 +66,13 @@ def epoch_draws(
 
     Raises:
         InputError: an unknown label.
+
+    Example:
+        >>> import numpy as np
+        >>> task = tfbert.TASKS["classification"](labels=["calm", "urgent"])
+        >>> labels = np.array([0, 0, 0, 0, 1])
+        >>> tfbert.epoch_draws(task, labels, oversample={"urgent": 4}).size
+        8
     """
     check_task(task)
     factors = np.ones(task.outputs)

@@ -32,6 +32,13 @@ def fill_mask(model: PretrainingModel, texts: Iterable[str], top: int = 5) -> li
     Raises:
         InputError: the model has no masked-word head, a text has no mask within the model's length, or `top` exceeds
             the vocabulary.
+
+    Example:
+        >>> encoder = tfbert.load_encoder("minilm")
+        >>> model = tfbert.build_pretraining_model(encoder, tfbert.TASKS["masked_lm"]())
+        >>> [[guesses]] = tfbert.fill_mask(model, ["The printer is [MASK]."], top=3)
+        >>> len(guesses)
+        3
     """
     if not fills_masks(model):
         raise InputError("This model has no masked-word head; train one with --task=masked_lm.")

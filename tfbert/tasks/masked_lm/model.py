@@ -105,6 +105,12 @@ def build_pretraining_model(
 
     Raises:
         InputError: a length beyond the encoder's positions, or a head that is damaged.
+
+    Example:
+        >>> encoder = tfbert.load_encoder("minilm")
+        >>> model = tfbert.build_pretraining_model(encoder, tfbert.TASKS["masked_lm"](), max_seq_length=64)
+        >>> model.max_seq_length
+        64
     """
     check_encoder(encoder)
     check_task(task)
