@@ -56,7 +56,7 @@ def test_what_may_be_left_out_is_told(tmp_path, capsys):
     assert (encoder.activation, encoder.dropout_rate, encoder.attention_dropout_rate) == ("gelu", 0.1, 0.1)
     assert encoder.backbone.num_segments == 2 and encoder.layer_norm_epsilon == 1e-12
     told = capsys.readouterr().out
-    assert told.count("does not say") == 1 and all(setting in told for setting in settings)
+    assert told.count("does not set") == 1 and all(setting in told for setting in settings)
     assert "hidden_dropout_prob (0.1)" in told
     load_encoder(str(write_tiny(tmp_path)))
     assert capsys.readouterr().out == ""

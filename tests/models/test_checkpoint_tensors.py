@@ -52,8 +52,8 @@ BAD = {
     "not a number": (lambda x: np.where(np.arange(x.size).reshape(x.shape) == 3, np.nan, x), "non-finite values"),
     "infinity": (lambda x: x + np.inf, "non-finite values"),
     "beyond float32": (lambda x: x.astype(np.float64) * 1e300, "non-finite values"),
-    "whole numbers": (lambda x: x.astype(np.int8), "as int8; tfbert reads float16"),
-    "booleans": (lambda x: x > 0, "as bool; tfbert reads"),
+    "whole numbers": (lambda x: x.astype(np.int8), "of type int8; tfbert reads float16"),
+    "booleans": (lambda x: x > 0, "of type bool; tfbert reads"),
 }
 
 
@@ -96,7 +96,7 @@ def test_weights_of_other_kinds_name_the_remedy(tmp_path, file, remedy):
 def test_a_hub_repository_of_other_weights_alone(tmp_path, monkeypatch):
     """They are not fetched, so that their file is not there to be named."""
     (write_tiny(tmp_path) / "model.safetensors").unlink()
-    monkeypatch.setattr("tfbert.models.presets._download_hugging_face", lambda name: str(tmp_path))
+    monkeypatch.setattr("tfbert.models.presets._download_hugging_face", lambda name, source: str(tmp_path))
     with pytest.raises(InputError, match="hf://a/b has none of model.safetensors.*safe_serialization"):
         find_preset("hf://a/b")
 
@@ -205,7 +205,7 @@ def test_keras_weights_that_lie_elsewhere_or_are_not_finite(keras_folder, tmp_pa
     with h5py.File(path, "a") as file:
         table = [name for name in _names(file) if file[name].shape == (len(tiny_vocabulary()), 32)][0]
         file[table][3, 3] = np.nan
-    with pytest.raises(InputError, match="not finite"):
+    with pytest.raises(InputError, match="non-finite values"):
         load_encoder(str(keras_folder))
     path.rename(outside)
     with h5py.File(path, "w") as file:
