@@ -108,7 +108,7 @@ def test_a_killed_cross_validation_goes_on(trained, tmp_path):
     process.kill()
     process.wait()
     found = command(*flags, f"--output_dir={again}", "--learning_rate=1e-3", check=1)
-    assert "holds folds of other settings: learning_rate was 0.003, is 0.001" in found.stderr
+    assert "holds folds with other settings: learning_rate was 0.003, is 0.001" in found.stderr
     found = command(*flags, f"--output_dir={again}", check=0)
     assert "Fold 1 of 3" not in found.stdout and "Fold 3 of 3" in found.stdout
     assert (again / "out_of_fold.jsonl").read_bytes() == (output / "out_of_fold.jsonl").read_bytes()

@@ -62,7 +62,7 @@ def test_a_stage_that_has_finished_is_not_run_again(whole, recipe, tmp_path):
     assert result.stdout.count("already finished") == 2 and models_of(output) == before
     assert (output / "pretrain" / "metrics.jsonl").stat().st_mtime_ns == changed
     refused = command(f"--config={recipe[0]}", f"--output_dir={output}", "--seed=3", check=1)
-    assert "finished run of other settings: seed was 0, is 3" in refused.stderr
+    assert "finished run with other settings: seed was 0, is 3" in refused.stderr
 
 
 def test_killed_in_either_stage(whole, recipe, tmp_path):
