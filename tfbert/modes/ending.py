@@ -21,6 +21,11 @@ def ready_streams():
             stream.reconfigure(errors="backslashreplace")
 
 
+def spared_output(spared):
+    """Returns a context in which what is printed goes to standard error, where standard output is for data: bool."""
+    return contextlib.redirect_stdout(sys.stderr) if spared else contextlib.nullcontext()
+
+
 def run_to_the_end(function):
     """Calls a function; returns the exit status, after one sentence where it failed for no fault of the program's."""
     try:
@@ -31,7 +36,7 @@ def run_to_the_end(function):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still to be flushed, too
         return _say("Nobody reads any more what this prints, and so it has stopped; the same command goes on.", 1)
     except Interrupted as stop:
-        return _say(f"{stop} The same command goes on from there.", 128 + stop.signal)
+        return _say(f"{stop} {stop.remedy}", 128 + stop.signal)
     except KeyboardInterrupt:
         return _say("Interrupted; the same command goes on from the last checkpoint.", 130)
     except (InputError, OSError, MemoryError) as error:

@@ -85,11 +85,19 @@ def device_kind(strategy):
 
 def imitates_bfloat16(cpuinfo="/proc/cpuinfo"):
     """Says whether this machine's CPU has no bfloat16 instructions; False where there is no such file to tell."""
+    return bfloat16_instructions(cpuinfo) == []
+
+
+def bfloat16_instructions(cpuinfo="/proc/cpuinfo"):
+    """Returns this CPU's bfloat16 instructions, such as avx512_bf16, amx_bf16 or Arm's bf16: list of str.
+
+    None where there is no such file to tell.
+    """
     try:
         with open(cpuinfo) as file:
-            return "bf16" not in file.read()  # avx512_bf16, amx_bf16; bf16 on Arm
+            return sorted(set(re.findall(r"\b\w*bf16\b", file.read())))
     except OSError:
-        return False
+        return None
 
 
 def compiles_all(strategy):

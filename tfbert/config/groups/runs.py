@@ -21,6 +21,33 @@ class TrainingConfig:
         choices=("npy", "parquet"),
         needs={"mode=predict": ""},
     )
+    output_file: str | None = setting(
+        None,
+        "In predict: where the predictions go, a .jsonl or .csv file, or - for standard output; default: "
+        "OUTPUT_DIR/predictions.jsonl",
+        path=True,
+        scope=Scope.WHOLE,
+        needs={"mode=predict": ""},
+        excludes={"features": "vectors go to output_dir"},
+    )
+    keep_text: bool = setting(
+        False,
+        "In predict: write the texts beside their predictions",
+        scope=Scope.WHOLE,
+        needs={"mode=predict": ""},
+        excludes={"features": ""},
+    )
+    resume: bool = setting(
+        False,
+        "In predict: go on after the predictions that an interrupted run has written",
+        scope=Scope.WHOLE,
+        needs={"mode=predict": ""},
+        excludes={
+            "features": "vectors are written whole or not at all",
+            "overwrite": "one keeps what is there, the other does not",
+            "output_file=-": "standard output keeps nothing",
+        },
+    )
     stages: dict | None = setting(
         None,
         "Trainings one after another, each from the model of the one before, in YAML: [{pretrain: {task: masked_lm}}, "
@@ -48,9 +75,10 @@ class TrainingConfig:
         maximum=2**20,
         scope=Scope.GRAPH,
     )
-    predict_batch_size: int = setting(
-        8,
-        "Examples of one prediction step, over all devices; changes speed only",
+    predict_batch_size: int | None = setting(
+        None,
+        "Examples of one prediction step, over all devices; changes speed only; default: what the devices, the length "
+        "and the windows of a text suggest",
         minimum=1,
         maximum=2**20,
         scope=Scope.GRAPH,
