@@ -102,13 +102,14 @@ def test_every_shape_of_the_batches_is_met_before_the_clock_runs(tool):
     assert tool("bench").steps_of_shapes(types.SimpleNamespace(shares=shares), 5) == [0, 1, 4]
 
 
-def test_bench_prints_one_json_line(minilm, tmp_path):
+def test_bench_prints_one_json_line(tiny, tmp_path):
     rows = (SAMPLES / "support_desk_dev.tsv").read_text("utf-8").splitlines()
     header, rows = rows[0].split("\t"), [row.split("\t") for row in rows[1:41]]
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(dict(zip(header, row))) + "\n" for row in rows), "utf-8")
     result = subprocess.run(
-        [sys.executable, "tools/bench.py", f"--train={path}", f"--dev={path}", "--epochs=1", "--batch=8"],
+        [sys.executable, "tools/bench.py", f"--model={tiny}", f"--train={path}", f"--dev={path}", "--epochs=1",
+         "--batch=8", "--max_len=64"],
         capture_output=True, text=True, cwd=ROOT,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr[-2000:]

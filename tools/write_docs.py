@@ -8,14 +8,17 @@ tools/bench.py write. Run it after one of them has run, or after a setting has c
 forgotten.
 """
 
+import argparse
 import operator
 import re
+import sys
 import textwrap
 
 import numpy as np
 from results import ROOT, read_all
 
-from tfbert.config.load import flags_table
+sys.path.insert(0, str(ROOT))  # the checkout that this file stands in, whichever is installed
+from tfbert.config.load import flags_table  # noqa: E402
 
 # What is quoted of each measured config, in the order of the table.
 SHOWN = {
@@ -388,4 +391,5 @@ def fetching(text):
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     main()

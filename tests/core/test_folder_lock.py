@@ -85,7 +85,7 @@ def test_what_is_no_folder(tmp_path, monkeypatch):
             with locked(str(tmp_path / name)):
                 pass
     monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(InputError, match="no right to write there"), locked(str(tmp_path / "new")):
+    with pytest.raises(InputError, match="no permission to write there"), locked(str(tmp_path / "new")):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 

@@ -74,12 +74,12 @@ def test_findings_name_what_is_wrong():
     texts = ["the printer"] * 30 + [""] * 5 + ["☃ ☃ ☃ the"] * 5
     found = inspect(texts, [TASK.labels[number % 2] for number in range(40)])
     lines = "\n".join(findings(TASK, {"train": found}, 32))
-    assert "5 texts are empty: is --text_column the right one?" in lines
-    assert "of the pieces are unknown to the vocabulary" in lines and "37 rows repeat" in lines
+    assert "5 texts are empty: is --text_column correct?" in lines
+    assert "of the tokens are not in the vocabulary" in lines and "37 rows repeat" in lines
     assert "3 texts have more than one label, such as rows " in lines
     assert "30 of 40 training rows have the same text" in lines
     many = TASKS["classification"](range(30))
-    assert "30 labels in 40 rows: is --label_column a column of numbers" in "\n".join(
+    assert "30 labels in 40 rows: does --label_column hold numbers" in "\n".join(
         findings(many, {"train": found}, 32)
     )
 
@@ -107,7 +107,7 @@ def test_real_text(shared, minilm):
     found = command("--mode=inspect", f"--preset={minilm}", f"--train_file={folder}/dev.jsonl",
                     f"--dev_file={folder}/test.jsonl", "--label_column=label_name", check=0).stdout  # fmt: skip
     assert "Labels: negative (607, 50.6%), positive (593, 49.4%)." in found and "train: 1,200 rows" in found
-    assert "unknown to the vocabulary" in found  # an English one
+    assert "not in the vocabulary" in found  # an English one
 
 
 MANY = """

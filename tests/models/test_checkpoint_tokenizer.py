@@ -58,7 +58,7 @@ def test_google_and_keras_folders_with_more_pieces_than_rows(tmp_path):
     config = {key: value for key, value in CONFIG.items() if key != "model_type"}
     (tmp_path / "bert_config.json").write_text(json.dumps(config | {"vocab_size": N - 1}))
     (tmp_path / "vocab.txt").write_text("\n".join(VOCABULARY), encoding="utf-8")
-    with pytest.raises(InputError, match=f"{N} pieces, but the model only {N - 1} embeddings"):
+    with pytest.raises(InputError, match=f"{N} tokens, but the model only {N - 1} embeddings"):
         load_encoder(str(tmp_path))
 
 

@@ -112,7 +112,7 @@ def test_a_killed_cross_validation_goes_on(trained, tmp_path):
     found = command(*flags, f"--output_dir={again}", check=0)
     assert "Fold 1 of 3" not in found.stdout and "Fold 3 of 3" in found.stdout
     assert (again / "out_of_fold.jsonl").read_bytes() == (output / "out_of_fold.jsonl").read_bytes()
-    assert "holds a finished run already" in command(*flags, f"--output_dir={again}", check=1).stderr
+    assert "already holds a finished run" in command(*flags, f"--output_dir={again}", check=1).stderr
 
 
 def test_folds_share_a_graph_where_they_share_a_loss(tiny, files, tmp_path):
@@ -159,7 +159,7 @@ def test_groups_and_their_mistakes(tiny, files, tmp_path):
     found = command(*flags, "--group_column=writer", f"--output_dir={tmp_path}/bad", check=1)
     assert "has no column 'writer', the --group_column" in found.stderr and not (tmp_path / "bad").exists()
     found = command(*flags, "--group_column=label", f"--output_dir={tmp_path}/bad", check=1)
-    assert "--folds=3 needs as many groups. There are 2." in found.stderr
+    assert "--folds=3 needs at least as many groups. There are 2." in found.stderr
 
 
 def test_a_fold_without_a_label(tiny, tmp_path):

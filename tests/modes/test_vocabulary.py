@@ -39,8 +39,8 @@ def test_from_the_command_line(tmp_path):
     result = command(*flags, check=0)
     pieces = (tmp_path / "out" / "vocab.txt").read_text("utf-8").splitlines()
     assert {"printer", "zebra"} <= set(pieces) and "<" not in pieces
-    assert f"{len(pieces)} pieces are in {tmp_path}/out/vocab.txt." in result.stdout
-    assert "exists already; choose another --output_dir, or --overwrite" in command(*flags, check=1).stderr
+    assert f"{len(pieces)} tokens are in {tmp_path}/out/vocab.txt." in result.stdout
+    assert "already exists; choose another --output_dir, or --overwrite" in command(*flags, check=1).stderr
     command(*flags, "--overwrite", "--do_lower_case=false", check=0)
     assert "Printer" in (tmp_path / "out" / "vocab.txt").read_text("utf-8").splitlines()
     wrong = command(*flags, f"--output_dir={tmp_path}/none", "--text_column=body", check=1)

@@ -134,7 +134,7 @@ def test_another_file_system(tiny, shared_file_system, tmp_path):
     whole = run(load_config(**settings, overwrite=True))
     assert whole["dev"] == results["dev"]
     assert len(predict(load_model(f"{shared_file_system}/model"), ["the printer is down"])) == 1
-    with pytest.raises(InputError, match="holds a finished run already"):
+    with pytest.raises(InputError, match="already holds a finished run"):
         run(load_config(**settings))
 
 
@@ -165,7 +165,7 @@ def test_a_damaged_newest_takes_no_place(tiny, tmp_path, capsys, keep):
     first = capsys.readouterr().out
     assert restored == ({"step": 8} if keep == 2 else None)
     assert ("the checkpoint before it is used" in first) == (keep == 2)
-    assert ("there is none before it: training begins anew" in first) == (keep == 1)
+    assert ("there is no other, so training starts again" in first) == (keep == 1)
     for step in (3, 6, 9) if keep == 1 else (9,):
         checkpoints.save(step, {"step": step})
         assert checkpoints.restore() == {"step": step}

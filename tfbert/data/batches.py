@@ -35,15 +35,15 @@ class ExampleBatches:
         before=None,
         renew=None,
     ):
-        """Says what the batches are; nothing is computed yet.
+        """Returns what the batches are; nothing is computed yet.
 
         Args:
             examples: TokenizedExamples.
             batch_size: int.
-            row_length: int. The most pieces of a row.
+            row_length: int. Maximum number of tokens of a row.
             shuffle: bool. A new order every epoch, or the order of the examples.
             seed: int. Decides the order.
-            static_shapes: bool. Every batch has the same shape, as XLA wants it: a row a window, or the rows that
+            static_shapes: bool. Every batch has the same shape, as XLA wants it: one row per window, or the rows that
                 `shares` is given; else windows share as few rows as a batch needs.
             windows_per_step: int or None. The windows that are encoded at a time: each has a row of its own, and the
                 rows are a multiple of so many. None: all at once.
@@ -127,7 +127,7 @@ class ExampleBatches:
 
     @property
     def static_length(self):
-        """The pieces of a row where windows share rows of static shape: int."""
+        """The tokens of a row where windows share rows of static shape: int."""
         longest = self.examples.window_lengths.max()
         return min([self._row_length, *(length for length in ROW_LENGTHS if length >= longest)])
 
@@ -142,7 +142,7 @@ class ExampleBatches:
             shares: int. Shares of a batch, over all devices and parts.
 
         Returns:
-            int; None where each window is to have a row: windows that nearly fill it, that are encoded some at a time,
+            int; None if each window is to have a row: windows that nearly fill it, that are encoded some at a time,
             or of examples that change from epoch to epoch, and with them the rows.
         """
         if self._masker or self._windows_per_step or self._renew:
@@ -286,9 +286,9 @@ def begin_epochs(dataset, epoch):
 
 
 def check_fits(dataset, model):
-    """Raises InputError where the examples of a dataset, or of what tf.data made of it, are not for a model.
+    """Raises InputError if the examples of a dataset, or of what tf.data made of it, are not for a model.
 
-    They would have other classes than the model under the same numbers, or more pieces than it has positions, which a
+    They would have other classes than the model under the same numbers, or more tokens than it has positions, which a
     CPU finds in the middle of a step, and an accelerator never.
     """
     for source in _sources_of(dataset):

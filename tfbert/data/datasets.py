@@ -53,7 +53,7 @@ def make_dataset(
         tokenizer: BertTokenizer.
         task: one of `TASKS`; it turns labels into numbers.
         batch_size: int. Examples of a step, over all devices.
-        max_seq_length: int. Pieces of a sequence, special ones included.
+        max_seq_length: int. Tokens of a sequence, special ones included.
         seed: int. Decides the order of the examples.
         shuffle: bool. A new order of all examples each epoch.
         text_column, text_pair_column, label_column, quoting, split, limit, delimiter, encoding: see `read_examples`.
@@ -61,6 +61,14 @@ def make_dataset(
         long_text: LongText. What is kept of a text that is too long; the model must be built with the same.
         draws: callable (labels) -> GroupDraws or None. Which examples an epoch takes, such as
             `lambda labels: tfbert.epoch_draws(task, labels, oversample={"urgent": 4})`; None: each once.
+
+    Example:
+        >>> task = tfbert.TASKS["classification"](labels=["calm", "urgent"])
+        >>> rows = [{"text": "Lunch is at noon.", "label": "calm"}, {"text": "The server burns!", "label": "urgent"}]
+        >>> dataset = tfbert.make_dataset(rows, tfbert.load_tokenizer("minilm"), task, 2, 16, shuffle=False)
+        >>> features, labels, weights = next(iter(dataset))
+        >>> labels.numpy().tolist(), weights.numpy().tolist()
+        ([0, 1], [1.0, 1.0])
     """
     check_tokenizer(tokenizer)
     check_task(task)

@@ -1,29 +1,29 @@
-"""What a data set is like, and what follows from it for the settings: counts, lengths, doubles, conflicts, overlaps."""
+"""Statistics of a dataset (lengths, duplicates, conflicts, overlaps) and the settings that they suggest."""
 
 import dataclasses
 
 import numpy as np
 import tensorflow as tf
 
-# Examples whose pieces are in memory at once.
+# Examples whose tokens are held in memory at a time.
 _CHUNK = 4096
-# Rows with a share of unknown pieces, of empty texts, or of conflicts above these are worth a word.
+# Shares of unknown tokens and of empty texts above which there is a warning.
 _UNKNOWN, _EMPTY = 0.02, 0.01
-# A run under so many steps is short (Mosbach et al. 2020: 20 epochs on 2,500 rows).
+# A run with fewer steps is short (Mosbach et al. 2020: 20 epochs on 2,500 rows).
 _SHORT = 300
 _SMALL, _SHOWN = 2000, 3
 
 
 @dataclasses.dataclass(frozen=True)
 class Inspection:
-    """What was found in one data set.
+    """What was found in one dataset.
 
     Attributes:
-        fingerprints: np.uint64 [N]. Equal for texts that are the same to the model: equal pieces.
-        lengths: np.int32 [N]. Pieces of each text in one window that takes it whole, special ones included.
-        cut_share: float. Share of the texts that lose pieces.
-        unknown_share: float. Share of [UNK] among the pieces that are not special.
-        empty: int. Single texts without any piece.
+        fingerprints: np.uint64 [N]. Equal for texts that look the same to the model, having equal tokens.
+        lengths: np.int32 [N]. Tokens of each text if it were not truncated, special tokens included.
+        cut_share: float. Fraction of the texts that lose tokens.
+        unknown_share: float. Fraction of [UNK] among the non-special tokens.
+        empty: int. Number of single texts without any token.
         labels: np.ndarray [N, ...], or None.
     """
 
@@ -36,7 +36,7 @@ class Inspection:
 
 
 def inspect_examples(examples, tokenizer):
-    """Looks at all pieces once, some thousands of examples at a time, and keeps 16 bytes an example.
+    """Reads all tokens once, some thousands of examples at a time, keeping 16 bytes per example.
 
     Args:
         examples: TokenizedExamples.
@@ -66,10 +66,10 @@ def inspect_examples(examples, tokenizer):
 
 
 def _fingerprints(pieces, lengths):
-    """Returns a hash of each example's pieces, in order: int32 [total], int [n] -> uint64 [n].
+    """Returns a hash of each example's tokens, in order: int32 [total], int [n] -> uint64 [n].
 
-    A sum over the pieces of a mix (SplitMix64's, Steele et al. 2014) of piece and place: two different texts in a
-    million rows are taken for the same with a chance of about one in 37 million.
+    A sum over the tokens of a mix (SplitMix64, Steele et al. 2014) of token and position: the probability that any two
+    different texts among a million rows collide is about one in 37 million.
     """
     starts = np.cumsum(lengths) - lengths
     places = np.arange(len(pieces)) - np.repeat(starts, lengths)
@@ -80,11 +80,11 @@ def _fingerprints(pieces, lengths):
 
 
 def doubles(inspection):
-    """Returns how often texts repeat, and with other labels.
+    """Returns how often texts are duplicated, and which duplicates have different labels.
 
     Returns:
-        (repeated, conflicts): int, rows whose text an earlier row has; list of int arrays, for each text that rows have
-        with different labels, the numbers of those rows, from 0.
+        (repeated, conflicts): int, the number of rows whose text occurs in an earlier row; list of int arrays, the row
+        numbers, from 0, of each text that occurs with different labels.
     """
     order = np.argsort(inspection.fingerprints, kind="stable")
     new = np.append(True, np.diff(inspection.fingerprints[order]) != 0)
@@ -99,16 +99,16 @@ def doubles(inspection):
 
 
 def shared(first, second):
-    """Returns which rows of the second data set have a text of the first: int [n]."""
+    """Returns which rows of the second dataset have a text that occurs in the first: int [n]."""
     return np.flatnonzero(np.isin(second.fingerprints, first.fingerprints))
 
 
 def findings(task, found, max_seq_length):
-    """Returns what is worth knowing about the data, in sentences: list of str.
+    """Returns noteworthy findings about the data as sentences: list of str.
 
     Args:
         task: one of TASKS.
-        found: dict of Inspection, "train" among them.
+        found: dict of Inspection, including "train".
         max_seq_length: int.
     """
     lines = []
@@ -116,16 +116,16 @@ def findings(task, found, max_seq_length):
         lengths = inspection.lengths
         middle, most = np.percentile(lengths, [50, 95])
         lines.append(
-            f"{split}: {len(lengths):,} rows; of the texts half have at most {middle:.0f} pieces, 95 % {most:.0f}, all "
-            f"{lengths.max():,}; {inspection.cut_share:.1%} are cut at {max_seq_length}."
+            f"{split}: {len(lengths):,} rows; median length {middle:.0f} tokens, 95th percentile {most:.0f}, "
+            f"maximum {lengths.max():,}; {inspection.cut_share:.1%} are truncated at {max_seq_length}."
         )
         if inspection.unknown_share > _UNKNOWN:
             lines.append(
-                f"{split}: {inspection.unknown_share:.1%} of the pieces are unknown to the vocabulary: is it one of "
-                "this language, and of this case (--do_lower_case)?"
+                f"{split}: {inspection.unknown_share:.1%} of the tokens are not in the vocabulary: does it fit the "
+                "language, and the case (--do_lower_case)?"
             )
         if inspection.empty > _EMPTY * len(lengths):
-            lines.append(f"{split}: {inspection.empty:,} texts are empty: is --text_column the right one?")
+            lines.append(f"{split}: {inspection.empty:,} texts are empty: is --text_column correct?")
         repeated, conflicts = doubles(inspection)
         if repeated:
             lines.append(f"{split}: {repeated:,} rows repeat the text of an earlier one.")
@@ -136,8 +136,8 @@ def findings(task, found, max_seq_length):
             both = len(shared(found["train"], inspection))
             if both:
                 lines.append(
-                    f"{split}: {both:,} rows ({both / len(lengths):.1%}) have a text of the training data: their score "
-                    "says nothing about new texts."
+                    f"{split}: {both:,} rows ({both / len(lengths):.1%}) have a text of the training data; their "
+                    "score says nothing about new texts."
                 )
     return lines + (task.suspicious(found["train"].labels) or _same_text(found["train"]))
 
@@ -146,35 +146,35 @@ def _same_text(train):
     rows = len(train.lengths)
     common = np.unique(train.fingerprints, return_counts=True)[1].max()
     if rows > 20 and common > rows / 3:
-        return [f"{common:,} of {rows:,} training rows have the same text: is --text_column the right one?"]
+        return [f"{common:,} of {rows:,} training rows have the same text: is --text_column correct?"]
     return []
 
 
 def advice(
     task, train, steps, batch_size, max_seq_length, balanced=False, tuned=False, max_steps=None, best_metric=None
 ):
-    """Returns settings to try, each with its reason: list of str.
+    """Returns suggested settings, each with its reason: list of str.
 
     Args:
         task: one of TASKS.
         train: Inspection.
-        steps: int. Steps of the run as it is set.
-        batch_size, max_seq_length: int. As they are set.
-        balanced, tuned: bool. Whether something is done for rare classes already, and for their threshold.
-        max_steps: int or None. As it is set; with it a number of epochs changes nothing.
-        best_metric: str or None. As it is set.
+        steps: int. Steps of the run as configured.
+        batch_size, max_seq_length: int. As configured.
+        balanced, tuned: bool. Whether rare classes are already balanced, and the threshold tuned.
+        max_steps: int or None. As configured; if given, the number of epochs has no effect.
+        best_metric: str or None. As configured.
     """
     lines, rows = [], len(train.lengths)
     enough = int(-(-np.percentile(train.lengths, 99) // 16) * 16)
     if train.cut_share > 0.05:
         lines.append(
             f"--max_seq_length={min(enough, 512)}, or --long_text=head_tail, as {train.cut_share:.0%} of the texts are "
-            "cut."
+            "truncated."
         )
     elif enough <= max_seq_length / 2:
         lines.append(
-            f"--max_seq_length={max(enough, 16)}, as 99 % of the texts are shorter: saves time and memory on GPU and "
-            "TPU, where each text takes a row of its own."
+            f"--max_seq_length={max(enough, 16)}, as 99 % of the texts are shorter; this saves time and memory on GPU "
+            "and TPU, where each text is padded to this length."
         )
     if rows < _SMALL and batch_size > 32:
         lines.append(f"--train_batch_size=16 or 32, as {rows:,} rows give few steps otherwise.")
@@ -182,9 +182,9 @@ def advice(
         epochs = -(-_SHORT // -(-rows // batch_size))
         longer = f"--max_steps={_SHORT}" if max_steps else f"--num_train_epochs={min(epochs, 20)}"
         lines.append(
-            f"{longer}, as {steps} steps are few: short runs on small data fail more often (Mosbach et al. 2020, "
+            f"{longer}, as {steps} steps are few; short runs on small data fail more often (Mosbach et al. 2020, "
             "Zhang et al. 2020)."
         )
     if rows < _SMALL:
-        lines.append("Several seeds (--mode=sweep), as one seed of a small data set says little.")
+        lines.append("Several seeds (--mode=sweep), as a single seed says little on a small dataset.")
     return lines + task.advice(train.labels, balanced, tuned, best_metric)

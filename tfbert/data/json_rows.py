@@ -143,5 +143,5 @@ def _row_maker(names):
 def _not_json(path, line, error):
     reason = "objects are nested too deep" if isinstance(error, RecursionError) else error
     return InputError(
-        f"{path}, line {line}: not JSON ({reason}); one object a line, or an array of objects, is needed."
+        f"{path}, line {line}: not JSON ({reason}); one object per line, or an array of objects, is needed."
     )

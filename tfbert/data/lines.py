@@ -28,7 +28,7 @@ _SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 
 def is_packed(path):
-    """Says whether a file is gzip, by its ending."""
+    """Returns whether a file is gzip, by its ending."""
     return path.lower().endswith(".gz")
 
 
@@ -92,7 +92,7 @@ def open_text(path, newline="", encoding=None):
 
 
 def same_encoding(one, other):
-    """Says whether two names are of one encoding, such as "UTF8" and "utf-8-sig", or "utf-16" and "utf-16-le"."""
+    """Returns whether two names are of one encoding, such as "UTF8" and "utf-8-sig", or "utf-16" and "utf-16-le"."""
     one, other = (codecs.lookup(name).name.removesuffix("-sig") for name in (one, other))
     return one == other or one.startswith(f"{other}-")
 
@@ -127,7 +127,7 @@ def spreadsheet(path):
 
 
 def _encoding_of(path):
-    """Returns the encoding of a file, by the first block of it that is not ASCII; InputError where none is certain."""
+    """Returns the encoding of a file, by the first block of it that is not ASCII; InputError if none is certain."""
     with open_bytes(path) as file:
         block = file.read(_BLOCK)
         marked, _ = byte_order_mark(block[:4])

@@ -32,7 +32,7 @@ def read_examples(
     delimiter=None,
     encoding=None,
 ):
-    """Yields the examples of a data location, in order, one dict a row.
+    """Yields the examples of a data location, in order, one dict per row.
 
     Args:
         location: str. A path or glob, local or with a scheme that `tf.io.gfile` knows; the format follows the ending
@@ -138,7 +138,7 @@ def _reader(path, columns, quoting, delimiter, encoding):
 
 
 def _read_text(path, columns, encoding):
-    """Yields (line, row) of plain text, a text a line, which is what the text column holds whatever its name."""
+    """Yields (line, row) of plain text, one text per line, as the text column whatever its name."""
     for number, line in numbered_lines(path, encoding):
         yield number, {columns["text"]: line.rstrip("\r\n")}
 

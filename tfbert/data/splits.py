@@ -1,4 +1,4 @@
-"""One data set into several."""
+"""Splitting one dataset into several."""
 
 import hashlib
 import unicodedata
@@ -9,19 +9,19 @@ from tfbert.core.errors import InputError
 
 
 def halves(labels, seed):
-    """Halves a labelled data set at random so that both halves have the same share of every label.
+    """Halves a labelled dataset at random, stratified by label.
 
-    The rows are ordered by label, at random where it is the same; of each two neighbours one, at random, goes to the
-    first half. Numbers are split likewise, neighbours being those of nearly the same size.
+    The rows are sorted by label, with ties in random order; of each pair of neighbours, a random one goes to the first
+    half. Numeric labels are split likewise, neighbours having similar values.
 
     Args:
         labels: np.ndarray [N, ...].
         seed: int.
 
     Returns:
-        (first, second): int64 [ceil(N / 2)], [floor(N / 2)]. The numbers of the rows, in order.
+        (first, second): int64 [ceil(N / 2)], [floor(N / 2)]. Row numbers, in order.
 
-    Source: Zhang et al. 2020 (2006.05987), section 3, who halve GLUE's dev sets, as its test labels are secret.
+    Source: Zhang et al. 2020 (2006.05987), section 3, who halve GLUE's dev sets because its test labels are not public.
     """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(labels))

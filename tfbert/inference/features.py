@@ -39,7 +39,7 @@ def extract_features(
         texts: list of str, or of (str, str); or what else `given_texts` takes.
         pooling: str, as `Pooling` takes it. None: a TextModel's own, the mean over the tokens for a BertEncoder.
         batch_size: int. Texts of a step; changes speed only.
-        max_seq_length: int. Pieces of a sequence, for a BertEncoder.
+        max_seq_length: int. Tokens of a sequence, for a BertEncoder.
         long_text: LongText. What becomes of a longer text, for a BertEncoder.
 
     Returns:
@@ -47,6 +47,11 @@ def extract_features(
 
     Raises:
         InputError: a pooling or a merge of windows that has learned weights, which the model does not have.
+
+    Example:
+        >>> encoder = tfbert.load_encoder("minilm")
+        >>> tfbert.extract_features(encoder, ["Lunch is at noon.", "The server room burns!"]).shape
+        (2, 384)
     """
     check_model(model)
     about = (pooling, max_seq_length, long_text)

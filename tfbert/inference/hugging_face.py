@@ -62,12 +62,12 @@ def _added_token(token):
 
 
 def _own_pieces(tokenizer):
-    """Returns the pieces of WordPiece, which end where those begin that were added."""
+    """Returns the tokens of WordPiece, which end where those begin that were added."""
     added = [token.id for token in tokenizer.added_tokens if not token.in_vocabulary]
     return tokenizer.vocabulary[: min(added, default=None)]
 
 
 def _line(index, piece):
-    """Returns a piece as a line of vocab.txt; one that no line can hold is in no word, either, and gets a name."""
+    """Returns a token as a line of vocab.txt; one that no line can hold is in no word, either, and gets a name."""
     fits = piece and piece == (piece.rstrip() or piece) and not set(piece) & set("\r\n")
     return piece if fits else f"[no piece {index}]"

@@ -46,6 +46,12 @@ def predict(model: BatchModel, texts: Iterable[str | tuple[str, str]], batch_siz
 
     Returns:
         list of dict, one a text, in order: `label` and, but for a regression, `probabilities` by label.
+
+    Example:
+        >>> task = tfbert.TASKS["classification"](labels=["calm", "urgent"])
+        >>> model = tfbert.build_model(tfbert.load_encoder("minilm"), task)
+        >>> sorted(tfbert.predict(model, ["The server room burns!"])[0])
+        ['label', 'probabilities']
     """
     check_model(model)
     return model.task.predictions(outputs_of(model, texts, batch_size))

@@ -32,6 +32,13 @@ def save_model(model: BatchModel, folder: str | os.PathLike) -> None:
     Args:
         model: TextModel or PretrainingModel.
         folder: str or path. Local, or with a scheme that `tf.io.gfile` knows. Another model there is replaced.
+
+    Example:
+        >>> import os
+        >>> task = tfbert.TASKS["regression"]()
+        >>> tfbert.save_model(tfbert.build_model(tfbert.load_encoder("minilm"), task), "my_model")
+        >>> sorted(os.listdir("my_model"))
+        ['config.json', 'model.safetensors', 'tfbert.json', 'tokenizer_config.json', 'vocab.txt']
     """
     check_model(model)
     folder = read_path(folder)
@@ -81,6 +88,12 @@ def load_model(
 
     Raises:
         InputError: it is no such folder, or it is damaged; `windows_per_step` for a task that does without.
+
+    Example:
+        >>> task = tfbert.TASKS["classification"](labels=["calm", "urgent"])
+        >>> tfbert.save_model(tfbert.build_model(tfbert.load_encoder("minilm"), task), "my_model")
+        >>> tfbert.load_model("my_model").task.labels
+        ['calm', 'urgent']
     """
     folder = read_path(folder)
     if not tf.io.gfile.exists(os.path.join(folder, "tfbert.json")):
@@ -91,7 +104,7 @@ def load_model(
     task = task_of(about, folder)
     if windows_per_step and "windows_per_step" in task.rules.ignores:
         raise InputError(
-            f"--windows_per_step={windows_per_step} does nothing with a model of --task={task.name}; lower "
+            f"--windows_per_step={windows_per_step} has no effect with a model of --task={task.name}; lower "
             "--eval_batch_size to save memory."
         )
     encoder = find_preset(folder).encoder(dropout, dtype, clean=about["clean_text"])

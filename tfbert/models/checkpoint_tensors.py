@@ -116,7 +116,7 @@ def as_float32(value, name, folder):
 
 
 def check_size(reader, config, folder):
-    """Raises InputError where a configuration asks for far more memory than a checkpoint could fill.
+    """Raises InputError if a configuration asks for far more memory than a checkpoint could fill.
 
     Args:
         reader: SafetensorsReader or CheckpointReader.
@@ -198,7 +198,7 @@ class SafetensorsReader:
             raise InputError(f"{path} is damaged: {error}") from None
 
     def get(self, name):
-        """Returns a tensor by Google's name for it, or None where there is none."""
+        """Returns a tensor by Google's name for it, or None if there is none."""
         today = self._family.tensor_name(name)
         early = re.sub("LayerNorm.weight$", "LayerNorm.gamma", re.sub("LayerNorm.bias$", "LayerNorm.beta", today))
         names = [root + spelled for root in self._roots for spelled in (today, early)]
@@ -211,7 +211,7 @@ class SafetensorsReader:
         return self._read(name, lambda file: file.get_tensor(name))
 
     def has(self, name):
-        """Says whether there is a tensor of this very name."""
+        """Returns whether there is a tensor of this very name."""
         return name in self._files
 
     def shape(self, name):
@@ -282,7 +282,7 @@ class CheckpointReader:
         return sum(math.prod(shape) for shape in self._shapes.values())
 
     def get(self, name):
-        """Returns a tensor, or None where there is none of this name."""
+        """Returns a tensor, or None if there is none of this name."""
         name = next((prefix + name for prefix in ("bert/", "") if prefix + name in self._shapes), None)
         if name is None:
             return None

@@ -36,6 +36,12 @@ def reinitialize(encoder: BertEncoder, layers: int = 0, pooler: bool = False, in
 
     Raises:
         InputError: fewer layers than 0, or more than the encoder has.
+
+    Example:
+        >>> encoder = tfbert.load_encoder("minilm")
+        >>> tfbert.reinitialize(encoder, layers=1, pooler=True)
+        >>> float(encoder.pooler.bias.numpy().sum())
+        0.0
     """
     check_encoder(encoder)
     check_layers(encoder, layers)

@@ -6,10 +6,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.core.errors import InputError
+from tfbert.core.names import did_you_mean
 from tfbert.models.checkpoint_config import check_config
 from tfbert.models.families import FAMILIES
 from tfbert.models.families.family import DIMENSIONS
 from tfbert.models.model_files import first_line, local_file, read_json
+from tfbert.models.preset_names import PRESET_NAMES
 from tfbert.models.tokenizers.tokenizer_files import TokenizerFiles
 from tfbert.models.tokenizers.wordpiece import read_vocabulary
 
@@ -39,10 +41,13 @@ def _by_name(name):
     try:
         tokenizer = keras_hub.models.BertTokenizer.from_preset(name)
     except Exception as error:  # keras-hub and its downloaders raise many kinds
-        known = ", ".join(sorted(keras_hub.models.BertBackbone.presets))
+        presets = sorted(keras_hub.models.BertBackbone.presets)
+        problem = f"--preset={name} is no folder, and cannot be had as a Keras preset: {first_line(error)}"
+        if name in presets:
+            raise InputError(f"{problem} Check the network, or give a folder that holds the model.") from None
         raise InputError(
-            f"--preset={name} is no folder, and cannot be had as a Keras preset: {first_line(error)} Give a folder, "
-            f"hf://ORG/NAME, minilm, or one of keras-hub's: {known}."
+            f"{problem}{did_you_mean(name, [*presets, *PRESET_NAMES, 'minilm'])} Give a folder, hf://ORG/NAME, minilm, "
+            f"or one of keras-hub's: {', '.join(presets)}."
         ) from None
 
     def backbone(dtype):

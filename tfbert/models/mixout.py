@@ -103,6 +103,12 @@ def add_mixout(encoder: BertEncoder, probability: float, reinit_layers: int = 0,
 
     Raises:
         InputError: a probability that is out of its range, or more new layers than there are.
+
+    Example:
+        >>> encoder = tfbert.load_encoder("minilm")
+        >>> tfbert.add_mixout(encoder, 0.1)
+        >>> len(encoder.mixout.layers)
+        6
     """
     check_encoder(encoder)
     check_layers(encoder, reinit_layers)

@@ -38,7 +38,7 @@ def optional_json(folder, file):
 
 
 def has_file(folder, file):
-    """Says whether a model folder has a file."""
+    """Returns whether a model folder has a file."""
     return tf.io.gfile.exists(os.path.join(folder, file))
 
 

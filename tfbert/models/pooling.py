@@ -1,4 +1,4 @@
-"""From the encoder to one vector a window, and from those to one an example."""
+"""From the encoder to one vector per window, and from those to one an example."""
 
 import functools
 import re
@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from tfbert.core.errors import InputError
+from tfbert.core.names import did_you_mean
 from tfbert.models.initialization import new_kernel
 
 
@@ -53,7 +54,9 @@ class Pooling(keras.layers.Layer):
                 )
             self.depth = int(layer[1]) + 1
         elif pooling not in POOLINGS:
-            raise InputError(f"--pooling must be one of {', '.join(POOLINGS)}, layer:K. Received: {pooling!r}.")
+            known = ", ".join(POOLINGS)
+            hint = did_you_mean(pooling, POOLINGS)
+            raise InputError(f"--pooling must be one of {known}, layer:K. Received: {pooling!r}.{hint}")
         if pooling in ("last4_concat", "all_concat"):
             self.width *= min(4, encoder.num_layers) if pooling == "last4_concat" else encoder.num_layers
         if pooling == "scalar_mix":
@@ -180,7 +183,7 @@ def max_of_tokens(layer, features):
 
 
 def _is_used(features):
-    """Says which of the W windows are some example's: bool [W]."""
+    """Returns which of the W windows are some example's: bool [W]."""
     return features["window_example"] < ops.shape(features["example_windows"])[0]
 
 

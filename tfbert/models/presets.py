@@ -18,6 +18,7 @@ from tfbert.models.initialization import initialize, reinitialize
 from tfbert.models.keras_presets import read_keras_preset
 from tfbert.models.minilm import fetch_minilm
 from tfbert.models.model_files import first_line, has_file, read_json
+from tfbert.models.preset_names import source_of
 from tfbert.models.tokenizers.checkpoint_tokenizer import check_table, looks_lowercase, read_tokenizer
 from tfbert.models.tokenizers.tokenizer_files import TokenizerFiles
 from tfbert.models.tokenizers.wordpiece import BertTokenizer, read_vocabulary
@@ -72,10 +73,11 @@ def find_preset(name, cache_dir=None, vocab_file=None):
 
     Args:
         name: str or path. `minilm`; a folder (Hugging Face's layout, which is also that of models saved by tfbert;
-            Google's TF1 layout; a Keras preset's); `hf://ORG/NAME`; `config:FILE.json`, new weights of the shape that
-            Hugging Face's configuration says; else the name or handle of a Keras preset.
+            Google's TF1 layout; a Keras preset's); `hf://ORG/NAME` or ORG/NAME; `config:FILE.json`, new weights of the
+            shape that Hugging Face's configuration says; the name or handle of a Keras preset; else one of
+            PRESET_NAMES, such as bert-base-uncased.
         cache_dir: str. Where `minilm` is kept.
-        vocab_file: str. The vocabulary of new weights, a piece a line.
+        vocab_file: str. The vocabulary of new weights, one token per line.
 
     Returns:
         Preset.
@@ -98,19 +100,17 @@ def _find(name, cache_dir=None, vocab_file=None):
         )
     if name == "minilm":
         return _from_hugging_face(name, fetch_minilm(cache_dir))
-    if name.startswith("hf://"):
-        return _from_folder(name, _with_weights(name, _download_hugging_face(name)))
-    if tf.io.gfile.isdir(name):
+    on_a_hub = name.startswith(("hf://", "kaggle://"))
+    if not on_a_hub and tf.io.gfile.isdir(name):
         return _from_folder(name, name)
-    if (
-        tf.io.gfile.exists(name)
-        or name.startswith((".", "/", "~"))
-        or ("://" in name and not name.startswith("kaggle://"))
-    ):
+    if not on_a_hub and (tf.io.gfile.exists(name) or name.startswith((".", "/", "~")) or "://" in name):
         raise InputError(
             f"--preset={name}: no such folder; it must hold a model in Hugging Face's, Google's TF1 or Keras' layout."
         )
-    return _from_keras(name)
+    source = source_of(name)
+    if source.startswith("hf://"):
+        return _from_folder(name, _with_weights(source, _download_hugging_face(name, source)))
+    return _from_keras(name, source=source)
 
 
 def load_encoder(
@@ -130,6 +130,11 @@ def load_encoder(
         lowercase: bool or None. Overrides how the tokenizer treats case.
         cache_dir: str or None. Where fetched weights are kept.
         vocab_file: str or None. The vocabulary of `config:FILE.json`.
+
+    Example:
+        >>> encoder = tfbert.load_encoder("minilm")
+        >>> encoder.num_layers, encoder.hidden_dim
+        (6, 384)
     """
     return find_preset(preset, cache_dir, vocab_file).encoder(dropout, dtype, lowercase)
 
@@ -137,7 +142,13 @@ def load_encoder(
 def load_tokenizer(
     preset: str | os.PathLike, lowercase: bool | None = None, cache_dir: str | None = None
 ) -> BertTokenizer:
-    """Returns the BertTokenizer of a pre-trained BERT, without loading its weights."""
+    """Returns the BertTokenizer of a pre-trained BERT, without loading its weights.
+
+    Example:
+        >>> tokenizer = tfbert.load_tokenizer("minilm")
+        >>> tokenizer(["I loved it."]).to_list()
+        [[1045, 3866, 2009, 1012]]
+    """
     return _find(preset, cache_dir).tokenizer(lowercase)
 
 
@@ -145,7 +156,9 @@ def _from_config(name, vocab_file):
     path = name.removeprefix("config:")
     vocab_file = vocab_file and read_path(vocab_file)
     if not vocab_file:
-        raise InputError(f"--preset={name} needs --vocab_file, a piece a line; --mode=vocabulary learns one from text.")
+        raise InputError(
+            f"--preset={name} needs --vocab_file, one token per line; --mode=vocabulary learns one from text."
+        )
     if not tf.io.gfile.exists(vocab_file):
         raise InputError(f"--vocab_file={vocab_file}: no such file.")
     vocabulary = read_vocabulary(vocab_file)
@@ -189,24 +202,25 @@ def _from_hugging_face(name, folder):
 
 
 def _family_of(config, name):
-    """Returns the family of a configuration: dict, str -> Family; InputError where there is none."""
+    """Returns the family of a configuration: dict, str -> Family; InputError if there is none."""
     model_type = config.get("model_type", "bert")
     if model_type not in FAMILIES:
         raise InputError(f"--preset={name} is a model of the type {model_type!r}; tfbert runs {', '.join(FAMILIES)}.")
     return FAMILIES[model_type]
 
 
-def _download_hugging_face(name):
+def _download_hugging_face(name, source):
     try:
         from huggingface_hub import snapshot_download
 
         return snapshot_download(
-            name.removeprefix("hf://"),
+            source.removeprefix("hf://"),
             ignore_patterns=["*.bin", "*.msgpack", "*.onnx", "*.ot", "tf_model.h5", "onnx/*", "openvino/*"],
         )
     except Exception as error:  # the hub's client raises its own, its HTTP library's and the system's
+        what = name if name == source else f"{name} is no folder, and as {source} it"
         raise InputError(
-            f"--preset={name} cannot be had from the Hugging Face hub: {first_line(error)} "
+            f"--preset={what} cannot be had from the Hugging Face hub: {first_line(error)} "
             "Check the name and the network, or give a folder that holds the model."
         ) from None
 
@@ -254,8 +268,8 @@ def _with_tensors(name, folder, config, files, reader, family=FAMILIES["bert"]):
     return Preset(name, files, build, config["vocab_size"], reader, notes=config.notes)
 
 
-def _from_keras(name, folder=None):
-    files, rows, backbone = read_keras_preset(name, folder)
+def _from_keras(name, folder=None, source=None):
+    files, rows, backbone = read_keras_preset(source or name, folder)
 
     def build(dropout, dtype, remat):
         # keras-hub's BertBackbone computes gelu by the tanh approximation, as google-research/bert does.

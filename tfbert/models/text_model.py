@@ -112,7 +112,7 @@ class TextModel(VectorModel):
         cut_otherwise = len(self.text_columns) == 2 and long_text.truncation != "longest_first"
         if long_text.strategy in ("tail", "head_tail") or cut_otherwise:
             found.append(
-                f"Of texts beyond {self.max_seq_length} pieces it takes what long_text={long_text.strategy}, "
+                f"Of texts beyond {self.max_seq_length} tokens it takes what long_text={long_text.strategy}, "
                 f"truncate_pair={long_text.truncation} say, not their beginning."
             )
         return found
@@ -152,7 +152,7 @@ class TextModel(VectorModel):
 
 
 def check_head(reader, layers, outputs, folder):
-    """Raises InputError where tfbert.json describes another head than that of the weights, before one is made.
+    """Raises InputError if tfbert.json describes another head than that of the weights, before one is made.
 
     Args:
         reader: SafetensorsReader.
@@ -195,7 +195,7 @@ def build_model(
         task: one of TASKS.
         tokenizer: BertTokenizer; None: the one that `load_encoder` read beside the weights.
         pooling: str, as `Pooling` takes it.
-        max_seq_length: int. Pieces of a sequence, special ones included.
+        max_seq_length: int. Tokens of a sequence, special ones included.
         text_columns: (text,) or (text, second text). Columns of the training data, kept for prediction.
         init_seed: int. Seed of the head's weights.
         train_labels: np.ndarray [N, ...]. The training data's (`ExampleDataset.examples.labels`), from which the task
@@ -207,6 +207,13 @@ def build_model(
 
     Raises:
         InputError: an unknown pooling, a length beyond the encoder's positions, or pairs where it knows none.
+
+    Example:
+        >>> encoder = tfbert.load_encoder("minilm")
+        >>> task = tfbert.TASKS["classification"](labels=["calm", "urgent"])
+        >>> model = tfbert.build_model(encoder, task, max_seq_length=64)
+        >>> model.width
+        2
     """
     check_encoder(encoder)
     check_task(task)

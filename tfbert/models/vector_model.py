@@ -25,7 +25,7 @@ class VectorModel(BatchModel):
         encoder: BertEncoder.
         tokenizer: BertTokenizer.
         pool: Pooling.
-        merge: WindowMerge; None where a text has one window.
+        merge: WindowMerge; None if a text has one window.
         max_seq_length: int. The longest sequence the model was made for.
         long_text: LongText. What becomes of a text that is longer.
         text_columns: tuple of str. Where its training data had the text, and the second text of a pair.
@@ -173,7 +173,7 @@ def _new_pooling(pooling, encoder):
 
 
 def new_vectors(encoder, pooling, long_text, init_seed=0):
-    """Returns what makes one vector of a text: (Pooling, WindowMerge or None where a text has one window)."""
+    """Returns what makes one vector of a text: (Pooling, WindowMerge or None if a text has one window)."""
     policy = encoder.dtype_policy
     pooling = Pooling(pooling, encoder, name="pooling", dtype=policy)
     if long_text.windows == 1:

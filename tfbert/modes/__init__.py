@@ -1,4 +1,4 @@
-"""What `tfbert.run` can do: one function a mode, from settings to parts to results, all in MODES."""
+"""Modes of `tfbert.run`: one function for each, from settings to results, all in MODES."""
 
 import re
 
@@ -8,7 +8,7 @@ from tfbert.core.variants import Variants
 
 _DEV = "dev_file or dev_share"
 _SCORED = "test_file or test_share or dev_file or dev_share"
-# Mode -> its function, and the settings that it cannot do without; "one or another" where either will do.
+# Mode -> its function and its required settings; "one or another" if either will do.
 _TABLE = {
     "train": ("tfbert.modes.train:train_mode", ("preset", "train_file", "output_dir")),
     "sweep": ("tfbert.modes.sweep:sweep_mode", ("preset", "train_file", _DEV, "output_dir", "sweep")),
@@ -26,7 +26,7 @@ MODES = Variants(**{mode: place for mode, (place, _) in _TABLE.items()})
 
 
 def check_complete(config):
-    """Raises InputError where the mode needs a setting that nobody gave."""
+    """Raises InputError if a required setting of the mode is missing."""
     mode, values = config.training.mode, config.as_dict()
     _, needed = _TABLE[mode]
     if config.runtime.doctor:
@@ -47,6 +47,6 @@ def _asked_for(names):
 
 
 def _what_it_is(field):
-    """Returns the first clause of a setting's meaning, as it stands within a sentence: str."""
+    """Returns the first clause of a setting's help, for use within a sentence: str."""
     clause = re.split("[:;] ", field.metadata["help"])[0]
     return clause if clause[:2].isupper() else clause[0].lower() + clause[1:]

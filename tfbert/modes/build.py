@@ -1,4 +1,4 @@
-"""From settings to the parts of a run: each function reads the settings of one part and hands plain arguments on."""
+"""Builds the parts of a run: each function reads the settings of one part and passes plain arguments on."""
 
 import dataclasses
 import functools
@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfbert.config.setting import read_amounts
 from tfbert.core.errors import InputError
+from tfbert.core.names import did_you_mean
 from tfbert.core.variants import Variants
 from tfbert.data.augmentation import find_augmentation, with_copies
 from tfbert.data.batches import ExampleBatches
@@ -31,7 +32,7 @@ from tfbert.tasks import TASKS
 from tfbert.training.devices import device_kind, make_strategy
 from tfbert.training.loop import total_steps
 
-# Augmentations that a saved model makes: --augment=KIND:FOLDER.
+# Augmentations by a saved model: --augment=KIND:FOLDER.
 _AUGMENTATIONS = Variants(masked_words="tfbert.inference.masked_words:MaskedWords")
 # Tokens that a device predicts at a time.
 _TOKENS_PER_STEP = {"CPU": 2**12, "GPU": 2**15, "TPU": 2**15}
@@ -40,15 +41,15 @@ _STEPS_PER_LOOP = {"CPU": 1, "GPU": 10, "TPU": 100}
 
 @dataclasses.dataclass(frozen=True)
 class TrainingParts:
-    """What a training needs.
+    """The parts of a training run.
 
     Attributes:
         model: the task's, new.
         optimizer: AdamWeightDecay or Lamb, built.
-        datasets: dict of ExampleBatches: "train", and perhaps "dev" and "test".
-        metric: str. The dev score that decides which model is kept.
-        steps, warmup_steps: int. Steps of the whole run, and those in which the learning rate rises.
-        peak: tf.Variable, float32. The highest learning rate: a variable, so that another one needs no new trace.
+        datasets: dict of ExampleBatches: "train", optionally "dev" and "test".
+        metric: str. The dev score that selects the best model.
+        steps, warmup_steps: int. Steps of the whole run, and of the warm-up.
+        peak: tf.Variable, float32. The peak learning rate, as a variable so that changing it needs no new trace.
         split: RowSplit or None. Which rows of train_file are held out.
     """
 
@@ -63,14 +64,16 @@ class TrainingParts:
 
 
 def training_parts(config, strategy, splits=("train", "dev", "test"), kept=None):
-    """Returns the TrainingParts of a run on a strategy's devices, with those of the splits that `datasets_of` finds."""
+    """Returns the TrainingParts of a run on a strategy's devices, with the given splits."""
     data, training = config.data, config.training
     preset = preset_of(config)
     tokenizer = preset.tokenizer(data.do_lower_case, data.clean_text)
     task = task_of(config)
     metric = training.best_metric or task.default_metric
-    if metric not in ("loss", *task.metric_names):
-        raise InputError(f"--best_metric must be one of loss, {', '.join(task.metric_names)}. Received: {metric!r}.")
+    known = ("loss", *task.metric_names)
+    if metric not in known:
+        hint = did_you_mean(metric, known)
+        raise InputError(f"--best_metric must be one of {', '.join(known)}. Received: {metric!r}.{hint}")
     kept = {} if kept is None else kept
     split, datasets = split_of(config, task, kept=kept), datasets_of(config, tokenizer, task, splits, kept)
     task, datasets["train"] = task.for_training(datasets["train"], **settings_for(config, task.for_training))
@@ -87,7 +90,7 @@ def training_parts(config, strategy, splits=("train", "dev", "test"), kept=None)
 
 
 def preset_of(config, default=None):
-    """Returns the pre-trained BERT that the settings name: Preset."""
+    """Returns the pre-trained model that the settings name: Preset."""
     settings = config.model
     return find_preset(settings.preset or default, settings.cache_dir, settings.vocab_file)
 
@@ -101,19 +104,19 @@ def strategy_of(config):
 
 
 def long_text_of(data):
-    """Returns what is kept of a text that is too long: LongText."""
+    """Returns how long texts are handled: LongText."""
     return LongText(data.long_text, data.head_pieces, data.truncation, data.max_windows, data.window_stride)
 
 
 def settings_for(config, method):
-    """Returns the settings that a method of a task asks for, which are its keyword-only arguments: dict."""
+    """Returns the settings that a method of a task takes as keyword-only arguments: dict."""
     values = config.as_dict() | _amounts_of(config.balance)
     asked = inspect.signature(method).parameters.values()
     return {each.name: values[each.name] for each in asked if each.kind is each.KEYWORD_ONLY}
 
 
 def _amounts_of(settings):
-    """Returns the settings of LABEL=NUMBER as the tasks take them: dict of label -> number each."""
+    """Returns the LABEL=NUMBER settings as tasks take them: dicts of label -> number."""
     weights = settings.class_weights
     return {
         "oversample": read_amounts("oversample", settings.oversample),
@@ -123,21 +126,21 @@ def _amounts_of(settings):
 
 
 def task_of(config):
-    """Returns the task, with the labels that the training rows have."""
+    """Returns the task, with the labels of the training rows."""
     data, task = config.data, TASKS[config.model.task]
     rows = read_rows(data, task, data.train_file, "train", data.limit_train_rows)
     return task.from_examples(rows, **settings_for(config, task.from_examples))
 
 
 def datasets_of(config, tokenizer, task, splits, kept=None):
-    """Returns those of the splits that are given: "train", "dev", "test" -> ExampleBatches.
+    """Returns the given splits: dict of "train", "dev", "test" -> ExampleBatches.
 
     Args:
         config: Config.
         tokenizer: BertTokenizer.
         task: one of TASKS.
         splits: tuple of str.
-        kept: dict. What a call has tokenised stays there, for the next whose settings read the same; None: it does not.
+        kept: dict. A cache of tokenised data for later calls with the same data settings; None: no cache.
     """
     data, training, kept = config.data, config.training, {} if kept is None else kept
     seed, datasets = seed_of(training, training.data_seed), {}
@@ -145,7 +148,7 @@ def datasets_of(config, tokenizer, task, splits, kept=None):
     for split in ("train", "dev", "test"):
         if split in splits and rows_of_split(config, task, split, divided):
             made = functools.partial(_tokenized, config, tokenizer, task, split, divided)
-            changed = split == "train" and bool(data.augment)  # by the seed, each epoch anew
+            changed = split == "train" and bool(data.augment)  # determined by the seed, new in each epoch
             asked = settings_for(config, task.tokenized)
             settings = (data, config.model.preset, config.model.vocab_file, task.name, task.labels, asked)
             if not changed and kept.get(split, (None,))[0] != settings:
@@ -172,7 +175,7 @@ def datasets_of(config, tokenizer, task, splits, kept=None):
 
 
 def _tokenized(config, tokenizer, task, split, divided, epoch):
-    """Returns the rows of a split as the task tokenises them; those of training with an epoch's copies."""
+    """Returns the tokenised rows of a split; those for training with the augmented copies of an epoch."""
     data, train = config.data, split == "train"
     seed = seed_of(config.training, config.training.data_seed)
 
@@ -188,7 +191,7 @@ def _tokenized(config, tokenizer, task, split, divided, epoch):
 
 
 def _without_fold(config, task, whole):
-    """Returns the training data without a fold, and the fold: (ExampleBatches, ExampleBatches)."""
+    """Returns the training data without a fold, and the fold itself: (ExampleBatches, ExampleBatches)."""
     step = 1 + copies_of(config.data)
     left_out = folds_of(config, task, whole.examples.labels[::step]) == config.training.fold - 1
     rest = whole.subset(np.flatnonzero(np.repeat(~left_out, step)))
@@ -196,11 +199,11 @@ def _without_fold(config, task, whole):
 
 
 def batches_to_score(examples, config):
-    """Returns examples of labelled rows in order, in batches to be scored: ExampleBatches."""
+    """Returns labelled examples in order, in batches for evaluation: ExampleBatches."""
     return ExampleBatches(examples, config.training.eval_batch_size, config.data.max_seq_length, False, seed=0)
 
 
-@functools.cache  # a model that fills masks is loaded once, not every epoch
+@functools.cache  # a masked-word model is loaded once, not in every epoch
 def augmentation_of(name):
     """Returns an augmentation by its name: callable (text, rng, probability) -> str."""
     kind, _, folder = name.partition(":")
@@ -208,7 +211,7 @@ def augmentation_of(name):
 
 
 def copies_of(data):
-    """Returns how many changed copies of each training row follow it: int."""
+    """Returns the number of augmented copies of each training row: int."""
     return data.augment_copies if data.augment else 0
 
 
@@ -217,7 +220,7 @@ def folds_of(config, task, labels):
     data, folds, groups = config.data, config.training.folds, None
     if data.group_column and is_glue(data.train_file):
         raise InputError(
-            f"--group_column={data.group_column} does nothing with the raw GLUE folder {data.train_file}, whose "
+            f"--group_column={data.group_column} has no effect with the raw GLUE folder {data.train_file}, whose "
             "columns are fixed; name its file, such as train.tsv, with --text_column and --label_column."
         )
     if data.group_column:
@@ -232,12 +235,12 @@ def folds_of(config, task, labels):
             )
     parts = len(set(groups)) if groups else len(labels)
     if parts < folds:
-        raise InputError(f"--folds={folds} needs as many {'groups' if groups else 'rows'}. There are {parts}.")
+        raise InputError(f"--folds={folds} needs at least as many {'groups' if groups else 'rows'}. There are {parts}.")
     return fold_numbers(task.strata(labels, folds), folds, groups)
 
 
 def describe_data(config, task, tokenizer, datasets, steps):
-    """Returns what the data is like and what settings it suggests, as lines to read: list of str."""
+    """Returns findings about the data and suggested settings as lines of text: list of str."""
     data, balance = config.data, config.balance
     examples = {split: dataset.examples for split, dataset in datasets.items()}
     if data.augment:
@@ -264,7 +267,7 @@ def describe_data(config, task, tokenizer, datasets, steps):
 
 
 def encoder_of(config, preset):
-    """Returns the encoder with what is new in it; its weights must be the pre-trained ones before mixout keeps them."""
+    """Returns the encoder with re-initialised layers and mixout, which needs the pre-trained weights in place."""
     settings = config.model
     data = config.data
     encoder = preset.encoder(
@@ -280,7 +283,7 @@ def encoder_of(config, preset):
 
 
 def model_of(config, preset, tokenizer, task, train_labels):
-    """Returns the model to train: the encoder with what is new in it, and the task's head."""
+    """Returns the model to train: the prepared encoder with the task's head."""
     data, training = config.data, config.training
     return task.model(
         encoder_of(config, preset),
@@ -296,7 +299,7 @@ def model_of(config, preset, tokenizer, task, train_labels):
 
 
 def optimizer_of(config, model, schedule):
-    """Returns the optimiser that follows a schedule (WarmupSchedule), not yet built."""
+    """Returns the optimiser with a schedule (WarmupSchedule), not yet built."""
     settings, new, encoder = config.optimizer, config.model, model.encoder
     multipliers = parse_multipliers(settings.lr_multipliers)
     multipliers += freeze(encoder, settings.freeze, settings.freeze_layers, new.reinit_layers)
@@ -318,7 +321,7 @@ def optimizer_of(config, model, schedule):
 
 
 def warmup_steps_of(settings, steps):
-    """Returns in how many of the steps the learning rate rises: int."""
+    """Returns the number of warm-up steps: int."""
     if settings.warmup_steps is None:
         return int(steps * settings.warmup_proportion)
     if settings.warmup_steps > steps:
@@ -334,7 +337,7 @@ def dtype_of(config):
 
 
 def uses_xla(config, strategy):
-    """Says whether steps are compiled."""
+    """Returns whether steps are compiled."""
     return config.runtime.xla == "on" or (config.runtime.xla == "auto" and device_kind(strategy) != "CPU")
 
 
@@ -353,10 +356,10 @@ def predict_batch_size_of(config, strategy, max_seq_length, windows=1):
 
 
 def steps_per_loop_of(config, strategy):
-    """Returns the steps of one call of TensorFlow: int."""
+    """Returns the number of steps per call of TensorFlow: int."""
     return config.runtime.steps_per_loop or _STEPS_PER_LOOP[device_kind(strategy)]
 
 
 def seed_of(training, own):
-    """Returns a seed of its own where there is one, else the seed of everything: int."""
+    """Returns a specific seed if it is set, else the general one: int."""
     return training.seed if own is None else own

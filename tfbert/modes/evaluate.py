@@ -67,7 +67,7 @@ def _folder_of_split(config):
 
 
 def _labelled(config, model, split, divided):
-    """Returns the rows of a split as the model's task scores them: ExampleBatches."""
+    """Returns the rows of a split as batches for the model's task: ExampleBatches."""
     task, length = model.task, model.max_seq_length
 
     def rows():

@@ -16,10 +16,10 @@ from tfbert.training.devices import bfloat16_instructions, device_kind, is_chief
 
 
 def predict_mode(config):
-    """Predicts test_file with a saved model, or writes its vectors: what --mode=predict does.
+    """Writes the predictions, or vectors, of a saved model for test_file: --mode=predict.
 
     Returns:
-        dict with `predictions` or `features` (the path) and `examples` (how many).
+        dict with `predictions` or `features` (the path) and `examples` (their number).
     """
     strategy, folder = strategy_of(config), config.training.output_dir
     with output_lock(folder, strategy, shared=True) if folder else contextlib.nullcontext():
@@ -34,7 +34,7 @@ def _predict(config, strategy):
     path = training.output_file or os.path.join(training.output_dir, f"{kind}.{training.features or 'jsonl'}")
     if path != "-" and tf.io.gfile.exists(path) and not training.overwrite:
         elsewhere = f"another --output_dir, with --preset={model_folder(config)}"
-        raise InputError(f"{path} exists already; choose {elsewhere}, or --overwrite, which replaces this file alone.")
+        raise InputError(f"{path} already exists; choose {elsewhere}, or --overwrite, which replaces only this file.")
     model = _vector_model(config, strategy) if training.features else saved_model(config, strategy)
     if not training.features and model.task.not_predicted:
         raise InputError(model.task.not_predicted)

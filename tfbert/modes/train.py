@@ -1,4 +1,4 @@
-"""--mode=train: from settings to a trained model, the best by dev score, scored on test."""
+"""--mode=train: trains a model, selects the best by dev score, and scores it on test."""
 
 import dataclasses
 import gc
@@ -24,10 +24,10 @@ from tfbert.training.signals import Interrupted
 
 
 def train_mode(config):
-    """Trains, keeps the best model by dev score, scores it on test: what --mode=train does.
+    """Trains, keeps the best model by dev score, and scores it on test: --mode=train.
 
     Returns:
-        dict. The content of `eval_results.json`; of a recipe of stages, that of each stage by its name.
+        dict. The content of `eval_results.json`; for a recipe of stages, that of each stage by name.
     """
     strategy = strategy_of(config)
     trainer, stages = Trainer(strategy), config.stages()
@@ -35,7 +35,7 @@ def train_mode(config):
     for name, stage in stages:
         folder = stage.training.output_dir
         results[name] = finished_results(stage)
-        print(f"Stage {name}: {'it is finished already' if results[name] else folder}.", flush=True)
+        print(f"Stage {name}: {'already finished' if results[name] else folder}.", flush=True)
         results[name] = results[name] or train_model(stage, trainer)
     if not stages:
         results = train_model(config, trainer)
@@ -46,36 +46,35 @@ def train_mode(config):
 
 
 class Trainer:
-    """Trains by settings, one run after another on the same devices.
+    """Trains one run after another on the same devices.
 
-    Runs that differ in nothing but seeds, learning rate, the fold, or what is written when, share what TensorFlow has
-    traced: the new run's values are put into the variables of the old one. Data that the settings read alike are
-    tokenised once.
+    Runs that differ only in seeds, learning rate, fold, or when output is written share the traced graphs: the values
+    of the new run are assigned to the variables of the old one. Data with the same settings is tokenised once.
     """
 
     def __init__(self, strategy):
-        """Takes the devices.
+        """Takes the devices to train on.
 
         Args:
-            strategy: tf.distribute.Strategy, which the attribute `strategy` keeps.
+            strategy: tf.distribute.Strategy, available as the attribute `strategy`.
         """
         self.strategy, self._shape, self._parts, self._graphs = strategy, None, None, None
         self._examples = {}
-        self._signal = None  # one that came too late to stop the last run
+        self._signal = None  # a signal that came too late to stop the last run
 
     def train(self, config, announce=True):
-        """Trains, keeps the best model by dev score, scores it on test.
+        """Trains, keeps the best model by dev score, and scores it on test.
 
         Args:
             config: Config.
-            announce: bool. Whether to say what is trained, on what.
+            announce: bool. Whether to print what is trained, and on what.
 
         Returns:
             dict. The content of `eval_results.json`.
 
         Raises:
             InputError: settings or data that cannot be used, or a loss that is not finite.
-            Interrupted: SIGTERM or Ctrl-C; what was trained is saved.
+            Interrupted: SIGTERM or Ctrl-C; the training state is saved.
         """
         late, self._signal = self._signal, None
         if late:
@@ -117,8 +116,8 @@ class Trainer:
         return results
 
     def _traced(self, config):
-        """Returns the parts of a run, whose graphs are then in `_graphs`: new ones, or the last run's."""
-        if self._parts:  # models stand in reference cycles: what earlier runs have left would keep its memory for long
+        """Returns the parts of a run, new or those of the last run; sets `_graphs` to their graphs."""
+        if self._parts:  # models are in reference cycles: those of earlier runs would keep their memory for long
             gc.collect()
         parts = training_parts(config, self.strategy, kept=self._examples)
         shape = config.within(Scope.GRAPH) | {"loss": parts.model.task.graph_key(), "steps": parts.steps}
@@ -147,7 +146,7 @@ def _announce(config, parts, strategy):
     train = parts.datasets["train"]
     sizes = ", ".join(f"{dataset.examples.size} {split}" for split, dataset in parts.datasets.items())
     if copies_of(config.data):
-        sizes += f" (of the training rows {copies_of(config.data)} changed copies each)"
+        sizes += f" (of the training rows {copies_of(config.data)} modified copies each)"
     print(f"Examples: {sizes}; {_cuts(train.examples, config.data.max_seq_length)}.")
     for line in parts.model.task.announcement(train):
         print(line)
@@ -163,12 +162,12 @@ def _announce(config, parts, strategy):
 
 
 def _cuts(examples, max_seq_length):
-    """Says what of the texts the model does not see: str."""
-    kept = f"{max_seq_length} pieces"
+    """Returns a phrase on how much of the texts is truncated: str."""
+    kept = f"{max_seq_length} tokens"
     if examples.most_windows > 1:
         most = int(examples.window_counts.max())
         kept = f"{examples.most_windows} windows of {kept}, and have {examples.window_counts.mean():.1f} on average"
         if most < examples.most_windows:
-            kept += f", at most {most}: --max_windows={most} would do"
-    lost = f"; {examples.lost_pieces:,} pieces are lost" if examples.cut_share else ""
-    return f"{examples.cut_share:.1%} of the training texts are cut to {kept}{lost}"
+            kept += f", at most {most}: --max_windows={most} would suffice"
+    lost = f"; {examples.lost_pieces:,} tokens are lost" if examples.cut_share else ""
+    return f"{examples.cut_share:.1%} of the training texts are truncated to {kept}{lost}"

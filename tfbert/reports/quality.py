@@ -41,7 +41,7 @@ def mislabelled_section(rows):
     """Returns the section of a report on labels that are likely wrong: str, HTML.
 
     Args:
-        rows: list of (row, text, label given, label predicted, probability of the label given), ranked; None where
+        rows: list of (row, text, label given, label predicted, probability of the label given), ranked; None if
             cleanlab is not installed.
     """
     title = "<h2>Most likely mislabelled</h2>"

@@ -166,7 +166,7 @@ def _run_verdict(metric, results):
 
 
 def _sweep_verdict(metric, groups, sign):
-    """Says which setting to trust: the best median, and by how much it leads.
+    """Returns which setting to trust: the best median, and by how much it leads.
 
     Args:
         metric: str.
@@ -191,7 +191,7 @@ def _sweep_verdict(metric, groups, sign):
 
 
 def _weight_of(lead, deviations):
-    """Says what a lead is beside the standard deviations between seeds, NaN where there is one run: str."""
+    """Returns what a lead is beside the standard deviations between seeds, NaN where there is one run: str."""
     known = [deviation for deviation in deviations if np.isfinite(deviation)]
     if not known:
         return "one run each does not tell whether another seed would turn it round."

@@ -72,7 +72,7 @@ def paired_effect(trials, name, before, after, score, resamples=10_000):
 
     Returns:
         dict with `pairs` (int), `mean` (of the differences after - before) and `interval` (low, high): the 95 %
-        bootstrap percentile interval of that mean, seeded. None where there are fewer than two pairs.
+        bootstrap percentile interval of that mean, seeded. None if there are fewer than two pairs.
 
     Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13, by scipy.stats.bootstrap.
     """

@@ -1,4 +1,4 @@
-"""What a run says while it runs: a progress bar, metrics.jsonl, TensorBoard."""
+"""The log of a run: progress bar, metrics.jsonl and TensorBoard."""
 
 import json
 import os
@@ -12,10 +12,10 @@ from tfbert.core.files import json_of, write_whole
 class RunLog:
     """The records of one run.
 
-    `metrics.jsonl` holds only what the settings and the data decide, no times: the same run writes the same file.
+    `metrics.jsonl` contains no times, only what settings and data determine: the same run writes the same file.
 
     Attributes:
-        pending: list of float. Losses since the last line.
+        pending: list of float. Losses since the last entry.
     """
 
     def __init__(self, output_dir, total_steps, batch_size, first_step=0, pending=(), writes=True):
@@ -24,10 +24,10 @@ class RunLog:
         Args:
             output_dir: str.
             total_steps: int. Steps of the whole run.
-            batch_size: int. For the examples a second.
-            first_step: int. Where a resumed run goes on; later lines of an earlier try are dropped.
-            pending: list of float. What `pending` was when the checkpoint was saved.
-            writes: bool. Off on all workers but one, which then say and write nothing.
+            batch_size: int. For the examples per second.
+            first_step: int. Where a resumed run continues; later entries of the earlier run are dropped.
+            pending: list of float. The value of `pending` when the checkpoint was saved.
+            writes: bool. Whether to print and write anything: False on all workers but one.
         """
         self._path = os.path.join(output_dir, "metrics.jsonl")
         self._batch_size, self._writes, self.pending = batch_size, writes, list(pending)
@@ -37,7 +37,7 @@ class RunLog:
             self._bar = tqdm(total=total_steps, initial=first_step, unit="step", mininterval=1.0)
 
     def steps(self, step, losses):
-        """Takes the losses of the steps just done; moves the bar."""
+        """Records the losses of the steps just done, and updates the bar."""
         self.pending.extend(losses.tolist())
         if not self._writes:
             return
@@ -47,7 +47,7 @@ class RunLog:
         self._bar.set_postfix({"loss": f"{losses[-1]:.4f}", **speed}, refresh=False)
 
     def log(self, step, learning_rate, norms, predicted):
-        """Writes a line on the steps since the last one.
+        """Writes an entry for the steps since the last one.
 
         Args:
             step: int.
@@ -64,7 +64,7 @@ class RunLog:
         self.pending = []
 
     def evaluation(self, step, split, scores, majority_share):
-        """Writes a line with the scores of an evaluation and the share of the most frequent answer; says the scores."""
+        """Writes an entry with the scores of an evaluation and the share of the most frequent answer; prints them."""
         self._write(step, {"split": split, **scores, "majority_share": majority_share})
         self.say(f"step {step}: {split} " + "  ".join(f"{name} {value:.4f}" for name, value in scores.items()))
 
@@ -74,7 +74,7 @@ class RunLog:
             tqdm.write(text)
 
     def close(self):
-        """Ends the bar and the event file."""
+        """Closes the bar and the event file."""
         if self._writes:
             self._bar.close()
             self._summary.close()

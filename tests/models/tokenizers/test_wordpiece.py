@@ -85,7 +85,7 @@ def test_vocabulary_with_a_piece_twice():
 @pytest.mark.parametrize("piece", ["\ud800", "a\0b", "y" * 300])
 @pytest.mark.parametrize("chinese", [True, False])
 def test_vocabulary_with_a_piece_that_cannot_be(piece, chinese):
-    with pytest.raises(InputError, match="piece that TensorFlow Text cannot take"):
+    with pytest.raises(InputError, match="token that TensorFlow Text cannot take"):
         BertTokenizer([*tiny_vocabulary(), piece], lowercase=True, tokenize_chinese_chars=chinese)
 
 

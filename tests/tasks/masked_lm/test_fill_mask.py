@@ -58,9 +58,9 @@ def test_many_texts_in_their_order(model):
 
 
 def test_mistakes(model, tiny_model):
-    with pytest.raises(InputError, match="'no mask' has no .MASK. among its first 22 pieces"):
+    with pytest.raises(InputError, match="'no mask' has no .MASK. among its first 22 tokens"):
         fill_mask(model, ["no mask"])
-    with pytest.raises(InputError, match="among its first 22 pieces"):
+    with pytest.raises(InputError, match="among its first 22 tokens"):
         fill_mask(model, ["the " * 30 + "[MASK]"])
     with pytest.raises(InputError, match="no masked-word head"):
         fill_mask(tiny_model, ["the [MASK]"])

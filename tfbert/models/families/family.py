@@ -54,7 +54,7 @@ class Parts:
 
     Attributes:
         tokens, positions: layers with one table each.
-        segments: the same; None where the encoder has no segments.
+        segments: the same; None if the encoder has no segments.
         embeddings_norm: LayerNormalization of the sum.
         blocks: tuple of Block, from the bottom.
         pooler: dense layer, hidden -> hidden, for the vector of the first token.

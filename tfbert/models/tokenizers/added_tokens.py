@@ -1,4 +1,4 @@
-"""Texts that are one piece wherever they stand, whatever WordPiece would make of them."""
+"""Texts that are one token wherever they stand, whatever WordPiece would make of them."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ _MOST_CHARACTERS = 100_000
 
 @dataclasses.dataclass(frozen=True)
 class AddedToken:
-    """A text that is one piece wherever it stands, as Hugging Face's added tokens are.
+    """A text that is one token wherever it stands, as Hugging Face's added tokens are.
 
     Attributes:
         content: str.
@@ -21,7 +21,7 @@ class AddedToken:
         normalized: bool. Whether it is looked for, itself normalised, in normalised text, rather than in the text as it
             came.
         special: bool. Whether Hugging Face counts it as a special token, which changes no id.
-        in_vocabulary: bool. Whether it is a piece of words, too, which WordPiece may find.
+        in_vocabulary: bool. Whether it is a token of words, too, which WordPiece may find.
     """
 
     content: str
@@ -35,7 +35,7 @@ class AddedTokenSplitter:
     """Takes added tokens out of texts: the leftmost first, of those the longest.
 
     Source: huggingface/tokenizers, `added_vocabulary.rs`. That its tokens may also take the blanks around them
-    (`lstrip`, `rstrip`) makes no difference here, where blanks are no pieces.
+    (`lstrip`, `rstrip`) makes no difference here, where blanks are no tokens.
     """
 
     def __init__(self, contents):
@@ -53,18 +53,18 @@ class AddedTokenSplitter:
         if sum(map(len, contents)) > _MOST_CHARACTERS:
             raise InputError(
                 f"{len(contents)} added tokens are too many to be looked for in every text: tfbert takes "
-                f"{_MOST_CHARACTERS:,} characters of them; add them to vocab.txt as pieces instead."
+                f"{_MOST_CHARACTERS:,} characters of them; add them to vocab.txt as tokens instead."
             )
 
     def __call__(self, texts, tokenize):
-        """Returns the pieces of texts, added tokens among them.
+        """Returns the tokens of texts, added tokens among them.
 
         Args:
             texts: strings [batch].
-            tokenize: callable, strings [n] -> RaggedTensor int32 [n, (pieces)], for what stands between the tokens.
+            tokenize: callable, strings [n] -> RaggedTensor int32 [n, (tokens)], for what stands between the tokens.
 
         Returns:
-            RaggedTensor int32 [batch, (pieces)].
+            RaggedTensor int32 [batch, (tokens)].
         """
         # `regex_split` ends a text at a zero byte; U+FFFD vanishes from a text just as it does.
         texts = tf.strings.regex_replace(texts, r"\x{0000}", "\N{REPLACEMENT CHARACTER}")

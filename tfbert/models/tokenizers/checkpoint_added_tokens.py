@@ -9,7 +9,7 @@ from tfbert.models.tokenizers.added_tokens import AddedToken
 
 
 def read_added_tokens(folder, settings, specials, file, pieces):
-    """Returns the tokens that stand beside WordPiece, BERT's special pieces among them: list of AddedToken.
+    """Returns the tokens that stand beside WordPiece, BERT's special tokens among them: list of AddedToken.
 
     They are numbered as huggingface/tokenizers does (`added_vocabulary.rs`, `add_tokens`): by the vocabulary, else
     after it, in the order of their declared ids.
@@ -46,7 +46,7 @@ def content_of(token):
 
 
 def is_id(value):
-    """Says whether a value of a file can be an id."""
+    """Returns whether a value of a file can be an id."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**8
 
 

@@ -47,21 +47,21 @@ def read_tokenizer(folder, config):
 
 
 def check_table(vocabulary, rows, where):
-    """Raises InputError where a vocabulary has ids for which there is no row in the table of embeddings."""
+    """Raises InputError if a vocabulary has ids for which there is no row in the table of embeddings."""
     if len(vocabulary) > rows:
         raise InputError(
-            f"The vocabulary in {where} has {len(vocabulary):,} pieces, but the model only {rows:,} embeddings "
+            f"The vocabulary in {where} has {len(vocabulary):,} tokens, but the model only {rows:,} embeddings "
             "(vocab_size): they do not belong together. Give the vocabulary that the model was trained with."
         )
 
 
 def looks_lowercase(vocabulary):
-    """Says whether a vocabulary is that of an uncased model: it has no piece of capital letters, special ones aside."""
+    """Returns whether a vocabulary is uncased: apart from special tokens, it has none with capital letters."""
     return not any(re.fullmatch(r"[A-Z][A-Za-z]*", piece) for piece in vocabulary)
 
 
 def _check_class(folder, settings, config):
-    """Returns whether tokenizer.json is the whole tokenizer; InputError where it is not BERT's."""
+    """Returns whether tokenizer.json is the whole tokenizer; InputError if it is not BERT's."""
     name = settings.get("tokenizer_class") or config.get("tokenizer_class") or "BertTokenizer"
     base = name.removesuffix("Fast") if isinstance(name, str) else name
     if base not in (*_BERT_CLASSES, *_JSON_CLASSES):
@@ -81,7 +81,7 @@ def _check_class(folder, settings, config):
 
 
 def _check_pipeline(folder, file, whole):
-    """Raises InputError where tokenizer.json describes another tokenizer than BERT's.
+    """Raises InputError if tokenizer.json describes another tokenizer than BERT's.
 
     Source: huggingface/tokenizers, the serialized BertNormalizer, BertPreTokenizer, WordPiece and post-processors.
     """
@@ -166,13 +166,13 @@ def _check_specials(folder, settings):
 
 
 def _pieces(folder, file):
-    """Returns the pieces of WordPiece: dict of str to int."""
+    """Returns the tokens of WordPiece: dict of str to int."""
     if file:
         pieces = file["model"]["vocab"]
         damaged = [piece for piece, index in pieces.items() if not is_id(index)]
         if damaged:
             raise InputError(
-                f"{folder}/tokenizer.json is damaged: the piece {reprlib.repr(damaged[0])} has the id "
+                f"{folder}/tokenizer.json is damaged: the token {reprlib.repr(damaged[0])} has the id "
                 f"{reprlib.repr(pieces[damaged[0]])}."
             )
         return pieces
@@ -184,7 +184,7 @@ def _pieces(folder, file):
     pieces = {piece: index for index, piece in enumerate(vocabulary)}
     if len(pieces) < len(vocabulary):
         twice = next(piece for index, piece in enumerate(vocabulary) if pieces[piece] != index)
-        raise InputError(f"The vocabulary in {folder} holds the piece {twice!r} twice; every piece must stand once.")
+        raise InputError(f"The vocabulary in {folder} holds the token {twice!r} twice; every token must stand once.")
     return pieces
 
 
@@ -211,12 +211,12 @@ def _options(folder, settings, file, pieces, whole):
 
 
 def _listed(folder, ids):
-    """Returns the pieces by id: dict of str to int -> list of str, with names for the ids that have none."""
+    """Returns the tokens by id: dict of str to int -> list of str, with names for the ids that have none."""
     size = max(ids.values(), default=-1) + 1
     vocabulary = [f"[no piece {index}]" for index in range(min(size, 2 * len(ids) + 10_000))]
     for piece, index in ids.items():
         if index >= len(vocabulary):
-            raise InputError(f"The tokenizer in {folder} has {len(ids):,} pieces, and {piece!r} has the id {index:,}.")
+            raise InputError(f"The tokenizer in {folder} has {len(ids):,} tokens, and {piece!r} has the id {index:,}.")
         if vocabulary[index] != f"[no piece {index}]":
             twice = f"{piece!r} and {vocabulary[index]!r}"
             raise InputError(f"The tokenizer in {folder} gives {twice} the same id, {index}.")

@@ -12,11 +12,11 @@ _TEXTS_AT_ONCE = 1000
 
 
 def learn_vocabulary(texts, vocab_size, lowercase=True):
-    """Returns the pieces of a vocabulary, special ones first: list of str.
+    """Returns the tokens of a vocabulary, special ones first: list of str.
 
     Args:
         texts: iterable of str, read once, some at a time.
-        vocab_size: int. About how many pieces; it comes near it.
+        vocab_size: int. About how many tokens; it comes near it.
         lowercase: bool. Lower-case and strip accents first.
 
     Raises:

@@ -32,8 +32,8 @@ _LONG_RUN = rf"(?s).*\S{{{_MAX_WORD_CHARACTERS + 1}}}.*"
 class BertTokenizer:
     """Splits text into WordPiece ids exactly as BERT does, as TensorFlow operations.
 
-    Called with strings [batch], returns a `tf.RaggedTensor` int32 [batch, (pieces)] without special pieces, and with
-    one string an int32 tensor [pieces]; works eagerly and inside `tf.data`, batched or not. Text such as "[MASK]" is
+    Called with strings [batch], returns a `tf.RaggedTensor` int32 [batch, (tokens)] without special tokens, and with
+    one string an int32 tensor [tokens]; works eagerly and inside `tf.data`, batched or not. Text such as "[MASK]" is
     plain text, as in google-research/bert.
 
     Source: google-research/bert `tokenization.py` (FullTokenizer), with the limit of 100 characters a word of
@@ -42,7 +42,7 @@ class BertTokenizer:
     some 840 code points of rare scripts.
 
     Attributes:
-        vocabulary: list of str. The pieces, by id, added tokens among them.
+        vocabulary: list of str. The tokens, by id, added tokens among them.
         lowercase, clean, strip_accents, tokenize_chinese_chars, added_tokens: as given.
     """
 
@@ -52,17 +52,17 @@ class BertTokenizer:
         """Builds the tokenizer.
 
         Args:
-            vocabulary: list of str. The pieces, by id.
+            vocabulary: list of str. The tokens, by id.
             lowercase: bool. Lower-case the text, as the uncased and the Chinese models want it.
             clean: bool. Take HTML and the like out of each text before anything else: see `clean_text`. Models keep it
                 with their vocabulary.
             strip_accents: bool or None. None: as `lowercase` says.
             tokenize_chinese_chars: bool. Whether each CJK ideograph is a word of its own.
-            added_tokens: sequence of AddedToken. The vocabulary has each at its id; the names of BERT's special pieces
+            added_tokens: sequence of AddedToken. The vocabulary has each at its id; the names of BERT's special tokens
                 are none.
 
         Raises:
-            InputError: a special piece is missing, a piece stands twice, or an added token cannot be looked for.
+            InputError: a special token is missing, a token stands twice, or an added token cannot be looked for.
         """
         self.vocabulary = list(vocabulary)
         self.lowercase, self.clean, self.strip_accents = lowercase, clean, strip_accents
@@ -71,12 +71,12 @@ class BertTokenizer:
         missing = [piece for piece in SPECIAL_PIECES if piece not in ids]
         if missing:
             raise InputError(
-                f"The vocabulary of {len(self.vocabulary)} pieces has no {', '.join(missing)}; a BERT vocabulary has "
-                f"one piece a line and holds {', '.join(SPECIAL_PIECES)}."
+                f"The vocabulary of {len(self.vocabulary)} tokens has no {', '.join(missing)}; a BERT vocabulary has "
+                f"one token per line and holds {', '.join(SPECIAL_PIECES)}."
             )
         if len(ids) < len(self.vocabulary):
             twice = next(piece for index, piece in enumerate(self.vocabulary) if ids[piece] != index)
-            raise InputError(f"The vocabulary holds the piece {twice!r} twice; every piece must stand once.")
+            raise InputError(f"The vocabulary holds the token {twice!r} twice; every token must stand once.")
         self.pad_id, self.unknown_id, self.cls_id, self.sep_id, self.mask_id = (ids[piece] for piece in SPECIAL_PIECES)
         self._boundary = f"([{_PUNCTUATION}{_CJK if tokenize_chinese_chars else ''}])"
         self._wordpiece = _wordpiece(self._pieces_of_words(), tokenize_chinese_chars)
@@ -114,9 +114,9 @@ class BertTokenizer:
         return [self.lowercase, self.clean, self.vocabulary, *unusual]
 
     def __call__(self, texts):
-        """Returns the pieces of each text: strings [batch] -> RaggedTensor int32 [batch, (pieces)].
+        """Returns the tokens of each text: strings [batch] -> RaggedTensor int32 [batch, (tokens)].
 
-        And of one text: string -> int32 [pieces].
+        And of one text: string -> int32 [tokens].
         """
         try:
             texts = tf.convert_to_tensor(texts, tf.string)
@@ -173,7 +173,7 @@ class BertTokenizer:
         return [f"[added token {index}]" if index in added else piece for index, piece in enumerate(self.vocabulary)]
 
     def _splitter(self, normalized):
-        """Returns what takes the added tokens of one kind out of texts, None where there are none."""
+        """Returns what takes the added tokens of one kind out of texts, None if there are none."""
         contents = {token.content: token.id for token in self.added_tokens if token.normalized == normalized}
         if normalized and contents:
             forms = [form.decode() for form in self._normal_form(tf.constant(list(contents))).numpy()]
@@ -193,9 +193,9 @@ def _wordpiece(pieces, splits):
         if splits:
             return tf_text.FastBertTokenizer(pieces, **options)
         return tf_text.FastWordpieceTokenizer(pieces, no_pretokenization=True, **options)
-    except (RuntimeError, TypeError, ValueError) as error:  # zero bytes, half characters, pieces of 256 bytes and more
+    except (RuntimeError, TypeError, ValueError) as error:  # zero bytes, half characters, tokens of 256 bytes and more
         reason = str(error).split("\n")[0][:200]
-        raise InputError(f"The vocabulary holds a piece that TensorFlow Text cannot take: {reason}") from None
+        raise InputError(f"The vocabulary holds a token that TensorFlow Text cannot take: {reason}") from None
 
 
 def _map_where(selected, function, texts):
@@ -217,11 +217,11 @@ def _hide_long_words(texts, boundary):
 
 
 def read_vocabulary(path):
-    """Returns the pieces of a `vocab.txt`, by id. The file has one piece a line, separated by line feeds only."""
+    """Returns the tokens of a `vocab.txt`, by id. The file has one token per line, separated by line feeds only."""
     content = read_bounded(path)
     try:
-        # Not `splitlines`: the Chinese vocabulary holds U+2028 as a piece.
+        # Not `splitlines`: the Chinese vocabulary holds U+2028 as a token.
         lines = content.decode("utf-8").rstrip("\n").split("\n")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text ({error}); a BERT vocabulary has one piece a line.") from None
+        raise InputError(f"{path} is not UTF-8 text ({error}); a BERT vocabulary has one token per line.") from None
     return [line.rstrip() or line.rstrip("\r") for line in lines]

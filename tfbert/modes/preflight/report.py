@@ -55,6 +55,11 @@ def preflight(
 
     Raises:
         InputError: an unknown topology, or no compiler.
+
+    Example:
+        >>> about = tfbert.preflight(model, optimizer, dataset, "v5e-8")  # doctest: +SKIP
+        >>> about["compiles"]  # doctest: +SKIP
+        True
     """
     topology = find_topology(topology)
     compiler = StepCompiler(model, optimizer, dataset, topology, accumulation, say)
@@ -156,7 +161,7 @@ def padding_share(dataset, parts=1):
 
 
 def _flops_per_example(known):
-    """Of the largest program that fits, so that the update's share is smallest; None where none compiled."""
+    """Of the largest program that fits, so that the update's share is smallest; None if none compiled."""
     best = max(known, key=lambda compiled: compiled.examples * compiled.fits)
     return best.flops / best.examples if best.fits else None
 

@@ -119,7 +119,7 @@ class _SummedOverChips:
 
 
 def rows_of_epoch(dataset, shares=1):
-    """Returns the rows that each share has in an epoch: those that windows share; None: a row a window.
+    """Returns the rows that each share has in an epoch: those that windows share; None: one row per window.
 
     Args:
         dataset: ExampleBatches. Of a batch that is larger than it, as many times the rows.
