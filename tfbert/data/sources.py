@@ -14,7 +14,6 @@ from tfbert.data.binary import read_parquet, read_tfrecord
 from tfbert.data.glue import GLUE, glue_file
 from tfbert.data.json_rows import read_json
 from tfbert.data.lines import is_packed, numbered_lines, spreadsheet
-from tfbert.data.standard_input import NAME, read_standard_input
 from tfbert.data.tables import read_table
 from tfbert.data.tfds_rows import read_tfds
 from tfbert.data.values import decoded, describe, id_of, missing_column, text_of
@@ -78,6 +77,8 @@ def read_examples(
 def _sources(location, columns, form, split):
     """Returns (columns, list of (path, rows)): by role, a GLUE folder's being its own; the rows of each file."""
     if location == "-":
+        from tfbert.data.standard_input import NAME, read_standard_input
+
         return columns, [(NAME, read_standard_input(columns, form[2]))]
     if location.startswith("tfds:"):
         return columns, [(location, read_tfds(location, columns))]

@@ -44,7 +44,7 @@ class Interruption:
 
     @contextlib.contextmanager
     def at_once(self):
-        """Raises Interrupted as soon as a signal arrives, during a `with` block that may wait indefinitely for input."""
+        """Raises Interrupted as soon as a signal arrives, during a `with` block that may wait for input."""
         if self.signal:
             raise Interrupted(self.signal)
         self._waits = True

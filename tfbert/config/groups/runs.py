@@ -32,6 +32,7 @@ class TrainingConfig:
         scope=Scope.WHOLE,
         needs={"mode=predict": ""},
         excludes={"features": "vectors go to output_dir"},
+        also="predictions_file prediction_file",
     )
     keep_text: bool = setting(
         False,
