@@ -104,10 +104,6 @@ def _text_function(model, sides):
     return tf.function(outputs, input_signature=(tf.TensorSpec([None], tf.string),) * sides, autograph=False)
 
 
-<<<<<<< HEAD
-def predict_file(model, examples, path, batch_size, strategy=None, xla=False):
-    """Writes a line of JSON per example, in order: its id if it has one, the label, the probabilities.
-=======
 def predict_file(
     model,
     examples,
@@ -122,19 +118,13 @@ def predict_file(
     settings=None,
 ):
     """Writes a prediction of each example, in order: its id if it has one, the label, the probabilities.
->>>>>>> h4
 
     Args:
         model: TextModel.
         examples: iterable of dict, as `read_examples` yields them.
-<<<<<<< HEAD
-        path: str. Written atomically. With several workers, all predict but only the chief writes.
-        batch_size: int. Examples per step, over all devices; affects speed only.
-=======
         path: str, with an ending of FORMATS; or "-", standard output, as JSON. It has its name once it is whole, until
             then it is a GrowingFile. Of several workers, all of which predict together, only the chief writes.
-        batch_size: int. Examples of a step, over all devices; changes speed only.
->>>>>>> h4
+        batch_size: int. Examples per step, over all devices; affects speed only.
         strategy: tf.distribute.Strategy or None.
         xla: bool. Compile the forward pass.
         keep_text: bool. Whether to write the texts, too.
@@ -143,14 +133,10 @@ def predict_file(
         settings: dict or None. What else decides the last bit of a probability, such as the arithmetic.
 
     Returns:
-<<<<<<< HEAD
-        int. Number of examples.
-=======
         int. How many examples there were.
 
     Raises:
         Interrupted: SIGTERM or Ctrl-C; what was predicted is kept.
->>>>>>> h4
     """
     check_count("batch_size", batch_size)
     evaluator = Evaluator(model, strategy, xla)
@@ -179,10 +165,6 @@ def predict_file(
     return output.rows
 
 
-<<<<<<< HEAD
-def write_outputs(model, examples, path, batch_size, format_blocks, strategy=None, xla=False):
-    """Writes a model's outputs for each example, in order, to a file.
-=======
 def _left(output):
     """Returns what an interrupted prediction says of itself: arguments of Interrupted."""
     count = f"{output.rows:,} predictions"
@@ -210,7 +192,6 @@ def _content_of(examples):
 
 def write_outputs(model, examples, path, batch_size, format_blocks, strategy=None, xla=False, total=None):
     """Writes what a model says of each example, in order, to a file.
->>>>>>> h4
 
     Args:
         model: TextModel or VectorModel.
@@ -223,14 +204,10 @@ def write_outputs(model, examples, path, batch_size, format_blocks, strategy=Non
         total: int or None. How many examples there are, for the time left.
 
     Returns:
-<<<<<<< HEAD
-        int. Number of examples.
-=======
         int. How many examples there were.
 
     Raises:
         Interrupted: SIGTERM or Ctrl-C; nothing is kept.
->>>>>>> h4
     """
     check_count("batch_size", batch_size)
     evaluator, count = Evaluator(model, strategy, xla), 0
@@ -241,31 +218,6 @@ def write_outputs(model, examples, path, batch_size, format_blocks, strategy=Non
             count += len(chunk)
             yield chunk, outputs
 
-<<<<<<< HEAD
-    if is_chief(evaluator.strategy):
-        write_whole(path, format_blocks(chunks()))
-    else:
-        collections.deque(chunks(), maxlen=0)  # the chief needs the others to take part
-    return count
-
-
-def _lines(examples, predictions):
-    lines = []
-    for example, prediction in zip(examples, predictions):
-        identity = {"id": id_of(example["id"])} if "id" in example else {}
-        lines.append(_json_line(identity | prediction))
-    return b"".join(lines)
-
-
-def _json_line(content):
-    try:
-        return (json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n").encode()
-    except UnicodeEncodeError:  # a lone surrogate in an id, which can only be written escaped
-        return (json.dumps(content, allow_nan=False) + "\n").encode()
-
-
-def outputs_in_chunks(evaluator, examples, batch_size, progress=False):
-=======
     try:
         with contextlib.closing(outputs_in_chunks(evaluator, examples, batch_size, total)) as chunks:
             if is_chief(evaluator.strategy):
@@ -279,7 +231,6 @@ def outputs_in_chunks(evaluator, examples, batch_size, progress=False):
 
 
 def outputs_in_chunks(evaluator, examples, batch_size, total=None, done_before=None):
->>>>>>> h4
     """Yields (some examples, the model's outputs for them, np.float32 [n, width]), so that memory stays bounded.
 
     Which examples are together, and thus the last bit of their outputs, depends on the examples before them alone.
