@@ -15,7 +15,7 @@ from tfbert.core.network import check_storage
 from tfbert.core.process import make_callable, quiet_loading, tune_process
 from tfbert.modes import MODES, check_complete
 from tfbert.modes.doctor import check_environment
-from tfbert.modes.ending import ready_streams, run_to_the_end
+from tfbert.modes.ending import ready_streams, run_to_the_end, spared_output
 from tfbert.training.tpu_variables import prepare_tpu
 
 if TYPE_CHECKING:
@@ -50,16 +50,16 @@ def _run(config, loading):
         return check_environment(config.training.output_dir)
     check_keras()
     check_storage(*config.as_dict().values())
-    on_tpu = config.runtime.tpu or config.runtime.strategy == "tpu"
-    if on_tpu:
-        prepare_tpu(config.runtime.tpu or "local")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    with loading:
-        mode = MODES[config.training.mode]  # late, so that a wrong flag is reported before TensorFlow is loaded
-        from tfbert.training.devices import without_grappler
-    with contextlib.nullcontext() if on_tpu else without_grappler():
-        return mode(config)
+    with spared_output(config.training.output_file == "-"):
+        if on_tpu := config.runtime.tpu or config.runtime.strategy == "tpu":
+            prepare_tpu(config.runtime.tpu or "local")
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+        with loading:
+            mode = MODES[config.training.mode]  # late, so that a wrong flag is reported before TensorFlow is loaded
+            from tfbert.training.devices import without_grappler
+        with contextlib.nullcontext() if on_tpu else without_grappler():
+            return mode(config)
 
 
 def main(arguments):

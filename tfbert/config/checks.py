@@ -24,7 +24,7 @@ def check_together(config, fields):
     if config.training.stages:
         return _check_stages(config)  # each is checked when it is built
     _check_declared(config.as_dict(), fields)
-    _check_values(config.data, config.training, config.balance, config.pretraining)
+    _check_values(config.data, config.training, config.balance, config.pretraining, config.runtime)
     _check_techniques(config.model)
     _check_balance(config.balance)
     if config.training.mode in ("train", "sweep", "inspect", "probe", "preflight"):
@@ -81,13 +81,26 @@ def _flag(name, values):
 _NOT_GIVEN = (None, (), False, 0, "none")
 
 
-def _check_values(data, training, balance, pretraining):
+def _check_values(data, training, balance, pretraining, runtime):
     """Refuses values that contradict each other."""
     short = pretraining.short_seq_length or 0
     for wrong, message in (
         (
             data.delimiter not in (None, "tab", r"\t") and not _separates(data.delimiter),
             f"--delimiter must be one character that may separate fields, or tab. Received: {data.delimiter!r}.",
+        ),
+        (
+            (training.output_file or "-") != "-" and not training.output_file.endswith((".jsonl", ".csv")),
+            f"--output_file must end in .jsonl or .csv, or be -. Received: {training.output_file}.",
+        ),
+        (
+            "-" in (data.train_file, data.dev_file) or (data.test_file == "-" and training.mode != "predict"),
+            "Standard input (-) is read once, which only --test_file of --mode=predict may be; write the rows to a "
+            "file.",
+        ),
+        (
+            data.test_file == "-" and runtime.worker_hosts,
+            "--test_file=- is read on one machine, and --worker_hosts has several; leave them out.",
         ),
         (
             data.encoding and not _is_encoding(data.encoding),

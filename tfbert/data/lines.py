@@ -105,12 +105,12 @@ def tell_format(path, encoding, separator=None):
         encoding: str or None. None: it is not to be told.
         separator: str or None. What separates fields; None: it is not to be told.
     """
-    found = [f"its encoding is {encoding}"] * (encoding not in (None, "utf-8"))
-    found += [f"its fields are separated by {separator!r}"] * bool(separator)
+    found = [f"encoding {encoding}"] * (encoding not in (None, "utf-8"))
+    found += [f"fields separated by {separator!r}"] * bool(separator)
     flags = ["--encoding"] * (encoding not in (None, "utf-8")) + ["--delimiter"] * bool(separator)
     if found:
-        override = "override this" if len(flags) > 1 else "overrides this"
-        _tell_once(f"{path}: {' and '.join(found)}, as its first rows show; {' and '.join(flags)} {override}.")
+        override = "override" if len(flags) > 1 else "overrides"
+        _tell_once(f"{path}: {', '.join(found)} (detected; {' and '.join(flags)} {override} this).")
 
 
 @functools.cache

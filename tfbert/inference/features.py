@@ -70,7 +70,7 @@ def vector_model(model, pooling=None, max_seq_length=128, long_text=LongText(), 
     return own(*about) if own else encoder_vectors(model, *about)
 
 
-def write_features(model, examples, path, batch_size, strategy=None, xla=False):
+def write_features(model, examples, path, batch_size, strategy=None, xla=False, total=None):
     """Writes a vector for each example, in order, to a .npy or a Parquet file.
 
     Args:
@@ -81,13 +81,14 @@ def write_features(model, examples, path, batch_size, strategy=None, xla=False):
         batch_size: int. Examples per step, over all devices; affects speed only.
         strategy: tf.distribute.Strategy or None.
         xla: bool. Compile the forward pass.
+        total: int or None. How many examples there are, for the time left.
 
     Returns:
         int. Number of examples.
     """
     format_blocks = _npy_blocks if path.endswith(".npy") else _parquet_blocks
     blocks = functools.partial(format_blocks, width=model.width)
-    return write_outputs(model, examples, path, batch_size, blocks, strategy, xla)
+    return write_outputs(model, examples, path, batch_size, blocks, strategy, xla, total)
 
 
 def _npy_blocks(chunks, width):

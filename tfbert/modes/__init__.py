@@ -13,7 +13,10 @@ _TABLE = {
     "train": ("tfbert.modes.train:train_mode", ("preset", "train_file", "output_dir")),
     "sweep": ("tfbert.modes.sweep:sweep_mode", ("preset", "train_file", _DEV, "output_dir", "sweep")),
     "evaluate": ("tfbert.modes.evaluate:evaluate_mode", (_SCORED, "output_dir")),
-    "predict": ("tfbert.modes.predict:predict_mode", ("test_file", "output_dir")),
+    "predict": (
+        "tfbert.modes.predict:predict_mode",
+        ("test_file", "output_dir or output_file", "output_dir or preset"),
+    ),
     "inspect": ("tfbert.modes.inspect:inspect_mode", ("train_file",)),
     "probe": ("tfbert.modes.probe:probe_mode", ("preset", "train_file", _DEV, "output_dir")),
     "vocabulary": ("tfbert.modes.vocabulary:vocabulary_mode", ("train_file", "output_dir")),

@@ -34,6 +34,8 @@ from tfbert.training.loop import total_steps
 
 # Augmentations by a saved model: --augment=KIND:FOLDER.
 _AUGMENTATIONS = Variants(masked_words="tfbert.inference.masked_words:MaskedWords")
+# Tokens that a device predicts at a time.
+_TOKENS_PER_STEP = {"CPU": 2**12, "GPU": 2**15, "TPU": 2**15}
 _STEPS_PER_LOOP = {"CPU": 1, "GPU": 10, "TPU": 100}
 
 
@@ -337,6 +339,20 @@ def dtype_of(config):
 def uses_xla(config, strategy):
     """Returns whether steps are compiled."""
     return config.runtime.xla == "on" or (config.runtime.xla == "auto" and device_kind(strategy) != "CPU")
+
+
+def predict_batch_size_of(config, strategy, max_seq_length, windows=1):
+    """Returns the examples of a prediction step, over all devices: those that are asked for, or as many as are quick.
+
+    Args:
+        config: Config.
+        strategy: tf.distribute.Strategy.
+        max_seq_length, windows: int. The most tokens of a window, and the most windows of a text.
+    """
+    if config.training.predict_batch_size:
+        return config.training.predict_batch_size
+    tokens = _TOKENS_PER_STEP[device_kind(strategy)]
+    return max(1, tokens // (max_seq_length * windows)) * strategy.num_replicas_in_sync
 
 
 def steps_per_loop_of(config, strategy):

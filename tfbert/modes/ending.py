@@ -21,6 +21,11 @@ def ready_streams():
             stream.reconfigure(errors="backslashreplace")
 
 
+def spared_output(spared):
+    """Returns a context in which what is printed goes to standard error, where standard output is for data: bool."""
+    return contextlib.redirect_stdout(sys.stderr) if spared else contextlib.nullcontext()
+
+
 def run_to_the_end(function):
     """Calls a function; returns the exit status. Prints one sentence for errors that are not the program's fault."""
     try:
@@ -31,7 +36,7 @@ def run_to_the_end(function):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # also for output still to be flushed
         return _say("Stopped, as the output is no longer read (broken pipe); the same command resumes.", 1)
     except Interrupted as stop:
-        return _say(f"{stop} The same command resumes from there.", 128 + stop.signal)
+        return _say(f"{stop} {stop.remedy}", 128 + stop.signal)
     except KeyboardInterrupt:
         return _say("Interrupted; the same command resumes from the last checkpoint.", 130)
     except (InputError, OSError, MemoryError) as error:

@@ -12,7 +12,7 @@ from tfbert.core.errors import InputError
 from tfbert.core.files import write_whole
 from tfbert.data.batches import ExampleBatches
 from tfbert.inference.layer_probe import LayerVectors, probe_layers, share_of_most_frequent
-from tfbert.modes.build import datasets_of, dtype_of, preset_of, strategy_of, task_of, uses_xla
+from tfbert.modes.build import datasets_of, dtype_of, predict_batch_size_of, preset_of, strategy_of, task_of, uses_xla
 from tfbert.reports.layer_curve import layer_curve
 from tfbert.tasks import TASKS
 from tfbert.training.devices import is_chief, leave_together
@@ -74,9 +74,9 @@ def _vectors(config, evaluator, split, examples):
     if tf.io.gfile.exists(path):
         with tf.io.gfile.GFile(path, "rb") as file:
             return np.lib.format.read_array(file)
-    batches = ExampleBatches(
-        examples, config.training.predict_batch_size, config.data.max_seq_length, shuffle=False, seed=0
-    )
+    length = config.data.max_seq_length
+    batch_size = predict_batch_size_of(config, evaluator.strategy, length)
+    batches = ExampleBatches(examples, batch_size, length, shuffle=False, seed=0)
     found = evaluator.outputs(batches, lambda done: print(f"{done} more rows of {split} …", flush=True))
     found = found.reshape(examples.size, -1, encoder.hidden_dim)
     if is_chief(evaluator.strategy):

@@ -89,11 +89,19 @@ def device_kind(strategy):
 
 def imitates_bfloat16(cpuinfo="/proc/cpuinfo"):
     """Returns whether this machine's CPU has no bfloat16 instructions; False if this cannot be determined."""
+    return bfloat16_instructions(cpuinfo) == []
+
+
+def bfloat16_instructions(cpuinfo="/proc/cpuinfo"):
+    """Returns the bfloat16 instructions of this machine's CPU, such as avx512_bf16 or amx_bf16: list of str.
+
+    None if this cannot be determined.
+    """
     try:
         with open(cpuinfo) as file:
-            return "bf16" not in file.read()  # avx512_bf16, amx_bf16; bf16 on Arm
+            return sorted(set(re.findall(r"\b\w*bf16\b", file.read())))
     except OSError:
-        return False
+        return None
 
 
 def compiles_all(strategy):

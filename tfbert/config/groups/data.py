@@ -34,24 +34,26 @@ class DataConfig:
     )
     dev_share: float | None = setting(
         None,
-        "Share of the training rows that are not trained on, but serve as dev_file does: alike in labels, equal texts "
-        "on one side; split.json keeps which",
+        "Share of the training rows to hold out as development data, stratified by label, duplicate texts kept "
+        "together; split.json records the rows",
         above=0.0,
         below=1.0,
         needs={"train_file": "whose rows are split"},
-        excludes={"dev_file": "both say what to evaluate on", "folds": "each fold is held out already"},
+        excludes={"dev_file": "both supply the development data", "folds": "each fold is held out already"},
+        also="validation_split val_split validation_fraction dev_size val_size",
     )
     test_share: float | None = setting(
         None,
-        "Share of the training rows that are not trained on, but serve as test_file does, likewise",
+        "Share of the training rows to hold out as test data, in the same way",
         above=0.0,
         below=1.0,
         needs={"train_file": "whose rows are split"},
-        excludes={"test_file": "both say what to test on", "folds": "each fold is held out already"},
+        excludes={"test_file": "both supply the test data", "folds": "each fold is held out already"},
+        also="test_split test_size",
     )
     split_seed: int = setting(
         0,
-        "Seed of dev_share and test_share, the same for all runs that are to be compared",
+        "Seed of the split by dev_share and test_share; use the same seed for runs that are to be compared",
         minimum=0,
         needs={"dev_share or test_share": "which split the rows"},
     )

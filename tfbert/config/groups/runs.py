@@ -24,6 +24,34 @@ class TrainingConfig:
         choices=("npy", "parquet"),
         needs={"mode=predict": ""},
     )
+    output_file: str | None = setting(
+        None,
+        "With --mode=predict: file for the predictions, .jsonl or .csv, or - for standard output; default: "
+        "OUTPUT_DIR/predictions.jsonl",
+        path=True,
+        scope=Scope.WHOLE,
+        needs={"mode=predict": ""},
+        excludes={"features": "vectors go to output_dir"},
+        also="predictions_file prediction_file",
+    )
+    keep_text: bool = setting(
+        False,
+        "With --mode=predict: include the texts in the output",
+        scope=Scope.WHOLE,
+        needs={"mode=predict": ""},
+        excludes={"features": ""},
+    )
+    resume: bool = setting(
+        False,
+        "With --mode=predict: resume an interrupted run after the predictions it has written",
+        scope=Scope.WHOLE,
+        needs={"mode=predict": ""},
+        excludes={
+            "features": "vectors are written all at once",
+            "overwrite": "one keeps existing predictions, the other discards them",
+            "output_file=-": "standard output cannot be resumed",
+        },
+    )
     stages: dict | None = setting(
         None,
         "Training runs in sequence, each starting from the model of the one before, in YAML: [{pretrain: {task: "
@@ -63,9 +91,10 @@ class TrainingConfig:
         scope=Scope.GRAPH,
         also="per_device_eval_batch_size=OVER_ALL_DEVICES per_gpu_eval_batch_size=OVER_ALL_DEVICES",
     )
-    predict_batch_size: int = setting(
-        8,
-        "Examples per prediction step, over all devices; affects speed only",
+    predict_batch_size: int | None = setting(
+        None,
+        "Examples per prediction step, over all devices; affects speed only; default: chosen by the device, "
+        "max_seq_length and the windows of a text",
         minimum=1,
         maximum=2**20,
         scope=Scope.GRAPH,
