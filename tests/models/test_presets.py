@@ -168,7 +168,7 @@ def test_damaged_folders_name_the_tensor_or_the_file(tmp_path):
         load_encoder(str(folder))
     write_tiny(tmp_path)
     damage(folder, bert__encoder__layer__1__output__dense__weight=np.zeros((64, 32), np.float32))
-    with pytest.raises(InputError, match=r"layer_1/output/dense/kernel has the shape \[32, 64\], where \[64, 32\]"):
+    with pytest.raises(InputError, match=r"layer_1/output/dense/kernel has the shape \[32, 64\], but \[64, 32\]"):
         load_encoder(str(folder))
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:5000])
