@@ -121,5 +121,6 @@ def test_messages_are_hidden_unless_the_block_fails(then, environment, said):
 
 def test_messages_where_stderr_is_closed():
     code = "from tfbert.core.process import hidden_messages as h\nwith h(): print('goes on')"
-    result = subprocess.run(["/bin/sh", "-c", '"$0" -c "$1" 2>&-', sys.executable, code], capture_output=True, text=True)
+    shell = ["/bin/sh", "-c", '"$0" -c "$1" 2>&-', sys.executable, code]
+    result = subprocess.run(shell, capture_output=True, text=True)
     assert result.stdout == "goes on\n"

@@ -118,6 +118,11 @@ def scope_of(name):
     return FIELDS[_known(name)].metadata["scope"]
 
 
+def given_settings(config):
+    """Returns the names of the settings that are not at their default: Config -> set of str."""
+    return {name for name, value in config.as_dict().items() if value != FIELDS[name].default}
+
+
 def changes(before, now):
     """Returns which of the settings that decide a run's result have changed, in words: (dict, dict) -> list of str.
 

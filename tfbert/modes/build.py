@@ -15,7 +15,6 @@ from tfbert.data.augmentation import find_augmentation, with_copies
 from tfbert.data.batches import ExampleBatches
 from tfbert.data.folds import fold_numbers
 from tfbert.data.glue import is_glue
-from tfbert.data.inspection import advice, findings
 from tfbert.data.sources import read_examples
 from tfbert.data.splits import halves
 from tfbert.data.windows import LongText
@@ -45,6 +44,7 @@ class TrainingParts:
         metric: str. The dev score that decides which model is kept.
         steps, warmup_steps: int. Steps of the whole run, and those in which the learning rate rises.
         peak: tf.Variable, float32. The highest learning rate: a variable, so that another one needs no new trace.
+        pretrained: bool. Whether all layers of the encoder have pre-trained weights.
     """
 
     model: keras.Model
@@ -54,6 +54,7 @@ class TrainingParts:
     steps: int
     warmup_steps: int
     peak: tf.Variable
+    pretrained: bool
 
 
 def training_parts(config, strategy, splits=("train", "dev", "test"), kept=None):
@@ -76,7 +77,8 @@ def training_parts(config, strategy, splits=("train", "dev", "test"), kept=None)
         schedule = make_schedule(config.optimizer.schedule, peak, steps, warmup_steps, power)
         optimizer = optimizer_of(config, model, schedule)
         optimizer.build(model.trainable_variables)
-    return TrainingParts(model, optimizer, datasets, metric, steps, warmup_steps, peak)
+    pretrained_layers = not preset.new and not config.model.reinit_layers
+    return TrainingParts(model, optimizer, datasets, metric, steps, warmup_steps, peak, pretrained_layers)
 
 
 def preset_of(config, default=None):
@@ -118,6 +120,23 @@ def read_rows(data, task, location, split, limit=None, columns=None):
     named = {"text_column": first, "text_pair_column": second, "label_column": data.label_column}
     read = (name if setting in task.columns else None for setting, name in named.items())
     return read_examples(location, *read, None, data.quoting, split, limit)
+
+
+def texts_of(data, task, location, split, numbers, limit=None):
+    """Returns the texts of some rows of a data location, both of a pair: dict of number -> str.
+
+    Args:
+        data: DataConfig.
+        task: one of TASKS, or its class.
+        location, split, limit: as for `read_rows`.
+        numbers: iterable of int. The rows, from 0.
+    """
+    texts, wanted = {}, set(numbers)
+    rows = read_rows(data, task, location, split, limit) if wanted else ()
+    for number, row in enumerate(rows):
+        if number in wanted:
+            texts[number] = " | ".join(row[side] for side in ("text", "text_pair") if side in row)
+    return texts
 
 
 def settings_for(config, method):
@@ -251,33 +270,6 @@ def folds_of(config, task, labels):
     if parts < folds:
         raise InputError(f"--folds={folds} needs as many {'groups' if groups else 'rows'}. There are {parts}.")
     return fold_numbers(task.strata(labels, folds), folds, groups)
-
-
-def describe_data(config, task, tokenizer, datasets, steps):
-    """Returns what the data is like and what settings it suggests, as lines to read: list of str."""
-    data, balance = config.data, config.balance
-    examples = {split: dataset.examples for split, dataset in datasets.items()}
-    if data.augment:
-        examples["train"] = examples["train"].subset(np.arange(0, examples["train"].size, 1 + copies_of(data)))
-    found = {split: task.inspection(each, tokenizer) for split, each in examples.items()}
-    if None in found.values():
-        return []
-    balanced = balance.balance != "none" or balance.oversample or balance.undersample or balance.class_weights
-    suggested = advice(
-        task,
-        found["train"],
-        steps,
-        config.training.train_batch_size,
-        data.max_seq_length,
-        bool(balanced or balance.logit_adjustment or balance.loss == "focal"),
-        bool(balance.tune_threshold),
-        config.training.max_steps,
-        config.training.best_metric,
-    )
-    suggested = [f"  {line}" for line in suggested]
-    return ["Data:", *(f"  {line}" for line in findings(task, found, data.max_seq_length))] + (
-        ["Worth trying:", *suggested] if suggested else []
-    )
 
 
 def encoder_of(config, preset):

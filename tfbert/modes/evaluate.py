@@ -5,13 +5,16 @@ import os
 import tensorflow as tf
 
 from tfbert.core.files import json_of, write_whole
+from tfbert.core.text_table import aligned
 from tfbert.inference.predict import paired
 from tfbert.models.model_files import read_json
 from tfbert.modes.build import read_rows, settings_for, strategy_of, uses_xla
 from tfbert.modes.output_folder import output_lock
 from tfbert.modes.saved import saved_model, text_columns
+from tfbert.reports.score_tables import scores_of_run
+from tfbert.reports.statistics import bootstrap_intervals
 from tfbert.training.devices import is_chief, leave_together
-from tfbert.training.evaluation import Evaluator
+from tfbert.training.evaluation import Evaluator, scores
 
 
 def evaluate_mode(config):
@@ -30,17 +33,22 @@ def evaluate_mode(config):
 def _evaluate(config, strategy):
     data, training = config.data, config.training
     model = saved_model(config, strategy)
-    results, evaluator = {}, Evaluator(model, strategy, uses_xla(config, strategy))
+    found, intervals, evaluator = {}, {}, Evaluator(model, strategy, uses_xla(config, strategy))
     for split, location in (("dev", data.dev_file), ("test", data.test_file)):
         if location:
-            results[split] = evaluator.evaluate(_labelled(config, model, split, location))
+            dataset = _labelled(config, model, split, location)
+            labels, outputs = dataset.examples.labels, evaluator.outputs(dataset)
+            found[split] = scores(model.task, labels, outputs)
+            intervals[split] = bootstrap_intervals(model.task, labels, outputs)
+    results = found
     path = os.path.join(training.output_dir, "eval_results.json")
     if tf.io.gfile.exists(path):
         results = read_json(training.output_dir, "eval_results.json") | results
     if is_chief(strategy):
         tf.io.gfile.makedirs(training.output_dir)
         write_whole(path, json_of(results, indent=2).encode())
-        print(json_of(results))
+        head, rows = scores_of_run(found, intervals)
+        print(*aligned([head, *rows]), f"{path} has them in full.", sep="\n")
     return results
 
 

@@ -1,6 +1,7 @@
 """Says what a data set is like before anything is trained, and which settings it suggests."""
 
-from tfbert.modes.build import datasets_of, describe_data, preset_of, task_of
+from tfbert.modes.build import datasets_of, preset_of, task_of
+from tfbert.modes.data_summary import summarize_data
 from tfbert.training.loop import total_steps
 
 # Labels that are counted one by one; what has more says "…".
@@ -21,7 +22,8 @@ def inspect_mode(config):
     datasets = datasets_of(config, tokenizer, task, ("train", "dev", "test"))
     train = datasets["train"]
     steps = training.max_steps or total_steps(train.steps_per_epoch, training.num_train_epochs)
-    lines = _labels(task, train.examples.labels) + describe_data(config, task, tokenizer, datasets, steps)
+    summary = summarize_data(config, task, tokenizer, datasets, steps)
+    lines = _labels(task, train.examples.labels) + (summary.lines() if summary else [])
     print("\n".join(lines))
     return {"findings": lines}
 

@@ -5,7 +5,7 @@ import html
 import numpy as np
 
 from tfbert.core.extras import install_command
-from tfbert.reports.page import COLORS, figure, name_axes, table
+from tfbert.reports.page import COLORS, figure, name_axes, table, table_of_texts
 from tfbert.tasks.scores.metrics import calibration_error, f1_of, outcomes, reliability, share_of
 
 # More labels than these make a table that nobody reads.
@@ -25,11 +25,8 @@ def quality_sections(task, labels, outputs, split):
     if found is None:
         return []
 
-    def draw(axes):
-        _reliability(axes[0], found.given, found.hits)
-        _precision_recall(axes[1], found)
-
-    sections = [figure(f"Calibration, precision and recall on {split}", draw, columns=2, height=4.0)]
+    draws = [lambda axes: _reliability(axes, found.given, found.hits), lambda axes: _precision_recall(axes, found)]
+    sections = [figure(f"Calibration, precision and recall on {split}", draws, height=4.0)]
     confusions = task.confusions(labels, outputs) if task.outputs <= _MOST_CONFUSED else None
     if confusions is not None:
         sections.append(f"<h2>Confusions on {split}</h2>" + _confusions(found, confusions))
@@ -48,12 +45,12 @@ def mislabelled_section(rows):
     if rows is None:
         return f"{title}<p class=quiet>Not looked for: {html.escape(install_command('mislabelled'))}</p>"
     lines = [[row, given, predicted, f"{share:.4f}", text] for row, text, given, predicted, share in rows]
-    shown = table(["row", "label given", "predicted", "probability of the label given", "text"], lines)
+    shown = table_of_texts(["row", "label given", "predicted", "probability of the label given", "text"], lines)
     note = (
         "Rows whose label the models that have not seen them deny, the least believed first. Some are wrong, some only "
         "hard: look before you change one."
     )
-    return f'{title}<div class="texts">{shown}</div><p class=quiet>{note}</p>'
+    return f"{title}{shown}<p class=quiet>{note}</p>"
 
 
 def _reliability(axes, probabilities, hits):

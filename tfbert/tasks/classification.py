@@ -8,7 +8,7 @@ from tfbert.core.errors import InputError
 from tfbert.tasks.labelled.balance import draws_of_classes
 from tfbert.tasks.labelled.labelled_task import LabelledTask
 from tfbert.tasks.labelled.labels import plain_label, sorted_labels
-from tfbert.tasks.scores import metrics, resampled
+from tfbert.tasks.scores import linear, metrics, resampled
 
 
 class Classification(LabelledTask):
@@ -175,6 +175,9 @@ class Classification(LabelledTask):
         if self.outputs <= max(20, len(labels) / 3):
             return []
         return [f"{self.outputs:,} labels in {len(labels):,} rows: is --label_column a column of numbers or of names?"]
+
+    def probe(self, vectors, labels, new):
+        return linear.log_probabilities(vectors, labels, new, self.outputs)
 
     def _threshold(self):
         return self.decision.thresholds and self.decision.thresholds[0]

@@ -36,6 +36,8 @@ class Task:
         one_class: bool. Whether a label is the number of one of several classes.
         not_predicted: str or None. Why the texts of a file cannot be predicted; None: they can.
         shows: bool. Whether `shown` asks the model.
+        ranking_metrics: tuple of str. Scores of how outputs rank the examples, whatever the threshold; 1 is perfect.
+        mistake_columns: tuple of str. What `mistakes` says of a row: the label, the answer, and how wrong it is.
 
     Attributes:
         labels: list of str or int. The classes, by number; empty where there are none.
@@ -54,6 +56,8 @@ class Task:
     one_class = False
     not_predicted = None
     shows = False
+    ranking_metrics = ()
+    mistake_columns = ("label", "answer", "")
 
     labels = ()
     outputs = 1
@@ -267,13 +271,13 @@ class Task:
         """Returns what looks like a mistake in the training labels, in sentences: [N, ...] -> list of str."""
         return []
 
-    def advice(self, labels, balanced=False, tuned=False, best_metric=None):
-        """Returns settings to try, each with its reason: list of str.
+    def advice(self, labels, given=frozenset(), scored=True):
+        """Returns settings to try, each with its reason: list of str. None is about a setting that is given already.
 
         Args:
             labels: np.ndarray [N, ...]. The training data's.
-            balanced, tuned: bool. Whether something is done for rare classes already, and for their threshold.
-            best_metric: str or None. The score that is to choose the best model, as it is set.
+            given: set of str. The names of the settings that are not at their default.
+            scored: bool. Whether there are dev rows, on which to choose a model or a threshold.
         """
         return []
 
@@ -282,8 +286,62 @@ class Task:
         return []
 
     def announcement(self, batches):
-        """Returns what to say of the training data as training begins: ExampleBatches -> list of str."""
+        """Returns what to say of the training data as training begins: ExampleBatches -> list of (name, what it is)."""
         return []
+
+    def has_learned(self, scores, baseline):
+        """Says whether a score of `ranking_metrics` is a third of the way from that of one answer to perfection.
+
+        Args:
+            scores: dict. A model's.
+            baseline: dict. Those of one answer to every example.
+        """
+        known = [name for name in self.ranking_metrics if name in scores and name in baseline]
+        return any(scores[name] - baseline[name] >= (1 - baseline[name]) / 3 for name in known)
+
+    def remarks(self, labels, outputs, given=frozenset()):
+        """Returns what the answers of a trained model have wrong as a whole, and a setting that may mend it.
+
+        Args:
+            labels: np.ndarray [N, ...]. Those of dev.
+            outputs: np.float32 [N, outputs].
+            given: set of str. The names of the settings that are not at their default.
+
+        Returns:
+            list of (sentence, flag), the worst first; the flag is "" where none is known.
+        """
+        return []
+
+    def mistakes(self, labels, outputs, most):
+        """Returns the examples that a model is most wrong about, the worst first.
+
+        Args:
+            labels: np.ndarray [N, ...].
+            outputs: np.float32 [N, outputs].
+            most: int. How many at most.
+
+        Returns:
+            list of (number of the example from 0, label, answer, how wrong it is), the last three str.
+        """
+        return []
+
+    @property
+    def probed(self):
+        """Whether `probe` can be asked: that a linear model on vectors of the texts can do the task, bool."""
+        return False
+
+    def probe(self, vectors, labels, new):
+        """Returns the outputs of a linear model for new texts; None where the labels do not suffice to fit one.
+
+        Args:
+            vectors: np.float32 [N, width]. Those of the training texts.
+            labels: np.ndarray [N, ...].
+            new: np.float32 [M, width].
+
+        Returns:
+            np.float32 [M, outputs].
+        """
+        raise NotImplementedError
 
     def shown(self, model, examples):
         """Returns what a trained model shows of itself beside its scores, for eval_results.json: dict."""
