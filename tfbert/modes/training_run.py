@@ -279,16 +279,25 @@ class TrainingRun:
                 "baseline": self._health.baseline,
                 "failed": failed,
                 "warnings": list(self._health.warnings.values()),
-                "remarks": task.remarks(*self.outputs["dev"], given_settings(self._config)),
+                "remarks": task.remarks(*self.outputs["dev"], results["dev"], given_settings(self._config)),
             }
             if self.probe:
                 results["linear_probe"] = self.probe
+                results["remarks"] += self._beaten(results["dev"])
             if self._metric not in untuned:
                 print(
                     f"{self._metric} on dev was undefined in every evaluation: the last model, of step "
                     f"{self._best['step']}, is kept."
                 )
         return results
+
+    def _beaten(self, dev_scores):
+        """Returns whether the linear probe is better on the same rows, as remarks: list of (sentence, flag)."""
+        score, same = self.probe["scores"].get(self._metric), len(self.outputs["dev"][0]) == self.probe["dev_rows"]
+        if not same or score is None or self._model.task.is_better(self._metric, dev_scores.get(self._metric), score):
+            return []
+        return [(f"A linear model on the encoder's vectors before any training does as well, with {self._metric} "
+                 f"{score:.4f}: more steps, or another --learning_rate, may do more", "")]  # fmt: skip
 
     def _decide(self, labels, outputs):
         """Fits temperature and thresholds on dev, where asked to; returns the outputs as the model now has them."""

@@ -23,16 +23,17 @@ h1 {{ font-size: 1.5rem; overflow-wrap: anywhere }} h2 {{ font-size: 1.15rem; ma
 th, td {{ padding: .25rem .7rem; border-bottom: 1px solid #d1d9e0; text-align: right; white-space: nowrap }}
 th:first-child, td:first-child {{ text-align: left; position: sticky; left: 0; background: #fff }}
 .verdict {{ padding: .6rem 1rem; border-left: 4px solid #2da44e; background: #f6f8fa; overflow-wrap: anywhere }}
-.verdict.bad {{ border-color: #cf222e }}
+.verdict.bad {{ border-color: #cf222e }} .verdict.unsure {{ border-color: #bf8700 }}
 .quiet {{ color: #59636e; font-size: .9rem; overflow-wrap: anywhere }}
 .panels {{ display: flex; flex-wrap: wrap; overflow-x: auto }} svg {{ max-width: 100%; height: auto }}
 .texts th:last-child, .texts td:last-child {{ text-align: left; white-space: normal; overflow-wrap: anywhere }}
 .words th, .words td {{ text-align: left; white-space: normal; overflow-wrap: break-word }}
-code, pre {{ font-size: .85rem; background: #f6f8fa }} code {{ padding: .1rem .25rem; white-space: nowrap }}
-pre {{ overflow-x: auto; padding: .7rem }} pre.command {{ white-space: pre-wrap; overflow-wrap: anywhere }}
+code, pre {{ font-size: .85rem; background: #f6f8fa }} code {{ white-space: nowrap }}
+pre {{ overflow-x: auto; padding: .7rem }} pre.command {{ white-space: pre-wrap }}
+pre.command span {{ display: inline-block; max-width: 100%; overflow-wrap: anywhere }}
 details {{ margin: .5rem 0 }}
 @media (max-width: 600px) {{
-  .panels svg:only-child {{ max-width: none; width: 620px }}
+  .panels svg:only-child {{ flex: none; max-width: none; width: 620px }}
   .texts thead {{ display: none }} .texts table, .texts tbody {{ display: block }}
   .texts tr {{ display: block; padding: .5rem 0; border-bottom: 1px solid #d1d9e0 }}
   .texts td {{ display: inline-block; padding: 0 1rem 0 0; border: 0; position: static; white-space: normal }}

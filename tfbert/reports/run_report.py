@@ -7,7 +7,15 @@ import numpy as np
 from tfbert.reports.page import COLORS, figure, legend_beside, name_axes, table, table_of_texts
 from tfbert.reports.quality import quality_sections
 from tfbert.reports.score_tables import scores_of_run
-from tfbert.reports.sections import read_metrics, settings_section, verdict, versions, with_flags, write_report
+from tfbert.reports.sections import (
+    command_section,
+    read_metrics,
+    settings_section,
+    verdict,
+    versions,
+    with_flags,
+    write_report,
+)
 
 _COMMANDS = {"retrain": "Train again with this setting:", "predict": "Predict the texts of a file:"}
 
@@ -31,7 +39,7 @@ def write_run_report(
     """
     lines = read_metrics(output_dir)
     train, dev = ([line for line in lines if line["split"] == split] for split in ("train", "dev"))
-    body = [_run_verdict(metric, results, intervals), _next_section(results, summary, commands)]
+    body = [_run_verdict(metric, results, task, intervals), _next_section(results, summary, commands)]
     if intervals:
         body.append(_scores_section(results, intervals, metric))
     body.append(_curves(train, dev, metric))
@@ -52,11 +60,12 @@ def write_run_report(
 
 def _next_section(results, summary, commands):
     """Returns what to do next: what the answers have wrong, settings to try, commands to copy."""
-    remarks = [f"{sentence}: {flag}." if flag else f"{sentence}." for sentence, flag in results.get("remarks", ())]
-    items = "".join(f"<li>{with_flags(line)}</li>" for line in [*remarks, *(summary.advice if summary else ())])
-    shown = "".join(
-        f"<p class=quiet>{_COMMANDS[name]}</p><pre class=command>{html.escape(text)}</pre>" for name, text in commands
-    )
+    remarks = results.get("remarks", ())
+    told = {flag for _, flag in remarks}
+    advice = [line for line in (summary.advice if summary else ()) if line.partition(",")[0] not in told]
+    lines = [f"{sentence}: {flag}." if flag else f"{sentence}." for sentence, flag in remarks]
+    items = "".join(f"<li>{with_flags(line)}</li>" for line in [*lines, *advice])
+    shown = "".join(command_section(_COMMANDS[name], text) for name, text in commands)
     return f"<h2>What next</h2>{f'<ul>{items}</ul>' if items else ''}{shown}" if items or shown else ""
 
 
@@ -85,26 +94,29 @@ def _data_section(summary):
     return f"<h2>Data</h2>{table(summary.head, summary.rows)}" + (f"<ul>{items}</ul>" if items else "")
 
 
-def _run_verdict(metric, results, intervals):
+def _run_verdict(metric, results, task, intervals):
     if "dev" not in results:
         return verdict("Trained without a dev file: nothing here tells how good it is.", bad=True)
-    score = f"{results['dev'][metric]:.4f}" if metric in results["dev"] else "undefined"
-    low_high = "{:.4f} to {:.4f}".format(*intervals["dev"][metric]) if metric in intervals.get("dev", {}) else ""
-    text = f"{metric} on dev: <b>{score}</b>{f' (95 % interval {low_high})' if low_high else ''}, "
-    text += f"from step {results['best_step']} of {results['steps']}."
+    score, unsure = results["dev"].get(metric), False
+    text = f"{metric} on dev: <b>{'undefined' if score is None else f'{score:.4f}'}</b>"
+    if metric in intervals["dev"]:
+        text += " (95 % interval {:.4f} to {:.4f})".format(*intervals["dev"][metric])
+    text += f", from step {results['best_step']} of {results['steps']}."
     if results["failed"]:
         text = f"<b>This run has failed</b>: {html.escape(results['failed'])}."
     elif metric in results["baseline"]:
         text += f" One answer to every text would score {results['baseline'][metric]:.4f}"
         probed = (results.get("linear_probe") or {}).get("scores", {})
         text += f", a linear probe {probed[metric]:.4f}." if metric in probed else "."
+        unsure = not task.is_better(metric, score, results["baseline"][metric])
+        text += " It answers no better than that, but it ranks the texts well, and so it has learned." * unsure
     if results.get("restarts"):
         text += f" It replaces {results['restarts']} failed run{'s' * (results['restarts'] > 1)} in this folder."
     text += " One run with one seed: another seed scores differently."
     warnings = "".join(f"<li>{html.escape(warning)}</li>" for warning in results["warnings"])
     if warnings:
         text += f"{'' if results['failed'] else ' Warnings on the way, which it got over:'}<ul>{warnings}</ul>"
-    return verdict(text, bad=bool(results["failed"]))
+    return verdict(text, bool(results["failed"]), unsure)
 
 
 def _curves(train, dev, metric):

@@ -16,14 +16,20 @@ _FLAG = re.compile(r"--\w+(=[\w.]*\w)?")
 _PACKAGES = ("tfbert", "tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy")
 
 
-def verdict(text, bad=False):
+def verdict(text, bad=False, unsure=False):
     """Returns the box at the head of a report, which says in a sentence or two what came of it: HTML -> HTML."""
-    return f'<div class="verdict{" bad" if bad else ""}">{text}</div>'
+    return f'<div class="verdict{" bad" if bad else " unsure" if unsure else ""}">{text}</div>'
 
 
 def with_flags(line):
     """Returns a sentence whose flags, such as --seed=1, stand out: str -> HTML."""
     return _FLAG.sub(r"<code>\g<0></code>", html.escape(line))
+
+
+def command_section(meaning, command):
+    """Returns a command to copy, which on a phone breaks between its flags: str, str -> HTML."""
+    words = " ".join(f"<span>{html.escape(word)}</span>" for word in command.split(" "))
+    return f"<p class=quiet>{html.escape(meaning)}</p><pre class=command>{words}</pre>"
 
 
 def settings_section(settings):

@@ -299,12 +299,13 @@ class Task:
         known = [name for name in self.ranking_metrics if name in scores and name in baseline]
         return any(scores[name] - baseline[name] >= (1 - baseline[name]) / 3 for name in known)
 
-    def remarks(self, labels, outputs, given=frozenset()):
+    def remarks(self, labels, outputs, scores, given=frozenset()):
         """Returns what the answers of a trained model have wrong as a whole, and a setting that may mend it.
 
         Args:
             labels: np.ndarray [N, ...]. Those of dev.
             outputs: np.float32 [N, outputs].
+            scores: dict. Those of these outputs.
             given: set of str. The names of the settings that are not at their default.
 
         Returns:

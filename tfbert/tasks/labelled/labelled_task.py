@@ -227,7 +227,7 @@ class LabelledTask(TextTask):
             self.decision,
         )
 
-    def remarks(self, labels, outputs, given=frozenset()):
+    def remarks(self, labels, outputs, scores, given=frozenset()):
         """Returns which labels are answered far too often or too seldom, while no threshold was tuned."""
         if self.decision.thresholds is not None:
             return []
@@ -238,16 +238,17 @@ class LabelledTask(TextTask):
             off = abs(np.log(max(ratio, 1e-3)))
             decides = label in self.threshold_labels or not self.threshold_labels
             if decides and off >= np.log(_OFTEN) and abs(answered[number] - held[number]) >= _BEYOND_CHANCE:
-                found.append((off, self._remark(label, held[number], answered[number], given)))
+                found.append((off, self._remark(label, held[number], answered[number], scores, given)))
         return [remark for _, remark in sorted(found, key=lambda each: -each[0])[:_REMARKS]]
 
-    def _remark(self, label, held, answered, given):
+    def _remark(self, label, held, answered, scores, given):
         if self.threshold_labels:
             flag = f"--tune_threshold={self.rare_metrics(label)[1]}"
         else:
             flag = "" if given & _BALANCING or answered > held else "--class_weights=balanced"
         if not answered:
-            return f"It never answers {label!r}, which {held:.0f} dev rows have", flag
+            ranks = f"; it ranks the texts with a ROC-AUC of {scores['roc_auc']:.4f}" if "roc_auc" in scores else ""
+            return f"It never answers {label!r}, which {held:.0f} dev rows have{ranks}", flag
         often = f"{answered / max(held, 1):.1f} times as often as it occurs"
         return f"It answers {label!r} {often} ({answered:.0f} answers, {held:.0f} dev rows)", flag
 
