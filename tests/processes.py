@@ -17,10 +17,7 @@ import time
 
 ROOT = pathlib.Path(__file__).parents[1]
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(
-    [f"tfbert.modes.{mode}" for mode in ("train", "sweep", "evaluate", "predict")]
-    + ["keras_hub", "tensorflow_text", "sklearn.metrics", "scipy.stats", "matplotlib.figure"]
-)
+_FORKS.set_forkserver_preload(["tests.forked"])
 _OUTPUTS = tempfile.mkdtemp(prefix="tfbert-tests-")
 atexit.register(shutil.rmtree, _OUTPUTS, ignore_errors=True)
 

@@ -275,7 +275,13 @@ def test_run_is_module_and_function():
 def test_top_level():
     allowed = {
         "README.md",
+        "README.zh.md",
         "BUILD.md",
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        "docs",
         "setup.cfg",
         "pyproject.toml",
         "tfbert",

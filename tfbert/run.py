@@ -11,11 +11,12 @@ from absl import app, logging
 from tfbert.config.load import config_from_flags, define_flags, parse_flags
 from tfbert.core.errors import InputError
 from tfbert.core.keras_setup import check_keras
-from tfbert.core.process import hidden_messages, make_callable, tune_process, without_optional_packages
+from tfbert.core.network import check_storage
+from tfbert.core.process import make_callable, quiet_loading, tune_process
 from tfbert.modes import MODES, check_complete
 from tfbert.modes.doctor import check_environment
 from tfbert.modes.ending import ready_streams, run_to_the_end
-from tfbert.training.tpu_variables import tpu_variables
+from tfbert.training.tpu_variables import prepare_tpu
 
 if TYPE_CHECKING:
     from tfbert.config.load import Config
@@ -43,11 +44,10 @@ def _run(config, loading):
     if config.runtime.doctor:  # looks from outside: a broken TensorFlow aborts the process that imports it
         return check_environment(config.training.output_dir)
     check_keras()
+    check_storage(*config.as_dict().values())
     on_tpu = config.runtime.tpu or config.runtime.strategy == "tpu"
     if on_tpu:
-        variables = tpu_variables(config.runtime.tpu or "local")
-        os.environ.update(variables)
-        print("Set for the TPU:", ", ".join(f"{name}={value}" for name, value in variables.items()) or "nothing")
+        prepare_tpu(config.runtime.tpu or "local")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with loading:
@@ -62,13 +62,7 @@ def main(arguments):
     logging.set_verbosity(logging.WARNING)
     tune_process()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what goes wrong is raised, too
-    return run_to_the_end(lambda: _run(_config(arguments[1:]), _loading()))
-
-
-@contextlib.contextmanager
-def _loading():
-    with without_optional_packages(), hidden_messages():
-        yield
+    return run_to_the_end(lambda: _run(_config(arguments[1:]), quiet_loading()))
 
 
 def _config(words):

@@ -7,7 +7,7 @@
     .venv/bin/python tools/bench.py steps --train=data/rte/train.jsonl
     .venv/bin/python tools/bench.py steps --train=data/imdb/train.jsonl --batch=8 --windows=4
     .venv/bin/python tools/bench.py steps --train=data/sst2/train.jsonl --profile
-    .venv/bin/python tools/bench.py growth --data=../shared/data
+    .venv/bin/python tools/bench.py growth --data=data
 
 compare, growth and steps --profile keep what they find in configs/results/; tools/write_docs.py makes tables of it.
 """
@@ -61,7 +61,7 @@ def load_tfbert(one_at_a_time=False):
             getattr(tfbert, name)
     if one_at_a_time:
         tf.config.threading.set_inter_op_parallelism_threads(1)
-    tfbert.make_strategy()
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})  # as `tfbert.run` does
     return tfbert
 
 
@@ -176,7 +176,7 @@ def time_growth(parser):
     Rows: one epoch of the first 320, 3,200 and 32,000 rows of SST-2, without its first step. Sequence length and
     layers: one step of 32 texts of IMDb that fill the sequences, of minilm and of random BERTs of its width.
     """
-    parser.add_argument("--data", default="../shared/data", help="folder of sst2/ and imdb/, as JSONL")
+    parser.add_argument("--data", default="data", help="folder of sst2/ and imdb/, as JSONL")
     data = parser.parse_args().data
     sst2 = [f"--train={data}/sst2/train.jsonl", f"--dev={data}/sst2/dev.jsonl", "--epochs=1"]
     keep_growth("rows", lambda size: run_self(*sst2, f"--limit={size}"))

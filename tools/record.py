@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Keeps the scores of runs in configs/results/, from which tools/write_docs.py makes tables, headers and the picture.
 
-    .venv/bin/python tools/record.py seeds mrpc rte --seeds=0,1,2 --data=../shared/data
+    .venv/bin/python tools/record.py seeds mrpc rte --seeds=0,1,2 --data=data
 
 runs `python -m tfbert.run --config=configs/NAME.yaml --seed=S`, with the files of `--data` (a folder of JSONL sets) in
 place of those the config names, and keeps the scores on dev_file after the last step. A run that is there already is
@@ -35,7 +35,7 @@ import xml.etree.ElementTree as ElementTree
 import results
 from results import ROOT, Study
 
-# What stands in place of the config's data: the files of ../shared/data, whose columns have names of their own.
+# What stands in place of the config's data: the files of tools/fetch_data.py, whose columns have names of their own.
 PAIRS = ["--text_column=text_a", "--text_pair_column=text_b"]
 SINGLE = ["--text_column=text"]
 FILES = {
@@ -58,7 +58,7 @@ def main():
     seeds = kinds.add_parser("seeds", help="run configs over several seeds")
     seeds.add_argument("configs", nargs="+", choices=sorted(FILES))
     seeds.add_argument("--seeds", default="0,1,2")
-    seeds.add_argument("--data", default="../shared/data")
+    seeds.add_argument("--data", default="data")
     seeds.add_argument("--peer", help="JSON lines {task, seed, result}: another program's scores on the same rows")
     seeds.set_defaults(record=record_seeds)
     for record, what in ((record_sweep, "sweep"), (record_run, "run")):

@@ -3,7 +3,7 @@
 
     tools/tpu_table.py                       every row; what configs/tpu_compiled.json holds is not compiled again
     tools/tpu_table.py base-128-v5e-1 ...    some rows
-    tools/tpu_table.py --packed              real texts that share rows, from ../shared/data
+    tools/tpu_table.py --packed              real texts that share rows, from data/
     tools/tpu_table.py --pipeline            measures the input pipeline on one core of this machine
     tools/tpu_table.py --write               only writes the tables into BUILD.md
 
@@ -77,7 +77,7 @@ def make_packed(data):
 
     if f"packed-{data}" in read_kept():
         return
-    path, (first, second) = ROOT.parent / "shared" / "data" / data / "train.jsonl", PACKED[data]
+    path, (first, second) = ROOT / "data" / data / "train.jsonl", PACKED[data]
     labels = sorted({json.loads(line)["label"] for line in path.read_text(encoding="utf-8").splitlines()})
 
     def read(task):
@@ -129,7 +129,7 @@ def measure_pipeline():
     from tfbert import TASKS, load_tokenizer, make_dataset
     from tfbert.modes.preflight.report import pipeline_speed
 
-    data = ROOT.parent / "shared" / "data" / "mrpc" / "train.jsonl"
+    data = ROOT / "data" / "mrpc" / "train.jsonl"
     task = TASKS["classification"]([0, 1])
     dataset = make_dataset(str(data), load_tokenizer("minilm"), task, text_column="text_a", text_pair_column="text_b")
     return round(pipeline_speed(dataset))

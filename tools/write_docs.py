@@ -77,7 +77,7 @@ WHOLE = operator.itemgetter("total_s")
 TIMED = {
     "One training step, and the prediction of 20,000 rows of SST-2": {
         "start-up: until the first training step is done": lambda program: program["total_s"] - program["eval_s"],
-        "prediction of 20,000 rows of SST-2 (13 pieces a text)": operator.itemgetter("eval_s"),
+        "prediction of 20,000 rows of SST-2 (13 tokens a text)": operator.itemgetter("eval_s"),
     }
 }
 
@@ -370,6 +370,7 @@ def write_header(root, name, study, lines, sources):
     header = [
         first,
         "#",
+        *fetching(study.about["command"] + body),
         *textwrap.wrap(
             study.about["command"], 118, initial_indent="# ", subsequent_indent="#     ", break_on_hyphens=False
         ),
@@ -377,6 +378,13 @@ def write_header(root, name, study, lines, sources):
         *(f"# {line}." for line in sources),
     ]
     path.write_text("\n".join(header) + "\n\n" + body, encoding="utf-8")
+
+
+def fetching(text):
+    """Returns the line of a header that fetches the files of data/ that a text names: list of str, one or none."""
+    names = dict.fromkeys(re.findall(r"\bdata/(\w+)/", text))
+    names.pop("samples", None)  # these are in the package
+    return [f"# python tools/fetch_data.py {' '.join(names)}"] if names else []
 
 
 if __name__ == "__main__":

@@ -56,6 +56,7 @@ def test_flags_win_over_yaml_and_print_what_they_got(tmp_path):
     [
         ({"learning_rat": 1}, "Unknown setting 'learning_rat'; did you mean learning_rate"),
         ({"learning_rate": "fast"}, "--learning_rate must be a number > 0.0. Received: 'fast'"),
+        ({"learning_rate": "1e39"}, "--learning_rate must be a number > 0.0. Received: '1e39'"),
         ({"learning_rate": 0}, "--learning_rate must be a number > 0.0. Received: 0.0"),
         ({"train_batch_size": 2.5}, "--train_batch_size must be a whole number ≥ 1 and ≤ 1048576. Received: 2.5"),
         ({"train_batch_size": True}, "must be a whole number"),

@@ -46,3 +46,15 @@ def test_what_is_another_thing(model, dataset, call, word):
     with pytest.raises(InputError, match=word) as error:
         call(model, dataset)
     assert "\n" not in str(error.value) and len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize("factor", [None, -1.0, float("nan"), "2"])
+def test_class_weights_that_are_none(model, dataset, factor):
+    model.compile()
+    with pytest.raises(InputError, match="class_weight takes numbers from 0. Received: .* for the class 1"):
+        model.fit(dataset, class_weight={0: 1.0, 1: factor}, verbose=0)
+
+
+def test_pairs_for_a_model_of_single_texts(model):
+    with pytest.raises(InputError, match="trained on single texts"):
+        tfbert.predict(model, [("the printer", "is down")])

@@ -12,13 +12,17 @@ import pytest
 
 from tfbert import (
     TASKS,
+    AdamWeightDecay,
     InputError,
     build_model,
+    evaluate,
     extract_features,
     fill_mask,
+    linear_warmup,
     load_encoder,
     make_dataset,
     predict,
+    train,
 )
 from tfbert.data.given_texts import given_texts
 from tfbert.data.values import id_of
@@ -104,7 +108,7 @@ def test_every_function_that_takes_texts_refuses_them(encoder, kind):
 
 
 def test_columns_of_several_lengths():
-    with pytest.raises(InputError, match="as many texts each. Received: 1 of 'a', 2 of 'b'"):
+    with pytest.raises(InputError, match="as many rows each. Received: 1 of 'a', 2 of 'b'"):
         given_texts({"a": ["x"], "b": ["y", "z"]}, PAIR)
 
 
@@ -134,7 +138,9 @@ def test_a_tokenizer_takes_texts_only(encoder, texts):
 
 EXAMPLES = {
     "nothing": ([], "There are no examples; at least one is needed"),
-    "a frame": (FRAME, "Examples are dicts with text, label and the like. Received: a str, 'text'"),
+    "texts alone": (["x"], "Examples are dicts with text, label and the like, or .text, label.. Received: a str, 'x'"),
+    "a frame without labels": (FRAME, "examples has the columns 'text', 'a', 'b', where 'text', 'label' is needed"),
+    "a number": (3, "Examples are a table, or a list of rows. Received: a int"),
     "no label": ([{"text": "x"}], "examples, line 1: an example with text, where text and label are needed"),
     "no pair": ([{"text": "x", "text_pair": "y", "label": "no"}, {"text": "x", "label": "no"}], "examples, line 2"),
     "a pair": ([{"text": "x", "label": "no"}, {"text": "x", "text_pair": "y", "label": "no"}], "examples, line 2"),
@@ -149,6 +155,50 @@ def test_examples_that_are_none(encoder, kind):
     examples, message = EXAMPLES[kind]
     with pytest.raises(InputError, match=message):
         make_dataset(examples, encoder.tokenizer, TASKS["classification"](["no", "yes"]))
+
+
+LABELLED = pandas.DataFrame({"review": ["the printer", "is down", "ok"], "answer": ["is", "", "x"], "y": [1, 0, 1]})
+ROWS = {
+    "a frame": LABELLED,
+    "a part of a frame, its index not from 0": pandas.concat([LABELLED, LABELLED])[3:],
+    "a dict of lists": LABELLED.to_dict("list"),
+    "a dict of arrays": {name: LABELLED[name].to_numpy() for name in LABELLED},
+    "dicts with these columns": LABELLED.to_dict("records"),
+    "Arrow": pyarrow.Table.from_pandas(LABELLED),
+}
+NAMES = {"text_column": "review", "text_pair_column": "answer", "label_column": "y"}
+
+
+def test_rows_in_memory_make_the_same_dataset(encoder):
+    arguments = encoder.tokenizer, TASKS["classification"]([0, 1])
+    plain = [("the printer", "is", 1), ("is down", "", 0), ("ok", "x", 1)]
+    usual = [dict(zip(("text", "text_pair", "label"), row)) for row in plain]
+    expected = make_dataset(usual, *arguments).examples.fingerprint
+    for what, rows in ROWS.items():
+        assert make_dataset(rows, *arguments, **NAMES).examples.fingerprint == expected, what
+    for rows in (plain, map(list, plain), usual, pandas.DataFrame(usual)):
+        pair = {"text_pair_column": "text_pair"} if isinstance(rows, pandas.DataFrame) else {}
+        assert make_dataset(rows, *arguments, **pair).examples.fingerprint == expected
+    single = make_dataset(zip(LABELLED["review"], LABELLED["y"]), *arguments)
+    names = {"text_column": "review", "label_column": "y"}
+    assert single.examples.fingerprint == make_dataset(LABELLED, *arguments, **names).examples.fingerprint
+
+
+def test_train_and_evaluate_take_a_frame(encoder):
+    """Columns and lengths are the model's own; what is trained is as with a dataset that was made before."""
+    frame = pandas.DataFrame({"a": ["the printer is down", "thanks"] * 8, "label": ["yes", "no"] * 8})
+    losses, scores = [], []
+    for made in (False, True):
+        model = build_model(encoder, TASKS["classification"](["no", "yes"]), max_seq_length=16, text_columns=("a",))
+        start = model.get_weights()
+        data = frame
+        if made:
+            data = make_dataset(frame, model.tokenizer, model.task, 4, 16, seed=5, text_column="a")
+        schedule = linear_warmup(1e-3, total_steps=6, warmup_steps=1)
+        losses.append(train(model, data, AdamWeightDecay(schedule), steps=6, data_seed=5, batch_size=4).tolist())
+        scores.append(evaluate(model, data))
+        model.set_weights(start)
+    assert losses[0] == losses[1] and scores[0] == pytest.approx(scores[1], abs=1e-5)
 
 
 def test_no_examples_are_no_predictions(encoder, tmp_path):

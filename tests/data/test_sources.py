@@ -245,8 +245,8 @@ def test_missing_file(tmp_path):
 
 
 def test_unknown_ending_and_folder(tmp_path):
-    (tmp_path / "data.xls").write_text("x")
-    assert "'.xls' is not known. The known ones: .tsv, .csv" in error_of(tmp_path / "data.xls")
+    (tmp_path / "data.xlt").write_text("x")
+    assert "'.xlt' is not known. The known ones: .tsv, .csv" in error_of(tmp_path / "data.xlt")
     assert "is a folder" in error_of(tmp_path)
 
 
@@ -275,15 +275,13 @@ def test_row_with_too_few_fields_names_its_line(tmp_path):
 
 
 def test_not_utf8_names_its_line(tmp_path):
-    for name, content in (("a.tsv", b"text\tlabel\ngood\tx\ncaf\xe9\tx\n"), ("a.txt", b"one\ntwo\ncaf\xe9\n")):
+    for name, content in (("a.tsv", b"text\tlabel\ngood\tx\n\xef\xf0\xe8\xe2\xe5\tx\n"), ("a.txt", b"one\ntwo\n\xef\xf0\xe8\xe2\xe5\n")):
         (tmp_path / name).write_bytes(content)
-        assert "line 3: not UTF-8 text (byte 0xe9)" in error_of(tmp_path / name, label_column=None)
-    (tmp_path / "a.jsonl").write_bytes(b'{"text": "caf\xe9"}\n')
+        assert "line 3: not UTF-8 text (byte 0xef)" in error_of(tmp_path / name, label_column=None)
+    (tmp_path / "a.jsonl").write_bytes(b'{"text": "\xef\xf0\xe8\xe2\xe5"}\n')
     assert "line 1: not UTF-8" in error_of(tmp_path / "a.jsonl", label_column=None)
-    (tmp_path / "excel.tsv").write_bytes("text\tlabel\n水\t是\n".encode("utf-16"))
     (tmp_path / "picture.tsv").write_bytes(bytes(range(256)) * 20)
-    for name in ("excel.tsv", "picture.tsv"):
-        assert "not UTF-8 text" in error_of(tmp_path / name)
+    assert "not UTF-8 text" in error_of(tmp_path / "picture.tsv")
 
 
 def test_bad_json_names_its_line(tmp_path):

@@ -76,8 +76,8 @@ def test_the_line_of_a_row_with_too_few_fields(folder, table, data):
 def test_blank_lines_of_a_table_without_quotes_count(tmp_path):
     (tmp_path / "a.tsv").write_bytes(b"text\tlabel\r\n\r\na\tx\r\rb\ty\n")
     assert [row["where"][1] for row in rows_of(tmp_path / "a.tsv")] == [3, 5]
-    content = b"text\tlabel\r\r\r\n\n\n\xe9\tx\n"
-    assert "FILE, line 6: not UTF-8 text (byte 0xe9)" in error_of(tmp_path / "a.tsv", content)
+    content = b"text\tlabel\r\r\r\n\n\n\xef\xf0\xe8\xe2\xe5\tx\n"
+    assert "FILE, line 6: not UTF-8 text (byte 0xef)" in error_of(tmp_path / "a.tsv", content)
 
 
 def test_an_empty_line_of_one_column_is_an_empty_text(tmp_path):

@@ -41,6 +41,13 @@ def test_two_encoders_are_refused(tmp_path):
         load_encoder(str(tmp_path))
 
 
+def test_more_layers_than_the_configuration_says_are_told(tmp_path, capsys):
+    write_tiny(tmp_path)
+    change_json(tmp_path / "config.json", lambda config: config.update(num_hidden_layers=1))
+    assert load_encoder(str(tmp_path)).num_layers == 1
+    assert "have more layers than the 1 of their configuration: the lowest are kept" in capsys.readouterr().out
+
+
 BAD = {
     "not a number": (lambda x: np.where(np.arange(x.size).reshape(x.shape) == 3, np.nan, x), "no finite number"),
     "infinity": (lambda x: x + np.inf, "no finite number"),

@@ -95,3 +95,12 @@ def test_command_line(tmp_path):
 
 def test_doctor_belongs_to_preflight():
     assert "--doctor needs --mode=preflight" in command("--doctor", check=1).stderr
+
+
+def test_the_devices_are_named():
+    """Those of this machine, and those that TensorFlow can use: the CPU at least."""
+    said = []
+    doctor(say=said.append)
+    lines = dict(line.split(": ", 1) for line in said if ": " in line and not line.startswith("-"))
+    assert "cores" in lines["CPU"] and lines["GPUs"] and lines["TPU chips"]
+    assert "CPU:0" in lines["TensorFlow can use"].split(", ")

@@ -186,7 +186,7 @@ def test_what_a_tpu_cannot_do_is_named(tiny, monkeypatch):
 
 @compiles
 def test_mode(tiny, tmp_path, monkeypatch, capsys):
-    """Whole: a batch that fits, then one that does not."""
+    """Whole: a batch that fits, with a search for the largest, then one that does not."""
     monkeypatch.setattr(search_module, "MOST_EXAMPLES", 16)
     (tmp_path / "train.tsv").write_text("text\tlabel\n" + "".join(f"{t or 'x'}\t{i % 2}\n" for i, t in enumerate(
         random_texts(40))))  # fmt: skip
@@ -194,20 +194,22 @@ def test_mode(tiny, tmp_path, monkeypatch, capsys):
         "mode": "preflight", "preset": tiny, "train_file": str(tmp_path / "train.tsv"), "topology": "v5e-1",
         "output_dir": str(tmp_path / "out"), "max_seq_length": 64, "mixed_precision": "bfloat16",
     }  # fmt: skip
-    found = run(load_config(train_batch_size=16, **settings))
+    found = run(load_config(train_batch_size=16, search_batch=True, **settings))
     assert found == json.loads((tmp_path / "out" / "preflight.json").read_text())
     assert found["compiles"] and found["would_run"] and found["largest_batch"] == 16
     assert 0 < found["hbm_needed_bytes"] < found["hbm_bytes"] == int(15.75 * GIB)
     assert found["flops_per_example"] > 1e6 and 0 < found["padding_share"] < 1
     assert found["pins"]["libtpu"] == "0.0.17"
     printed = capsys.readouterr().out
-    assert "It would run on v5e-1." in printed and "(assumed" not in printed and "an assumed 40%" in printed
+    assert "It would run on v5e-1: a batch of 16 fits (" in printed and "an assumed 40%" in printed
+    assert printed.index("It would run") < printed.index("topology ")
     with pytest.raises(InputError, match="would not run on v5e-1: a batch of 300000 needs more than the 15.75 GiB"):
         run(load_config(train_batch_size=300000, **settings))
     found = json.loads((tmp_path / "out" / "preflight.json").read_text())
-    assert not found["would_run"] and found["compiles"] and found["largest_batch"] == 16
-    assert found["hbm_needed_bytes"] > found["hbm_bytes"]
-    assert "300000" in describe(found) and "--train_batch_size=16, more" in refusal(found)
+    assert not found["would_run"] and found["compiles"] and found["largest_batch"] is None
+    assert capsys.readouterr().out.count("Compiling for") == 1
+    assert "not searched (--search_batch)" in describe(found) and "--search_batch finds the largest" in refusal(found)
+    assert "--train_batch_size=16, more" in refusal(found | {"largest_batch": 16})
 
 
 @compiles

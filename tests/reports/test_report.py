@@ -151,8 +151,8 @@ def test_run_report(tmp_path):
     assert "would score 0.6000, a linear probe 0.6500." in page and "of 413 training rows, scored on 5 dev rows" in page
     assert "It never answers &#x27;&lt;nein&gt;&#x27;: <code>--tune_threshold=f1</code>." in page
     assert "<code>--seed=1</code>, as one says little." in page and "<li>train: 3 rows repeat.</li>" in page
-    assert "<span>&#x27;&lt;a&gt;&#x27;</span></pre>" in page and ">7</td>" in page and "a &lt;script&gt; &amp; long" in page
-    assert " …</td>" in page
+    assert "<span>&#x27;&lt;a&gt;&#x27;</span></pre>" in page
+    assert ">7</td>" in page and "a &lt;script&gt; &amp; long" in page and " …</td>" in page
     assert "accuracy on dev</text>" not in page  # one point is no curve
     page = write_run(tmp_path, failed="accuracy on dev is 0.6000", restarts=2)
     assert "This run has failed" in page and "It replaces 2 failed runs" in page

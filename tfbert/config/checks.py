@@ -86,6 +86,15 @@ def _check_values(data, training, balance, pretraining):
     short = pretraining.short_seq_length or 0
     for wrong, message in (
         (
+            data.delimiter not in (None, "tab", r"\t") and not _separates(data.delimiter),
+            f"--delimiter must be one character that may separate fields, or tab. Received: {data.delimiter!r}.",
+        ),
+        (
+            data.encoding and not _is_encoding(data.encoding),
+            f"--encoding must be one that Python knows, such as utf-8, cp1252, gb18030, big5, shift_jis or utf-16. "
+            f"Received: {data.encoding!r}.",
+        ),
+        (
             short >= data.max_seq_length,
             f"--short_seq_length must be less than --max_seq_length={data.max_seq_length}, which follows. "
             f"Received: {short}.",
@@ -116,6 +125,18 @@ def _check_values(data, training, balance, pretraining):
     ):
         if wrong:
             raise InputError(message)
+
+
+def _separates(text):
+    return len(text) == 1 and text not in '"\r\n' and not text.isalnum()
+
+
+def _is_encoding(name):
+    """Says whether Python has an encoding of texts by this name: not one of bytes, such as base64."""
+    try:
+        return "".encode(name) is not None
+    except (LookupError, UnicodeError, ValueError):
+        return False
 
 
 def _check_stages(config):

@@ -257,7 +257,7 @@ def allowed(field):
 
 
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-# Beyond TensorFlow's largest whole number, and what is no number.
-_LARGEST = {int: 2**63, float: math.inf}
+# Beyond the largest numbers of int64 and float32.
+_LARGEST = {int: 2**63, float: 3.4e38}
 # But for seeds a whole number becomes a size or a count, some of them of 32 bits.
 _LARGEST_COUNT = 2**31 - 1

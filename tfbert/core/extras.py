@@ -2,6 +2,9 @@
 
 import shlex
 
+# The name under which tfbert is installed, and its metadata are found: on PyPI `tfbert` is somebody else's package.
+DISTRIBUTION = "tfbert-finetune"
+
 # As setup.cfg has them under [options.extras_require].
 EXTRAS = {
     "chinese": ("jieba>=0.42", "stopwordsiso>=0.6"),
@@ -15,7 +18,6 @@ EXTRAS = {
 def install_command(extra):
     """Returns the command that installs what an extra of setup.cfg asks for: str.
 
-    It names the packages themselves, which is right wherever tfbert came from: on package indexes `tfbert` is the name
-    of somebody else's package.
+    It names the packages themselves, which is right wherever tfbert came from: no package index has it.
     """
     return f"pip install {shlex.join(EXTRAS[extra])}"

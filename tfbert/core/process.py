@@ -65,6 +65,13 @@ def hidden_messages():
         keeper.wait()
 
 
+@contextlib.contextmanager
+def quiet_loading():
+    """Both of the above, while TensorFlow is loaded by a process of its own."""
+    with without_optional_packages(), hidden_messages():
+        yield
+
+
 def tune_process():
     """Sets how often Python looks for garbage and from where glibc takes memory; before other threads are started."""
     # Tracing makes objects by the million, hardly one of them garbage: to look for it each 700 of them takes 8 % of the

@@ -314,17 +314,6 @@ def _sources_of(dataset):
             yield from _sources_of(source)
 
 
-def check_dataset(dataset, name, model):
-    """Raises InputError where `tfbert.train` or `tfbert.evaluate` (name: str) gets no ExampleBatches, or another's."""
-    if not isinstance(dataset, ExampleBatches):
-        raise InputError(
-            f"tfbert.{name} takes the dataset that tfbert.make_dataset returned, whose examples it knows. Received: "
-            f"{type(dataset).__name__}; batches that tf.data changed go to plain Keras, model."
-            f"{'fit' if name == 'train' else name}."
-        )
-    check_fits(dataset, model)
-
-
 def _mapped(numbers, function):
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF

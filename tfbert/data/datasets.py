@@ -6,10 +6,14 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+import tensorflow as tf
+
 from tfbert.core.arguments import check_task, check_tokenizer
+from tfbert.core.errors import InputError
 from tfbert.core.paths import read_path
-from tfbert.data.batches import ExampleDataset
+from tfbert.data.batches import ExampleBatches, ExampleDataset, check_fits
 from tfbert.data.examples import tokenize_examples
+from tfbert.data.given_texts import given_examples
 from tfbert.data.sources import read_examples
 from tfbert.data.values import check_count
 from tfbert.data.windows import LongText
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def make_dataset(
-    location: str | os.PathLike | Iterable[dict],
+    location: str | os.PathLike | Iterable,
     tokenizer: BertTokenizer,
     task: Task,
     batch_size: int = 32,
@@ -38,18 +42,22 @@ def make_dataset(
     limit: int | None = None,
     long_text: LongText = LongText(),
     draws: Callable[[np.ndarray], GroupDraws | None] | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
 ) -> ExampleDataset:
     """Returns an ExampleDataset of a data location: what `model.fit` and `tfbert.train` take.
 
     Args:
-        location: str or path, or iterable of dicts with `text`, `text_pair` (for pairs), `label` and `where`.
+        location: str or path of a data location; or rows that are in memory: a DataFrame or a dict of lists that has
+            the columns, an iterable of dicts that have them, or one of (text, label) or (text, second text, label).
         tokenizer: BertTokenizer.
         task: one of `TASKS`; it turns labels into numbers.
         batch_size: int. Examples of a step, over all devices.
         max_seq_length: int. Pieces of a sequence, special ones included.
         seed: int. Decides the order of the examples.
         shuffle: bool. A new order of all examples each epoch.
-        text_column, text_pair_column, label_column, quoting, split, limit: see `read_examples`.
+        text_column, text_pair_column, label_column, quoting, split, limit, delimiter, encoding: see `read_examples`.
+            With rows in memory the first three name the columns, and the others do nothing.
         long_text: LongText. What is kept of a text that is too long; the model must be built with the same.
         draws: callable (labels) -> GroupDraws or None. Which examples an epoch takes, such as
             `lambda labels: tfbert.epoch_draws(task, labels, oversample={"urgent": 4})`; None: each once.
@@ -58,12 +66,39 @@ def make_dataset(
     check_task(task)
     check_count("batch_size", batch_size)
     check_count("max_seq_length", max_seq_length, 3)
-    examples = location
+    columns = (text_column, text_pair_column, label_column)
     if isinstance(location, (str, os.PathLike)):
-        location = read_path(location)
-        examples = read_examples(location, text_column, text_pair_column, label_column, None, quoting, split, limit)
+        examples = read_examples(read_path(location), *columns, None, quoting, split, limit, delimiter, encoding)
+    else:
+        examples = given_examples(location, *columns)
     examples = tokenize_examples(examples, tokenizer, max_seq_length, task.encode_label, long_text)
     draws = draws(examples.labels) if draws else None
     dataset = ExampleDataset(examples, batch_size, max_seq_length, shuffle, seed, draws=draws)
     dataset.task = task
     return dataset
+
+
+def dataset_for(model, data, name, batch_size=32, seed=0):
+    """Returns what `tfbert.train` or `tfbert.evaluate` is given as a dataset of a model: ExampleBatches.
+
+    Args:
+        model: TextModel.
+        data: ExampleBatches as they are; or what `make_dataset` takes, in the model's own columns and lengths.
+        name: str. Which of the two is called.
+        batch_size, seed: int. Of the dataset that is made.
+
+    Raises:
+        InputError: it is another model's dataset, or batches that tf.data has changed.
+    """
+    if not isinstance(data, (ExampleBatches, tf.data.Dataset)):
+        text, pair = (*model.text_columns, None)[:2]
+        about = {"text_column": text, "text_pair_column": pair, "long_text": model.long_text}
+        data = make_dataset(data, model.tokenizer, model.task, batch_size, model.max_seq_length, seed, **about)
+    if not isinstance(data, ExampleBatches):
+        raise InputError(
+            f"tfbert.{name} takes the dataset that tfbert.make_dataset returned, whose examples it knows, or the rows "
+            f"themselves. Received: {type(data).__name__}; batches that tf.data changed go to plain Keras, model."
+            f"{'fit' if name == 'train' else name}."
+        )
+    check_fits(data, model)
+    return data

@@ -5,6 +5,9 @@ from collections.abc import Iterable, Mapping, Set
 from tfbert.core.errors import InputError, WrongType
 
 
+_SIDES = ("text", "text_pair")
+
+
 def given_texts(texts, columns=("text",)):
     """Returns what a caller gives as texts, or as pairs of them: list of (str,), or list of (str, str).
 
@@ -28,17 +31,58 @@ def given_texts(texts, columns=("text",)):
     return found
 
 
+def given_examples(rows, text_column="text", text_pair_column=None, label_column="label"):
+    """Yields labelled rows that a caller gives, as dicts with `text`, `text_pair` (of pairs), `label`.
+
+    Args:
+        rows: DataFrame or dict of lists that has the columns; or iterable of dicts that have them, or that have the
+            keys `text`, `text_pair` and `label`; or of (text, label) or (text, second text, label).
+        text_column, text_pair_column, label_column: str or None. Names of the columns.
+
+    Raises:
+        InputError: the columns are not there, or are of different lengths.
+    """
+    names = [name for name in (text_column, text_pair_column, label_column) if name]
+    roles = [("text", "text_pair", "label"), ("text", "label")][len(names) < 3]
+    if _is_table(rows):
+        for values in _rows_of(rows, names, roles, "examples"):
+            yield dict(zip(roles, values))
+        return
+    if not isinstance(rows, Iterable):
+        raise WrongType(f"Examples are a table, or a list of rows. Received: a {type(rows).__name__}.")
+    for row in rows:
+        if isinstance(row, Mapping):
+            yield dict(row) | {role: row[name] for role, name in zip(roles, names) if name in row}
+        elif isinstance(row, (tuple, list)) and len(row) in (2, 3):
+            yield {"text": row[0], "label": row[-1]} | ({"text_pair": row[1]} if len(row) == 3 else {})
+        else:
+            raise WrongType(
+                "Examples are dicts with text, label and the like, or (text, label). Received: a "
+                f"{type(row).__name__}, {str(row)[:40]!r}."
+            )
+
+
+def _is_table(rows):
+    """Says whether something has columns by name: a DataFrame, or a dict of lists."""
+    return isinstance(rows, Mapping) or (hasattr(rows, "columns") and hasattr(rows, "__getitem__"))
+
+
+def _rows_of(table, columns, usual, what):
+    """Returns the rows of some columns: list of tuples; the arguments are those of `_columns`."""
+    names = list(table) if isinstance(table, Mapping) else list(getattr(table, "column_names", table.columns))
+    chosen = {name: _column(table[name]) for name in _columns(names, columns, usual, what)}
+    if len({len(values) for values in chosen.values()}) > 1:
+        lengths = ", ".join(f"{len(values)} of {name!r}" for name, values in chosen.items())
+        raise InputError(f"The columns of {what} must have as many rows each. Received: {lengths}.")
+    return list(zip(*chosen.values()))
+
+
 def _listed(texts, columns):
     """Returns the texts one by one: list."""
     if isinstance(texts, (str, bytes)):
         raise WrongType(f"texts must be a list of texts. Received: one {type(texts).__name__}, {texts[:40]!r}.")
-    if isinstance(texts, Mapping) or (hasattr(texts, "columns") and hasattr(texts, "__getitem__")):
-        names = list(texts) if isinstance(texts, Mapping) else list(getattr(texts, "column_names", texts.columns))
-        chosen = {name: _column(texts[name]) for name in _columns(names, columns, "texts")}
-        if len({len(values) for values in chosen.values()}) > 1:
-            lengths = ", ".join(f"{len(values)} of {name!r}" for name, values in chosen.items())
-            raise InputError(f"The columns of texts must have as many texts each. Received: {lengths}.")
-        return list(zip(*chosen.values()))
+    if _is_table(texts):
+        return _rows_of(texts, columns, _SIDES[: len(columns)], "texts")
     if isinstance(texts, Set) or not isinstance(texts, Iterable):
         raise WrongType(f"texts must be a list of texts, in order. Received: a {type(texts).__name__}.")
     return _column(texts)
@@ -50,9 +94,16 @@ def _column(values):
     return values.to_pylist() if hasattr(values, "to_pylist") else list(values)
 
 
-def _columns(names, columns, what):
-    """Returns by which names the texts are had: those of the model, or those that `read_examples` gives them."""
-    for wanted in (tuple(columns), ("text", "text_pair")[: len(columns)]):
+def _columns(names, columns, usual, what):
+    """Returns by which names something is had: those asked for, or those that `read_examples` gives.
+
+    Args:
+        names: list of str. Those that there are.
+        columns: sequence of str. Those asked for.
+        usual: sequence of str. Those of `read_examples`.
+        what: str. What has them, for the message.
+    """
+    for wanted in (tuple(columns), tuple(usual)):
         if set(wanted) <= set(names):
             return wanted
     known = ", ".join(map(repr, names))
@@ -62,7 +113,7 @@ def _columns(names, columns, what):
 def _sides(text, number, columns):
     """Returns a text as (str,), a pair as (str, str)."""
     if isinstance(text, Mapping):
-        text = tuple(text[name] for name in _columns(list(text), columns, f"texts[{number}]"))
+        text = tuple(text[name] for name in _columns(list(text), columns, _SIDES[: len(columns)], f"texts[{number}]"))
     if isinstance(text, (str, bytes)):
         return (_text(text, number),)
     parts = text.tolist() if hasattr(text, "tolist") else text

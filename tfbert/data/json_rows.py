@@ -4,31 +4,32 @@ import json
 import re
 
 from tfbert.core.errors import InputError
-from tfbert.data.lines import LONGEST, numbered_lines, open_text
+from tfbert.data.lines import LONGEST, numbered_lines, open_text, tell_format
 
 _BLOCK = 2**16
 _WHITE = re.compile(r"\s*")
 
 
-def read_json(path, columns):
+def read_json(path, columns, encoding=None):
     """Yields (line, row) of a file with an object a line, or with an array of objects.
 
     Args:
         path: str.
         columns: dict, role -> name of a column; none may stand twice in an object.
+        encoding: str or None. As for `open_text`.
 
     Raises:
         InputError: it cannot be read, is not JSON, or a row is no object; its line is named.
     """
     hook = _row_maker(set(columns.values()))
-    with open_text(path) as text:
+    with open_text(path, encoding=encoding) as text:
         while (start := text.read(_BLOCK)).isspace():
             pass
-    return _array(path, hook) if start.lstrip().startswith("[") else _lines(path, hook)
+    return (_array if start.lstrip().startswith("[") else _lines)(path, hook, encoding)
 
 
-def _lines(path, hook):
-    for number, line in numbered_lines(path):
+def _lines(path, hook, encoding):
+    for number, line in numbered_lines(path, encoding):
         if line.isspace():
             continue
         try:
@@ -40,9 +41,10 @@ def _lines(path, hook):
         yield number, row
 
 
-def _array(path, hook):
+def _array(path, hook, encoding):
     """Yields the objects of an array, of which little more than one stands in memory at a time."""
-    with open_text(path, newline=None) as text:
+    with open_text(path, None, encoding) as text:
+        tell_format(path, None if encoding else text.encoding)
         source = _Source(text, json.JSONDecoder(object_pairs_hook=hook))
         mark = source.mark()
         source.move(1)

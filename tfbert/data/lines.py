@@ -1,13 +1,17 @@
 """A file's bytes as text: unpacked, decoded, in bounded lines that are counted as an editor counts them."""
 
+import codecs
 import contextlib
+import functools
 import gzip
 import io
+import re
 import zlib
 
 import tensorflow as tf
 
 from tfbert.core.errors import InputError
+from tfbert.data.encodings import byte_order_mark, guess_encoding
 
 # What stands in memory at once, in characters or bytes: a line, a field, an object, a record. One that is longer is a
 # fault, such as a quote that is never closed.
@@ -15,7 +19,12 @@ LONGEST = 2**26
 # Beyond the first 256 MiB, no file unpacks to so many times its size: text does to 3 to 30 times, gzip's limit is 1032.
 _UNPACKED, _RATIO = 2**28, 200
 _BLOCK = 2**18
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# How a byte that cannot be decoded is shown among characters that were (Python's "surrogateescape").
+_ESCAPED = re.compile("[\udc80-\udcff]")
+# So many bytes are looked at for the first that is not ASCII, by which the encoding is guessed.
+_LOOKED_AT = 2**24
+# Of files that are no text whatever they are called: Excel's, OpenDocument's, and Excel's before 2007.
+_SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 
 def is_packed(path):
@@ -57,24 +66,84 @@ def open_bytes(path):
 
 
 @contextlib.contextmanager
-def open_text(path, newline=""):
+def open_text(path, newline="", encoding=None):
     """Opens a file for reading text, for a `with` block; lines end with LF, CR or CRLF.
 
     Args:
         path: str. What `open_bytes` opens.
         newline: "" or None. None: each end of a line becomes a line feed.
+        encoding: str or None. None: what the byte order mark says, or else what `guess_encoding` finds.
 
     Raises:
-        InputError: as of `open_bytes`, or what is read in the block is not UTF-8; its line is named.
+        InputError: as of `open_bytes`, or what is read in the block is not in that encoding, in which case its line is
+            named, or no encoding is certain.
     """
+    chosen = encoding or _encoding_of(path)
     try:
         with open_bytes(path) as file:
-            if file.peek(3)[:3] == _BYTE_ORDER_MARK:
-                file.read(3)
-            with io.TextIOWrapper(file, "utf-8", newline=newline) as text:
+            marked, length = byte_order_mark(file.peek(4)[:4])
+            if length and (not encoding or same_encoding(marked, encoding)):
+                chosen = marked
+                file.read(length)
+            with io.TextIOWrapper(file, chosen, newline=newline) as text:
                 yield text
-    except UnicodeDecodeError:
-        raise _not_utf8(path) from None
+    except UnicodeError:
+        raise _not_in(path, chosen) from None
+
+
+def same_encoding(one, other):
+    """Says whether two names are of one encoding, such as "UTF8" and "utf-8-sig", or "utf-16" and "utf-16-le"."""
+    one, other = (codecs.lookup(name).name.removesuffix("-sig") for name in (one, other))
+    return one == other or one.startswith(f"{other}-")
+
+
+def tell_format(path, encoding, separator=None):
+    """Says once how a file is read where that was found out, and is not what is usual.
+
+    Args:
+        path: str.
+        encoding: str or None. None: it is not to be told.
+        separator: str or None. What separates fields; None: it is not to be told.
+    """
+    found = [f"its encoding is {encoding}"] * (encoding not in (None, "utf-8"))
+    found += [f"its fields are separated by {separator!r}"] * bool(separator)
+    flags = ["--encoding"] * (encoding not in (None, "utf-8")) + ["--delimiter"] * bool(separator)
+    if found:
+        override = "override this" if len(flags) > 1 else "overrides this"
+        _tell_once(f"{path}: {' and '.join(found)}, as its first rows show; {' and '.join(flags)} {override}.")
+
+
+@functools.cache
+def _tell_once(line):
+    print(line, flush=True)
+
+
+def spreadsheet(path):
+    """Returns the InputError of a file that is a spreadsheet."""
+    return InputError(
+        f"{path} is a spreadsheet, which tfbert does not read; export it as CSV and give that: in Excel with File > "
+        "Save As > CSV UTF-8, in LibreOffice with File > Save As > Text CSV, character set UTF-8."
+    )
+
+
+def _encoding_of(path):
+    """Returns the encoding of a file, by the first block of it that is not ASCII; InputError where none is certain."""
+    with open_bytes(path) as file:
+        block = file.read(_BLOCK)
+        marked, _ = byte_order_mark(block[:4])
+        if block.startswith(_SPREADSHEETS):
+            raise spreadsheet(path)
+        looked_at = 0
+        while not marked and block.isascii() and b"\0" not in block and looked_at < _LOOKED_AT:
+            looked_at += len(block)
+            following = file.read(_BLOCK)
+            if not following:
+                break
+            block = following
+    found = marked or guess_encoding(block, whole=len(block) < _BLOCK)
+    if found:
+        return found
+    raise _not_in(path, "utf-8")
 
 
 def lines_of(path, text):
@@ -91,25 +160,27 @@ def lines_of(path, text):
         yield line
 
 
-def numbered_lines(path):
-    """Yields (line number, text with its end) of a file, from 1."""
-    with open_text(path) as text:
+def numbered_lines(path, encoding=None):
+    """Yields (line number, text with its end) of a file, from 1; the encoding is as for `open_text`."""
+    with open_text(path, encoding=encoding) as text:
+        tell_format(path, None if encoding else text.encoding)
         yield from enumerate(lines_of(path, text), 1)
 
 
-def _not_utf8(path):
-    """Returns the InputError that names the first line which is not UTF-8."""
-    with open_bytes(path) as file, io.TextIOWrapper(file, "latin-1", newline="") as text:
-        for number, line in enumerate(lines_of(path, text), 1):
-            content = line.encode("latin-1")
-            try:
-                content.decode("utf-8")
-            except UnicodeDecodeError as error:
-                return InputError(
-                    f"{path}, line {number}: not UTF-8 text (byte {content[error.start]:#04x}); convert the file, for "
-                    "instance with `iconv -f ENCODING -t UTF-8`."
-                )
-    return InputError(f"{path} is not UTF-8 text.")
+def _not_in(path, encoding):
+    """Returns the InputError that names the first line of a file which is not in an encoding."""
+    name = "UTF-8" if encoding == "utf-8" else encoding
+    remedy = (
+        "name its encoding, such as --encoding=cp1252 (Western European), gb18030 (Chinese) or cp1251 (Cyrillic), or "
+        "convert it with `iconv -f ENCODING -t UTF-8`."
+    )
+    with open_bytes(path) as file, io.TextIOWrapper(file, encoding, "surrogateescape", newline="") as text:
+        with contextlib.suppress(UnicodeError):  # not every codec can go on after a fault
+            for number, line in enumerate(lines_of(path, text), 1):
+                if escaped := _ESCAPED.search(line):
+                    byte = ord(escaped[0]) - 0xDC00
+                    return InputError(f"{path}, line {number}: not {name} text (byte {byte:#04x}); {remedy}")
+    return InputError(f"{path} is not {name} text; {remedy}")
 
 
 class _Remote(io.RawIOBase):

@@ -9,10 +9,11 @@ import os
 import tensorflow as tf
 
 from tfbert.core.errors import InputError
+from tfbert.core.network import check_storage
 from tfbert.data.binary import read_parquet, read_tfrecord
 from tfbert.data.glue import GLUE, glue_file
 from tfbert.data.json_rows import read_json
-from tfbert.data.lines import is_packed, numbered_lines
+from tfbert.data.lines import is_packed, numbered_lines, spreadsheet
 from tfbert.data.tables import read_table
 from tfbert.data.tfds_rows import read_tfds
 from tfbert.data.values import decoded, describe, id_of, missing_column, text_of
@@ -27,6 +28,8 @@ def read_examples(
     quoting="auto",
     split="train",
     limit=None,
+    delimiter=None,
+    encoding=None,
 ):
     """Yields the examples of a data location, in order, one dict a row.
 
@@ -41,6 +44,10 @@ def read_examples(
             (RFC 4180) and off for TSV (GLUE's files hold stray quotes).
         split: str. The part of a GLUE folder to read, where the location names none.
         limit: int or None. Stop after so many rows.
+        delimiter: str or None. What separates the fields of TSV and CSV: a character, or "tab"; None: what their first
+            line shows, which is told where it is not usual.
+        encoding: str or None. That of text files, by its name in Python; None: UTF-8, or what a byte order mark or the
+            first rows show, which is told.
 
     Yields:
         dict with `text` (str), `text_pair` (str), `label` (str, int, float or list), `id` (as `id_of` makes it), and
@@ -49,12 +56,13 @@ def read_examples(
     Raises:
         InputError: a file or column is missing or empty, a row is damaged or its text is no text (its line is named).
     """
+    check_storage(location)
     columns = {"text": text_column, "text_pair": text_pair_column, "label": label_column, "id": id_column}
     columns = {role: name for role, name in columns.items() if name}
     try:
-        columns, files = _sources(location, columns, quoting, split)
+        columns, files = _sources(location, columns, (quoting, delimiter, encoding), split)
     except tf.errors.OpError as error:
-        raise InputError(f"{location} cannot be reached: {error.message}.") from None
+        raise InputError(f"{location} cannot be reached: {' '.join(error.message.split())}.") from None
     count = 0
     for path, rows in files:
         for line, row in rows:
@@ -66,7 +74,7 @@ def read_examples(
         raise InputError(f"{location} holds no rows; at least one is needed.")
 
 
-def _sources(location, columns, quoting, split):
+def _sources(location, columns, form, split):
     """Returns (columns, list of (path, rows)): by role, a GLUE folder's being its own; the rows of each file."""
     if location.startswith("tfds:"):
         return columns, [(location, read_tfds(location, columns))]
@@ -74,7 +82,7 @@ def _sources(location, columns, quoting, split):
         path, own, header = glue
         columns = {role: name for role, name in own.items() if role in ("text", "text_pair", *columns)}
         return columns, [(path, read_table(path, columns, "\t", "off", header))]
-    return columns, [(path, _reader(path, columns, quoting)) for path in _files_of(location)]
+    return columns, [(path, _reader(path, columns, *form)) for path in _files_of(location)]
 
 
 def _example(row, columns, where):
@@ -116,29 +124,38 @@ def _matching(pattern):
     return sorted(tf.io.gfile.glob(os.path.join(folder, name)))
 
 
-def _reader(path, columns, quoting):
+def _reader(path, columns, quoting, delimiter, encoding):
     """Returns the rows of one file, (line, dict), by the reader that its ending asks for."""
     ending = os.path.splitext(path[: -len(".gz")] if is_packed(path) else path)[1].lower()
+    if ending in _SPREADSHEETS:
+        raise spreadsheet(path)
     if ending not in _READERS:
         raise InputError(f"{path}: the ending {ending!r} is not known. The known ones: {', '.join(_READERS)}.")
-    return _READERS[ending](path, columns, quoting)
+    return _READERS[ending](path, columns, quoting, delimiter, encoding)
 
 
-def _read_text(path, columns):
+def _read_text(path, columns, encoding):
     """Yields (line, row) of plain text, a text a line, which is what the text column holds whatever its name."""
-    for number, line in numbered_lines(path):
+    for number, line in numbered_lines(path, encoding):
         yield number, {columns["text"]: line.rstrip("\r\n")}
+
+
+def _table(separator):
+    """Returns the reader of tables whose fields are usually separated by a character."""
+    return lambda path, columns, quoting, *form: read_table(path, columns, separator, quoting, None, *form)
 
 
 # Role -> how a value is read: callable (value, name of the column, where).
 _READ_AS = {"text": text_of, "text_pair": text_of, "label": _label, "id": lambda value, name, where: id_of(value)}
 
+_SPREADSHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+# Ending -> callable (path, columns, quoting, delimiter, encoding).
 _READERS = {
-    ".tsv": lambda path, columns, quoting: read_table(path, columns, "\t", quoting),
-    ".csv": lambda path, columns, quoting: read_table(path, columns, ",", quoting),
-    ".jsonl": lambda path, columns, quoting: read_json(path, columns),
-    ".json": lambda path, columns, quoting: read_json(path, columns),
-    ".parquet": lambda path, columns, quoting: read_parquet(path, columns),
-    ".tfrecord": lambda path, columns, quoting: read_tfrecord(path, columns),
-    ".txt": lambda path, columns, quoting: _read_text(path, columns),
+    ".tsv": _table("\t"),
+    ".csv": _table(","),
+    ".jsonl": lambda path, columns, quoting, delimiter, encoding: read_json(path, columns, encoding),
+    ".json": lambda path, columns, quoting, delimiter, encoding: read_json(path, columns, encoding),
+    ".parquet": lambda path, columns, *form: read_parquet(path, columns),
+    ".tfrecord": lambda path, columns, *form: read_tfrecord(path, columns),
+    ".txt": lambda path, columns, quoting, delimiter, encoding: _read_text(path, columns, encoding),
 }

@@ -1,18 +1,19 @@
 """Rows of tables whose fields are separated by a character: TSV, CSV and their kin."""
 
 import csv
-import functools
 import itertools
 import re
 
 from tfbert.core.errors import InputError
-from tfbert.data.lines import LONGEST, lines_of, open_text
+from tfbert.data.lines import LONGEST, lines_of, open_text, tell_format
 from tfbert.data.values import missing_column
 
 _SEPARATORS = ",;\t|"
+# How a tab may be written on a command line.
+_TAB = ("tab", "\\t")
 
 
-def read_table(path, columns, separator, quoting, header=None):
+def read_table(path, columns, separator, quoting, header=None, delimiter=None, encoding=None):
     """Yields (line, row) of a table, the line being the first of the row's; only the columns asked for.
 
     Blank lines are passed over, but in a table of one column, where each is an empty text. Rows and fields are those
@@ -25,18 +26,22 @@ def read_table(path, columns, separator, quoting, header=None):
             comma, semicolon, tab and bar, or begins with Excel's `sep=;`, it is that, which is told.
         quoting: "auto", "on" or "off". Auto: fields may stand in quotes unless tabs separate them.
         header: list of str or None. The names of the columns where the file has no line of them.
+        delimiter: str or None. What separates fields, for certain: a character, "tab" or "\\t"; None: `separator`, or
+            what is found.
+        encoding: str or None. As for `open_text`.
 
     Raises:
         InputError: the file cannot be read, lacks a column or has it twice, or a row is damaged; its line is named.
     """
-    with open_text(path) as text:
+    with open_text(path, encoding=encoding) as text:
         lines = lines_of(path, text)
         first, skipped = _next_filled(lines, 0)
         if named := re.fullmatch(r"sep=(.)\s*", first):
             first, skipped = _next_filled(lines, skipped + 1)
         found = named[1] if named else separator if header else _separator(first, columns, separator)
-        if found != separator:
-            _tell(path, found)
+        found = ("\t" if delimiter in _TAB else delimiter) or found
+        told = None if delimiter or found == separator else found
+        tell_format(path, None if encoding else text.encoding, told)
         quoted = quoting == "on" or (quoting == "auto" and (separator, found) != ("\t", "\t"))
         rows = _rows(path, _reader(itertools.chain([first], lines), found, quoted), skipped)
         line, names = (0, header) if header else next(rows, (0, []))
@@ -95,11 +100,6 @@ def _fields(line, separator):
         return next(csv.reader([line], delimiter=separator), [])
     except csv.Error:
         return []
-
-
-@functools.cache
-def _tell(path, separator):
-    print(f"{path}: its fields are separated by {separator!r}.", flush=True)
 
 
 def _places(columns, names, where):

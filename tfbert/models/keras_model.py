@@ -121,6 +121,9 @@ class BatchModel(KeepsTraces, keras.Model):
             raise InputError(
                 f"class_weight takes a class by its number, 0 to {self.task.outputs - 1}. Received: {unknown[0]!r}."
             )
+        for number, factor in class_weight.items():
+            if isinstance(factor, bool) or not isinstance(factor, (int, float, np.number)) or not 0 <= factor < np.inf:
+                raise InputError(f"class_weight takes numbers from 0. Received: {factor!r} for the class {number}.")
         factors = tf.constant([class_weight.get(number, 1.0) for number in range(self.task.outputs)], tf.float32)
         return x.map(lambda features, labels, weights: (features, labels, weights * tf.gather(factors, labels)))
 

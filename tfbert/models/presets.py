@@ -245,6 +245,10 @@ def _with_tensors(name, folder, config, files, reader, family=FAMILIES["bert"]):
         encoder = _new_encoder(config, dropout, dtype, remat, family)
         reinitialize(encoder, pooler=True)  # which the folder may lack
         load_tensors(encoder, tensors, folder)
+        layers = encoder.num_layers
+        if tensors.get(f"encoder/layer_{layers}/attention/self/query/kernel") is not None:
+            known = f"more layers than the {layers} of their configuration"
+            print(f"The weights in {folder} have {known}: the lowest are kept.")
         return encoder
 
     return Preset(name, files, build, config["vocab_size"], reader, notes=config.notes)

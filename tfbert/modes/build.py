@@ -119,7 +119,7 @@ def read_rows(data, task, location, split, limit=None, columns=None):
     first, second = columns or pair_of(data.text_columns)
     named = {"text_column": first, "text_pair_column": second, "label_column": data.label_column}
     read = (name if setting in task.columns else None for setting, name in named.items())
-    return read_examples(location, *read, None, data.quoting, split, limit)
+    return read_examples(location, *read, split=split, limit=limit, **data.file_format)
 
 
 def texts_of(data, task, location, split, numbers, limit=None):
@@ -259,7 +259,8 @@ def folds_of(config, task, labels):
         )
     if data.group_column:
         columns = (*pair_of(data.text_columns), None, data.group_column)
-        rows = read_examples(data.train_file, *columns, data.quoting, "train", data.limit_train_rows)
+        limit = data.limit_train_rows
+        rows = read_examples(data.train_file, *columns, split="train", limit=limit, **data.file_format)
         groups = [None if row.get("id") is None else str(row["id"]) for row in rows]
         if None in groups:
             raise InputError(

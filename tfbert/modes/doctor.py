@@ -1,21 +1,28 @@
-"""Is this environment fit? Versions, variables, Keras' settings and the bucket, each finding with its remedy.
+"""Is this environment fit? Versions, devices, variables, Keras' settings and the bucket, each finding with its remedy.
 
 Nothing here imports TensorFlow before the versions are found to be good: with a wrong libtpu the import aborts.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import glob
 import importlib.metadata
 import os
+import pathlib
+import platform
 import re
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Mapping
 
 from tfbert.core.errors import InputError
 from tfbert.core.keras_setup import keras_problems
+from tfbert.core.network import check_storage
 from tfbert.modes.preflight.pins import TPU_PINS
+from tfbert.training.tpu_variables import tpu_chips
 
 _PACKAGES = ("tensorflow", "tensorflow-cpu", "tensorflow-tpu", "libtpu", "tensorflow-text", "keras", "keras-hub")
 
@@ -62,6 +69,8 @@ def doctor(
 ) -> list[Finding]:
     """Checks an environment against the version sets known to work, prints what is wrong and returns it.
 
+    Of this environment it prints the devices, too: those of the machine, and those that TensorFlow can use.
+
     Args:
         versions: dict package -> version; None: what is installed.
         variables: dict; None: os.environ.
@@ -76,17 +85,19 @@ def doctor(
         installed_versions() if versions is None else versions,
         os.environ if variables is None else variables,
         bucket,
-        bool(glob.glob("/dev/accel*") + glob.glob("/dev/vfio/[0-9]*")) if has_tpu is None else has_tpu,
+        bool(tpu_chips()) if has_tpu is None else has_tpu,
     )
     say(" ".join(f"{package}=={version}" for package, version in environment.versions.items()) or "No TensorFlow.")
     findings = [finding for check in CHECKS for finding in check(environment)]
+    if versions is None:
+        findings += _look_at_devices(say, usable=not findings)
     if bucket and not findings:
         findings = _check_bucket(bucket)
     elif bucket:
         say(f"{bucket} was not tried: TensorFlow cannot be relied on before the rest is mended.")
     for finding in findings:
         say(f"- {finding}")
-    say(f"{len(findings)} findings." if findings else "Nothing is wrong.")
+    say(f"{len(findings)} finding{'s' * (len(findings) > 1)}." if findings else "Nothing is wrong.")
     return findings
 
 
@@ -200,8 +211,61 @@ def _keras(environment):
 CHECKS = (_one_tensorflow, _known_set, _text_matches, _variables, _keras)
 
 
+# What a process of its own is asked: a TensorFlow that does not fit its GPUs or its TPU may abort.
+_LIST_DEVICES = """
+import tensorflow as tf
+print(*(device.name.removeprefix("/physical_device:") for device in tf.config.list_physical_devices()), sep=", ")
+"""
+
+
+def _look_at_devices(say, usable):
+    """Says which devices there are; finds fault where TensorFlow cannot use the GPUs of this machine.
+
+    Args:
+        say: callable (str).
+        usable: bool. Whether TensorFlow can be asked.
+    """
+    gpus, chips = _gpus(), tpu_chips()
+    say(f"CPU: {_cpu()}, {os.cpu_count()} cores")
+    say(f"GPUs: {', '.join(gpus) or 'none'}")
+    say(f"TPU chips: {', '.join(chips) or 'none'}")
+    if not usable:
+        return []
+    asked = subprocess.run(
+        [sys.executable, "-c", _LIST_DEVICES], capture_output=True, text=True,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "TPU_SKIP_MDS_QUERY": "1"},
+    )  # fmt: skip
+    if asked.returncode:
+        said = (asked.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        return [Finding(f"TensorFlow cannot be imported: {said}", "install it again, in a new environment")]
+    say(f"TensorFlow can use: {asked.stdout.strip()}")
+    if gpus and "GPU:" not in asked.stdout:
+        remedy = "pip install 'tensorflow[and-cuda]', in the version that is installed, and look at nvidia-smi"
+        return [Finding("This machine has GPUs, but TensorFlow cannot use them.", remedy)]
+    return []
+
+
+def _cpu():
+    """Returns the name of this machine's processor."""
+    with contextlib.suppress(OSError):
+        for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _gpus():
+    """Returns the names of NVIDIA's GPUs in this machine, as its driver tells them: list of str."""
+    texts = [pathlib.Path(path).read_text() for path in sorted(glob.glob("/proc/driver/nvidia/gpus/*/information"))]
+    return [model[1] for text in texts if (model := re.search(r"Model:\s*(.+)", text))]
+
+
 def _check_bucket(bucket):
     """Writes a small file and deletes it."""
+    try:
+        check_storage(bucket)
+    except InputError as error:
+        return [Finding(str(error), "look at this machine's network, and at its proxy")]
     import tensorflow as tf
 
     path = f"{bucket.rstrip('/')}/tfbert-doctor-{uuid.uuid4().hex}"

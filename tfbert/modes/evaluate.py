@@ -33,6 +33,7 @@ def evaluate_mode(config):
 def _evaluate(config, strategy):
     data, training = config.data, config.training
     model = saved_model(config, strategy)
+    model.task.check_positive(config.balance.positive_label)
     found, intervals, evaluator = {}, {}, Evaluator(model, strategy, uses_xla(config, strategy))
     for split, location in (("dev", data.dev_file), ("test", data.test_file)):
         if location:

@@ -12,7 +12,6 @@ from tfbert.core.text_table import aligned
 from tfbert.data.folds import split_texts
 from tfbert.inference.ensemble import EnsembleModel
 from tfbert.inference.saved_model import load_model, save_ensemble
-from tfbert.models.model_files import read_json
 from tfbert.modes.build import (
     batches_to_score,
     datasets_of,
@@ -24,7 +23,7 @@ from tfbert.modes.build import (
     uses_xla,
 )
 from tfbert.modes.closing import where_to_go
-from tfbert.modes.output_folder import changes_since, output_lock, refuse_finished
+from tfbert.modes.output_folder import changes_since, output_lock, refuse_finished, results_of
 from tfbert.reports.folds_report import write_folds_report
 from tfbert.reports.score_tables import scores_of_folds
 from tfbert.reports.statistics import bootstrap_intervals, mean_and_spread
@@ -95,10 +94,10 @@ def _cross_validate(config, trainer, announce):
         )
     members, outputs, failed = [], np.zeros((examples.size, task.outputs), np.float32), []
     for number, folder in enumerate(folders):
-        if not tf.io.gfile.exists(os.path.join(folder, "eval_results.json")):
+        if results_of(folder) is None:
             print(f"Fold {number + 1} of {len(folders)}", flush=True)
             trainer.train(_of_fold(config, number + 1, folder), announce=announce and number == 0)
-        if reason := read_json(folder, "eval_results.json").get("failed"):
+        if reason := results_of(folder).get("failed"):
             failed.append(f"fold {number + 1}: {reason}")
             print(f"Fold {number + 1} has failed: {reason}.", flush=True)
         members.append(_member(config, folder, strategy))

@@ -46,6 +46,17 @@ def check_shared(output_dir, strategy):
         raise InputError(f"--output_dir={output_dir} must be one folder that all machines see, such as one on gs://.")
 
 
+def results_of(folder):
+    """Returns the results of a training that has finished in a folder: dict, None where there is none.
+
+    An evaluation writes to the same file, into the folder of an unfinished run too.
+    """
+    if not tf.io.gfile.exists(os.path.join(folder, "eval_results.json")):
+        return None
+    results = read_json(folder, "eval_results.json")
+    return results if "steps" in results or "out_of_fold" in results else None
+
+
 def finished_results(config):
     """Returns the results of a run that has finished with just these settings; None where it has yet to run.
 
@@ -53,13 +64,14 @@ def finished_results(config):
         InputError: it has finished with other settings.
     """
     folder = config.training.output_dir
-    if config.training.overwrite or not tf.io.gfile.exists(os.path.join(folder, "eval_results.json")):
+    results = None if config.training.overwrite else results_of(folder)
+    if results is None:
         return None
     if changed := changes_since(folder, config):
         raise InputError(
             f"{folder} holds a finished run of other settings: {'; '.join(changed)}. Give the old ones, or --overwrite."
         )
-    return read_json(folder, "eval_results.json")
+    return results
 
 
 def refuse_finished(output_dir, overwrite, chief):
@@ -68,12 +80,10 @@ def refuse_finished(output_dir, overwrite, chief):
     Returns:
         int. How many failed runs were replaced in this folder, one after another.
     """
-    finished = os.path.join(output_dir, "eval_results.json")
-    restarts = 0
-    if tf.io.gfile.exists(finished):
+    before, restarts = results_of(output_dir), 0
+    if before is not None:
         if not overwrite:
             raise InputError(f"{output_dir} holds a finished run already; choose another --output_dir, or --overwrite.")
-        before = read_json(output_dir, "eval_results.json")
         restarts = before.get("restarts", 0) + bool(before.get("failed"))
     if overwrite and chief and tf.io.gfile.exists(output_dir):
         for name in ("checkpoints", "folds", "model", "metrics.jsonl", "eval_results.json", "report.html"):

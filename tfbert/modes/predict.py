@@ -37,7 +37,8 @@ def _predict(config, strategy):
     model = _vector_model(config, strategy) if training.features else saved_model(config, strategy)
     if not training.features and model.task.not_predicted:
         raise InputError(model.task.not_predicted)
-    examples = read_examples(data.test_file, *text_columns(data, model), None, data.id_column, data.quoting, "test")
+    columns = (*text_columns(data, model), None, data.id_column)
+    examples = read_examples(data.test_file, *columns, split="test", **data.file_format)
     if is_chief(strategy):
         tf.io.gfile.makedirs(training.output_dir)
     count = write(model, examples, path, training.predict_batch_size, strategy, uses_xla(config, strategy))

@@ -18,8 +18,8 @@ from tfbert.config.setting import Scope
 from tfbert.core.errors import CannotWrite, Diverged, InputError
 from tfbert.core.extras import install_command
 from tfbert.core.files import json_of, remove_folder, write_whole
-from tfbert.models.model_files import read_json
 from tfbert.modes.folds import train_model
+from tfbert.modes.output_folder import results_of
 from tfbert.reports.sweep_report import write_sweep_report
 from tfbert.tasks import TASKS
 from tfbert.training.evaluation import dev_score
@@ -300,8 +300,8 @@ class Sweep:
 
     def _results_of(self, folder, settings):
         """Trains; or reads what a worker that was killed in the wrong moment had finished."""
-        if tf.io.gfile.exists(os.path.join(folder, "eval_results.json")):
-            return read_json(folder, "eval_results.json")
+        if finished := results_of(folder):
+            return finished
         config = self._config.replace(
             mode="train",
             output_dir=folder,

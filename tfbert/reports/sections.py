@@ -9,11 +9,12 @@ import re
 
 import tensorflow as tf
 
+from tfbert.core.extras import DISTRIBUTION
 from tfbert.core.files import write_whole
 from tfbert.reports.page import page
 
 _FLAG = re.compile(r"--\w+(=[\w.]*\w)?")
-_PACKAGES = ("tfbert", "tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy")
+_PACKAGES = (DISTRIBUTION, "tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy")
 
 
 def verdict(text, bad=False, unsure=False):

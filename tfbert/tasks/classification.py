@@ -7,7 +7,7 @@ from keras import ops
 from tfbert.core.errors import InputError
 from tfbert.tasks.labelled.balance import draws_of_classes
 from tfbert.tasks.labelled.labelled_task import LabelledTask
-from tfbert.tasks.labelled.labels import plain_label, sorted_labels
+from tfbert.tasks.labelled.labels import LabelSet, plain_label, sorted_labels
 from tfbert.tasks.scores import linear, metrics, resampled
 
 
@@ -48,9 +48,21 @@ class Classification(LabelledTask):
             )
 
     @classmethod
-    def from_examples(cls, examples, **options):
-        """Returns the task whose labels are those of the examples (dicts with `label` and `where`)."""
+    def from_examples(cls, examples, *, positive_label=None, **options):
+        """Returns the task whose labels are those of the examples (dicts with `label` and `where`).
+
+        Args:
+            examples: iterable of dict.
+            positive_label: str, int or None. Of two labels the one that is to be the second; None: that which sorts
+                last.
+            **options: those of LossOptions.
+
+        Raises:
+            InputError: the positive label is none of the labels, or there are more than two.
+        """
         labels = sorted_labels(plain_label(example["label"], example["where"]) for example in examples)
+        if positive_label is not None:
+            labels.append(labels.pop(_positive(labels, positive_label)))
         return cls(labels, **options)
 
     def encode_label(self, label, where):
@@ -179,5 +191,29 @@ class Classification(LabelledTask):
     def probe(self, vectors, labels, new):
         return linear.log_probabilities(vectors, labels, new, self.outputs)
 
+    def check_positive(self, label):
+        if label is not None and _positive(self.labels, label) != 1:
+            raise InputError(
+                f"--positive_label={label} is not what this model was trained with: its scores and its threshold are "
+                f"about {self.labels[1]!r}; leave it out."
+            )
+
+    def announcement(self, batches):
+        about = super().announcement(batches)
+        if self.outputs == 2:
+            which = f"{self.labels[1]!r} (--positive_label), which F1, precision, recall and a threshold are about"
+            about.append(("positive", which))
+        return about
+
     def _threshold(self):
         return self.decision.thresholds and self.decision.thresholds[0]
+
+
+def _positive(labels, label):
+    """Returns the number of the positive label: list of str or int, str or int -> int."""
+    number, known = LabelSet(labels).find(label), ", ".join(map(str, labels[:30]))
+    if len(labels) != 2:
+        raise InputError(f"--positive_label={label} needs two labels. There are {len(labels)}: {known}.")
+    if number is None:
+        raise InputError(f"--positive_label must be one of the labels, {known}. Received: {label!r}.")
+    return number

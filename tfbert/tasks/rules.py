@@ -29,6 +29,7 @@ _CLASSES = (
     "logit_adjustment",
     "correct_prior",
     "tune_threshold",
+    "positive_label",
     "calibrate",
     "label_smoothing",
 )
@@ -46,6 +47,7 @@ _ONE_TEXT = (
     "head_layers",
     "head_activation",
 )
+_EACH_LABEL = "each label has scores and a threshold of its own"
 _SEVERAL = "a row may have several labels; --oversample takes the largest factor among them"
 
 
@@ -67,7 +69,9 @@ _LABELLED = dict.fromkeys(_RAW_TEXT, "")
 # Of the tasks whose class takes its rules from here, so that settings are checked without loading it.
 RULES = {
     "classification": Rules(_LABELLED),
-    "multilabel": Rules(_LABELLED | dict.fromkeys(("undersample", "balance"), _SEVERAL)),
+    "multilabel": Rules(
+        _LABELLED | dict.fromkeys(("undersample", "balance"), _SEVERAL) | {"positive_label": _EACH_LABEL}
+    ),
     "regression": Rules(_LABELLED | dict.fromkeys(_CLASSES, "there are no labels")),
     # Of fewer tokens a pair of segments may have no word to mask.
     "masked_lm": Rules(dict.fromkeys((*_ONE_TEXT, *_CLASSES), ""), {"max_seq_length": 8}),

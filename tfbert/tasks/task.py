@@ -184,6 +184,9 @@ class Task:
     def check_threshold(self, metric):
         """Raises InputError where a metric is given, but the answers have no threshold to tune: str or None."""
 
+    def check_positive(self, label):
+        """Raises InputError where a label is given, but is not the one that scores and threshold are about."""
+
     def for_training(self, batches):
         """Returns (task, batches): the task with the loss to train on, and what an epoch is to take of the examples."""
         return self, batches

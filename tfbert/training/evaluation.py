@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,7 @@ import tensorflow as tf
 
 from tfbert.core.arguments import check_model, check_strategy
 from tfbert.core.errors import Diverged
-from tfbert.data.batches import check_dataset
+from tfbert.data.datasets import dataset_for
 from tfbert.data.hosts import check_hosts
 from tfbert.training.devices import compiles_all, lost_workers
 
@@ -141,7 +142,7 @@ def dev_score(results, metric):
 
 
 def evaluate(
-    model: BatchModel, dataset: ExampleBatches, strategy: tf.distribute.Strategy | None = None
+    model: BatchModel, dataset: ExampleBatches | str | Iterable, strategy: tf.distribute.Strategy | None = None
 ) -> dict[str, float]:
     """Returns the scores of a labelled data set: dict with `loss` and the task's metrics.
 
@@ -149,7 +150,8 @@ def evaluate(
 
     Args:
         model: TextModel.
-        dataset: ExampleBatches, such as `make_dataset` returns; each example counts once, shuffled or not.
+        dataset: ExampleBatches, such as `make_dataset` returns, or what that takes; each example counts once,
+            shuffled or not.
         strategy: tf.distribute.Strategy; None: the default one.
 
     Raises:
@@ -157,7 +159,7 @@ def evaluate(
     """
     check_model(model)
     check_strategy(strategy)
-    check_dataset(dataset, "evaluate", model)
+    dataset = dataset_for(model, dataset, "evaluate")
     strategy = strategy or tf.distribute.get_strategy()
     evaluator = model.traced(("evaluate", strategy), lambda: Evaluator(model, strategy))
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfbert.core.arguments import check_model, check_strategy
 from tfbert.core.errors import Diverged, InputError
-from tfbert.data.batches import check_dataset
+from tfbert.data.datasets import dataset_for
 from tfbert.data.hosts import check_hosts
 from tfbert.optim.adam_weight_decay import AdamWeightDecay
 from tfbert.optim.gradients import DifferentRows, dense, wide_dtype
@@ -231,7 +231,7 @@ def _sum_over_replicas(value):
 
 def train(
     model: BatchModel,
-    dataset: ExampleBatches,
+    dataset: ExampleBatches | str | Iterable,
     optimizer: AdamWeightDecay,
     strategy: tf.distribute.Strategy | None = None,
     epochs: float = 1,
@@ -243,12 +243,13 @@ def train(
     events: Sequence[tuple[int, Callable[[int], None]]] = (),
     on_loop: Callable[[int, np.ndarray], None] | None = None,
     stop: Callable[[], bool] | None = None,
+    batch_size: int = 32,
 ) -> np.ndarray:
     """Trains a model on a dataset, on the devices of a strategy.
 
     Args:
         model: TextModel, created under `strategy.scope()`.
-        dataset: ExampleBatches.
+        dataset: ExampleBatches, such as `make_dataset` returns; or a DataFrame, a path, or what else it takes.
         optimizer: AdamWeightDecay or Lamb; it goes on from the step it has reached.
         strategy: tf.distribute.Strategy; None: the default one.
         epochs: float. Passes over the data.
@@ -260,6 +261,7 @@ def train(
         events: list of (every, function). After each `every` steps and at the end, `function(step)` is called.
         on_loop: callable (step, losses) called after each loop, before the events.
         stop: callable () -> bool, asked after the events. True on any worker ends the training there, on all.
+        batch_size: int. Examples of a step where the dataset is no ExampleBatches yet.
 
     Returns:
         np.float32 [steps]. The loss of each step that was run.
@@ -270,7 +272,7 @@ def train(
     """
     check_model(model)
     check_strategy(strategy)
-    check_dataset(dataset, "train", model)
+    dataset = dataset_for(model, dataset, "train", batch_size, data_seed)
     loop = TrainingLoop(model, optimizer, strategy, accumulation, xla, data_seed)
     total = steps or total_steps(dataset.steps_per_epoch, epochs)
     return loop.run(dataset, total, steps_per_loop, events, on_loop, stop)

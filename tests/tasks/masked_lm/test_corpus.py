@@ -24,12 +24,12 @@ def files(tmp_path):
 
 def test_each_file_by_its_own_column(files):
     """Stages of a recipe may differ in their columns."""
-    found = held_out_texts([f"{files}/one.jsonl", f"{files}/other.jsonl"], ("a", "b"), "auto")
+    found = held_out_texts([f"{files}/one.jsonl", f"{files}/other.jsonl"], ("a", "b"))
     assert found == ["the text of one", "the text of other"]
     with pytest.raises(InputError, match="there is no column 'c'. The columns are 'a', 'label'"):
-        held_out_texts([f"{files}/one.jsonl"], ("c",), "auto")
+        held_out_texts([f"{files}/one.jsonl"], ("c",))
 
 
 def test_both_texts_of_all_scored_rows_of_glue(files):
-    assert held_out_texts([f"{files}/RTE"], ("text",), "auto") == ["dev one", "dev two", "test one", "test two"]
-    assert held_out_texts([f"{files}/RTE:dev"], ("text", "other"), "auto") == ["dev one", "dev two"]
+    assert held_out_texts([f"{files}/RTE"], ("text",)) == ["dev one", "dev two", "test one", "test two"]
+    assert held_out_texts([f"{files}/RTE:dev"], ("text", "other")) == ["dev one", "dev two"]

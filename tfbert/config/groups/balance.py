@@ -55,6 +55,11 @@ class BalanceConfig:
         choices=("accuracy", "balanced_accuracy", "f1", "mcc"),
         needs={"dev_file or folds": "on which to evaluate"},
     )
+    positive_label: str | None = setting(
+        None,
+        "Of two labels the one that F1, precision, recall and the threshold are about, such as the rare one; kept with "
+        "the model; default: the one that sorts last",
+    )
     calibrate: bool = setting(
         False,
         "Divide the logits by a temperature, fitted on dev_file; kept with the model: more honest probabilities",

@@ -46,6 +46,16 @@ class DataConfig:
         "Whether fields of TSV and CSV may stand in double quotes; auto: CSV on, TSV off",
         choices=("auto", "on", "off"),
     )
+    delimiter: str | None = setting(
+        None,
+        "What separates the fields of TSV and CSV: a character, or tab; default: what their first line shows: comma, "
+        "semicolon, tab or bar",
+    )
+    encoding: str | None = setting(
+        None,
+        "Encoding of text files, such as cp1252, gb18030 or utf-16; default: UTF-8, or what a byte order mark or the "
+        "first rows show",
+    )
     max_seq_length: int = setting(128, "Pieces of a sequence, [CLS] and [SEP] included; the rest is cut off", minimum=4)
     long_text: str = setting(
         "head",
@@ -109,6 +119,11 @@ class DataConfig:
         needs={"folds": "in which it keeps rows together"},
     )
     limit_train_rows: int | None = setting(None, "Train on the first rows only", minimum=1)
+
+    @property
+    def file_format(self):
+        """How tables and text files are read: dict of arguments of `read_examples`."""
+        return {"quoting": self.quoting, "delimiter": self.delimiter, "encoding": self.encoding}
 
     @property
     def text_columns(self):

@@ -209,9 +209,15 @@ class RuntimeConfig:
         "TPU that preflight asks about, as Google names it: v5e-1, v5e-8, v4-8, v5p-8, v6e-8, …",
         scope=Scope.WHOLE,
     )
+    search_batch: bool = setting(
+        False,
+        "In preflight: search the largest batch that fits, too, which compiles the step several times more",
+        scope=Scope.WHOLE,
+        needs={"mode=preflight": ""},
+    )
     doctor: bool = setting(
         False,
-        "In preflight: only check this environment's versions, variables and bucket",
+        "In preflight: only name the devices, and check this environment's versions, variables and bucket",
         scope=Scope.WHOLE,
         needs={"mode=preflight": ""},
     )

@@ -33,11 +33,11 @@ def _preflight(config):
         parts.datasets["train"],
         config.runtime.topology,
         training.gradient_accumulation_steps,
+        config.runtime.search_batch,
     )
     tf.io.gfile.makedirs(training.output_dir)
     write_whole(os.path.join(training.output_dir, "preflight.json"), json_of(found, indent=2).encode())
     print(describe(found))
     if not found["would_run"]:
         raise InputError(refusal(found))
-    print(f"It would run on {found['topology']}.")
     return found

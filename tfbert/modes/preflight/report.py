@@ -30,9 +30,10 @@ def preflight(
     dataset: ExampleBatches,
     topology: str,
     accumulation: int = 1,
+    search_batch: bool = False,
     say: Callable[[str], None] = print,
 ) -> dict:
-    """Finds out whether a training would run on a TPU.
+    """Finds out whether a training would run on a TPU, and says so as soon as it is known.
 
     Args:
         model: TextModel.
@@ -40,14 +41,15 @@ def preflight(
         dataset: ExampleBatches. The training data, in batches over all chips.
         topology: str. Google's name of the TPU, as `tfbert.modes.preflight.topologies` lists them.
         accumulation: int. Parts in which a batch goes through the model.
-        say: callable (str). Told of each compilation.
+        search_batch: bool. Whether to search the largest batch that fits, by some more compilations.
+        say: callable (str). Told of each compilation, and the verdict.
 
     Returns:
         dict, the content of `preflight.json`. Of the settings: `topology`, `chips`, `batch_size` (over all chips).
         Of the program: `compiles` (a TPU can do all its operations), `failure` (the one it cannot do, or
         None), `hosts_failure` (what of the input pipeline the hosts of a pod slice cannot do, or None), `would_run`,
-        `hbm_needed_bytes` and `hbm_bytes` (of one chip), `largest_batch` and
-        `smallest_that_fails` (over all chips; None: not reached), `flops_per_example`, `all_reduced_bytes` (the
+        `hbm_needed_bytes` and `hbm_bytes` (of one chip), `largest_batch` and `smallest_that_fails` (over all chips;
+        None: not searched, or not reached), `flops_per_example`, `all_reduced_bytes` (the
         gradients that each chip sends into the sum of a step). Of the data: `padding_share`.
         Of one host: `pipeline_examples_per_second`, `asked_examples_per_second`. And `pins`.
 
@@ -58,10 +60,12 @@ def preflight(
     compiler = StepCompiler(model, optimizer, dataset, topology, accumulation, say)
     parts = topology.chips * accumulation
     asked = compiler.compile(-(-dataset.batch_size // parts))
-    known = [asked] if asked.failure else search(compiler.compile, asked, topology.hbm_bytes)
-    fits, fails = bounds(known)
-    flops = _flops_per_example(known)
     refused = refusal_of_hosts(dataset.needs_here) if topology.hosts > 1 else None
+    say(_verdict(asked, refused, dataset.batch_size, topology))
+    searched = search_batch and not asked.failure
+    known = search(compiler.compile, asked, topology.hbm_bytes) if searched else [asked]
+    fits, fails = bounds(known) if searched else (None, None)
+    flops = _flops_per_example(known)
     return {
         "topology": topology.name,
         "chips": topology.chips,
@@ -73,7 +77,7 @@ def preflight(
         "would_run": asked.fits and not refused,
         "hbm_needed_bytes": _hbm_needed(asked, known),
         "hbm_bytes": topology.hbm_bytes,
-        "largest_batch": fits * parts,
+        "largest_batch": fits and fits * parts,
         "smallest_that_fails": fails and fails * parts,
         "flops_per_example": flops,
         "all_reduced_bytes": _gradient_bytes(optimizer) if topology.chips > 1 else 0,
@@ -83,6 +87,15 @@ def preflight(
         and ASSUMED_UTILISATION * topology.peak_flops * topology.chips / topology.hosts / flops,
         "pins": pins_of(next(iter(TPU_PINS))),
     }
+
+
+def _verdict(asked, refused, batch_size, topology):
+    """Returns whether the step that was asked for would run, in one sentence."""
+    if asked.fits and not refused:
+        room = f"{_gib(asked.hbm_bytes)} of {_gib(topology.hbm_bytes)} a chip"
+        return f"It would run on {topology.name}: a batch of {batch_size} fits ({room})."
+    why = asked.failure or refused or f"a batch of {batch_size} does not fit into {_gib(topology.hbm_bytes)} a chip"
+    return f"It would NOT run on {topology.name}: {why}."
 
 
 def describe(found):
@@ -106,7 +119,9 @@ def refusal(found):
         return f"It would not run on {found['topology']}: {found['failure']}."
     if found["hosts_failure"]:
         return f"{found['hosts_failure']}."
-    remedies = [f"--train_batch_size={found['largest_batch']}"] if found["largest_batch"] else []
+    searched = found["largest_batch"] is not None
+    remedies = [] if searched else ["a smaller --train_batch_size (--search_batch finds the largest)"]
+    remedies += [f"--train_batch_size={found['largest_batch']}"] if found["largest_batch"] else []
     remedies += ["more --gradient_accumulation_steps", "a TPU with more chips or memory"]
     return (
         f"It would not run on {found['topology']}: a batch of {found['batch_size']} needs more than the "
@@ -161,10 +176,11 @@ def _hbm_needed(asked, known):
 def _program_lines(found):
     fails = found["smallest_that_fails"]
     beyond = f"; {fails} does not fit" if fails else "; no larger one was tried"
+    largest = "not searched (--search_batch)" if found["largest_batch"] is None else f"{found['largest_batch']}{beyond}"
+    needed = _gib(found["hbm_needed_bytes"]) if found["hbm_needed_bytes"] else "more than the compiler counts"
     return {
-        "HBM needed": f"{_gib(found['hbm_needed_bytes'])} of {_gib(found['hbm_bytes'])} a chip, for a batch of "
-        f"{found['batch_size']}",
-        "largest batch": f"{found['largest_batch']}{beyond}",
+        "HBM needed": f"{needed}, of {_gib(found['hbm_bytes'])} a chip, for a batch of {found['batch_size']}",
+        "largest batch": largest,
         "all-reduced": f"{found['all_reduced_bytes'] / 1e6:,.0f} MB a step",
         "flops": f"{found['flops_per_example']:.3g} an example" if found["flops_per_example"] else "unknown",
     }

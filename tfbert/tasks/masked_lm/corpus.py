@@ -24,13 +24,13 @@ def without_leaks(documents, texts, refuse, notes):
     print(notes[-1])
 
 
-def held_out_texts(locations, columns, quoting):
+def held_out_texts(locations, columns, **file_format):
     """Returns the texts of some data locations, each once: list of str.
 
     Args:
         locations: sequence of str. Of a raw GLUE folder all but the training rows are read, both texts of each.
         columns: sequence of str. Of other files those columns are read that there are, one at least.
-        quoting: str, as `read_examples` takes it.
+        **file_format: quoting, delimiter and encoding, as `read_examples` takes them.
 
     Raises:
         InputError: a location cannot be read, or has none of the columns.
@@ -40,7 +40,7 @@ def held_out_texts(locations, columns, quoting):
         found, missing = [], None
         for split, column in itertools.product(scored_splits(location), columns):
             try:
-                rows = list(read_examples(location, column, None, None, None, quoting, split))
+                rows = list(read_examples(location, column, split=split, **file_format))
             except InputError as error:
                 missing = error
                 continue

@@ -84,11 +84,14 @@ class MaskedLM(Task):
         leaks="refuse",
         text_column=None,
         quoting="auto",
+        delimiter=None,
+        encoding=None,
         cache_dir=None,
     ):
         """Returns the sentences of raw text: Sentences; texts held out of training are taken out, or refused."""
         columns = held_out_columns or (text_column or "text",)
-        texts = held_out_texts(held_out, columns, quoting) if train else []
+        file_format = {"quoting": quoting, "delimiter": delimiter, "encoding": encoding}
+        texts = held_out_texts(held_out, columns, **file_format) if train else []
         return sentences_of(rows, tokenizer, texts, leaks, cache_dir)
 
     def batches(
