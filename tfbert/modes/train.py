@@ -38,7 +38,7 @@ from tfbert.training.signals import Interrupted
 # Dev rows of which a report shows that the model was wrong.
 _MISTAKES = 20
 # A linear probe takes so many rows, and of those that the run goes through one in so many; of fewer, it says nothing.
-_PROBED_ROWS, _ROWS_A_PROBED_ROW, _FEWEST_PROBED = 2000, 3, 50
+_PROBED_ROWS, _ROWS_A_PROBED_ROW, _FEWEST_PROBED = 2000, 3, 20
 
 
 def train_mode(config):
@@ -153,7 +153,9 @@ class Trainer:
         """Returns what a linear model on the encoder's vectors scores on dev, before that is trained: dict or None."""
         train, dev = parts.datasets["train"], parts.datasets.get("dev")
         most = min(_PROBED_ROWS, parts.steps * train.batch_size // _ROWS_A_PROBED_ROW)
-        if not (dev and parts.pretrained and parts.model.task.probed and most >= _FEWEST_PROBED):
+        if not (dev and parts.pretrained and parts.model.task.probed):
+            return None
+        if min(most, train.examples.size, dev.examples.size) < _FEWEST_PROBED:
             return None
         some = (
             train.examples.subset(_some_rows(train.examples.size, most, 1 + copies_of(config.data))),

@@ -73,7 +73,8 @@ def _precision_recall(axes, found):
         axes.step(recall, precision, where="post", color=COLORS[number], label=str(found.labels[k]))
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
     axes.set_title("rarest first" if len(shown) < len(found.curves) else "", fontsize=10)
-    axes.legend(frameon=False, fontsize=8)
+    if shown:
+        axes.legend(frameon=False, fontsize=8)
     name_axes(axes, "recall", "precision")
 
 

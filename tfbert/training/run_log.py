@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 
 import tensorflow as tf
 from tqdm import tqdm
@@ -38,6 +39,7 @@ class RunLog:
         """
         self._path, self._total_steps = os.path.join(output_dir, "metrics.jsonl"), total_steps
         self._batch_size, self._writes, self.pending = batch_size, writes, list(pending)
+        self._first = None
         if writes:
             self._lines = _lines_until(self._path, first_step)
             self._summary = tf.summary.create_file_writer(output_dir)
@@ -50,8 +52,11 @@ class RunLog:
         if not self._writes:
             return
         self._bar.update(len(losses))
-        rate = self._bar.format_dict["rate"]
-        speed = f", {rate * self._batch_size:.1f} examples/s" if rate else ""
+        now, speed = time.monotonic(), ""
+        if self._first:  # from the second call on: the first takes the time in which the step is traced
+            done = (self._bar.n - self._first[1]) * self._batch_size
+            speed = f", {done / (now - self._first[0]):.1f} examples/s"
+        self._first = self._first or (now, self._bar.n)
         self._bar.set_postfix_str(f"loss {losses[-1]:.4f}{speed}", refresh=False)
 
     def log(self, step, learning_rate, norms, predicted):
