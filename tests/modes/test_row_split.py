@@ -161,7 +161,7 @@ def test_other_tasks(tmp_path, task, label):
         ({"dev_share": 0.1, "folds": 3}, "--dev_share=0.1 and --folds=3 exclude each other"),
         ({"dev_share": 0.6, "test_share": 0.4}, "must be less than 1 together"),
         ({"dev_share": 1.0}, "--dev_share must be a number > 0.0 and < 1.0. Received: 1.0"),
-        ({"dev_share": 0.1, "task": "masked_lm"}, "--dev_share=0.1 does nothing with --task=masked_lm"),
+        ({"dev_share": 0.1, "task": "masked_lm"}, "--dev_share=0.1 has no effect with --task=masked_lm"),
         ({"split_seed": 3}, "--split_seed=3 needs --dev_share or --test_share"),
         ({"dev_share": 0.1, "halve_dev": True}, "--halve_dev needs --dev_file"),
     ],
