@@ -1,6 +1,7 @@
 """Settings: one declaration, one parser, four layers of precedence."""
 
 import dataclasses
+import re
 import subprocess
 import sys
 
@@ -192,9 +193,9 @@ def test_settings_are_frozen():
         load_config().training.seed = 3
 
 
-def test_readme_lists_every_flag():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert flags_table() in readme, "README's flags are stale: run tools/write_docs.py"
+def test_the_docs_list_every_flag():
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert flags_table() in page, "docs/settings.md is stale: run tools/write_docs.py"
 
 
 def test_the_rules_of_tasks_are_known_before_tensorflow_is_loaded():
@@ -223,6 +224,11 @@ def test_every_recipe_loads_and_says_how_to_run_it(path):
     check_complete(config)
     header = path.read_text(encoding="utf-8").split("\n\n")[0].splitlines()
     assert all(line.startswith("#") for line in header)
+    fetched = dict.fromkeys(re.findall(r"\bdata/(\w+)/", path.read_text(encoding="utf-8")))
+    fetched.pop("samples", None)  # these are in the package
+    assert not fetched or f"# python tools/fetch_data.py {' '.join(fetched)}" in header
+    values = config.as_dict()
+    assert values["dev_file"] is None or ":test" not in values["dev_file"] or path.name == "trec.yaml"
     if path.name.startswith(("zhang2020", "mosbach2020", "sun2019")):
         assert f"# python -m tfbert.run --config=configs/{path.name}" in header
         assert any(line.startswith("# PUBLISHED, not measured here: ") for line in header)

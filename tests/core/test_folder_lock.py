@@ -116,4 +116,4 @@ def test_two_runs_in_one_folder(tiny, tmp_path):
     assert first.poll() is None
     first.kill()
     result = command(*flags, "--max_steps=8", "--resume_changed", check=0)
-    assert "Going on from step " in result.stdout
+    assert "Resuming from the newest checkpoint, step " in result.stdout

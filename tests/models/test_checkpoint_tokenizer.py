@@ -39,8 +39,8 @@ def test_what_transformers_would_take_otherwise_is_told(tmp_path):
     files = read_tokenizer(str(tmp_path), CONFIG)  # it holds "Cafe"
     assert not files.lowercase
     assert files.notes == (
-        f"{tmp_path}/tokenizer_config.json does not say do_lower_case: false is taken, by the look of its vocabulary; "
-        "transformers takes true.",
+        f"{tmp_path}/tokenizer_config.json does not set do_lower_case: false is used, judging by its vocabulary; "
+        "transformers uses true.",
     )
     write_folder(tmp_path, HONOURED["added_tokens_decoder"], CONFIG)
     assert read_tokenizer(str(tmp_path), CONFIG).notes == ()

@@ -48,10 +48,10 @@ def test_a_folder_wins(tiny, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "name,message",
     [
-        ("bert-base-cased", "bert-base-cased is no folder, and as hf://google-bert/bert-base-cased it cannot be had"),
-        ("runs/model", "runs/model is no folder, and as hf://runs/model it cannot be had from the Hugging Face hub"),
-        ("bert-tiny", "=bert_tiny_en_uncased .* cannot be had as a Keras preset: .* Check the network, or give"),
-        ("kaggle://keras/bert/keras/no_such", "cannot be had as a Keras preset"),
+        ("bert-base-cased", "bert-base-cased is not a folder, and hf://google-bert/bert-base-cased cannot be fetched"),
+        ("runs/model", "runs/model is not a folder, and hf://runs/model cannot be fetched from the Hugging Face hub"),
+        ("bert-tiny", "=bert_tiny_en_uncased .* cannot be loaded as a Keras preset: .* Check the network, or give"),
+        ("kaggle://keras/bert/keras/no_such", "cannot be loaded as a Keras preset"),
         ("bert-base-uncasd", "Did you mean 'bert-base-uncased'. Give a folder, hf://ORG/NAME, minilm, or one of"),
         ("minlm", "Did you mean 'minilm'"),
     ],

@@ -89,7 +89,7 @@ def test_command_line(tmp_path):
     fake(tmp_path, tensorflow_tpu="2.20.0", libtpu="0.0.51", tensorflow="2.20.0")
     result = command("--mode=preflight", "--doctor", check=1, environment={"PYTHONPATH": str(tmp_path)})
     assert "libtpu 0.0.51 is too new for tensorflow-tpu 2.20.0" in result.stdout
-    assert "overwrites tensorflow-tpu" in result.stdout and "Error: This environment is not fit" in result.stderr
+    assert "overwrites tensorflow-tpu" in result.stdout and "Error: This environment has problems" in result.stderr
     assert "Traceback" not in result.stderr and "oneDNN" not in result.stderr  # TensorFlow was not even loaded
 
 

@@ -167,7 +167,7 @@ def test_changed_settings_are_refused_unless_asked_for(flags, tmp_path):
         ("--virtual_devices=2", "devices was 1, is 2"),
     ):
         result = command(*short, *([] if "max_steps" in change else ["--max_steps=100000"]), change, check=1)
-        assert "holds an unfinished run of other settings: " in result.stderr and message in result.stderr
+        assert "holds an unfinished run with other settings: " in result.stderr and message in result.stderr
         assert "Traceback" not in result.stderr
     assert sorted((path.name, path.stat().st_mtime_ns) for path in output.rglob("*")) == before
     result = command(*short, "--max_steps=50", "--resume_changed", "--eval_batch_size=3", check=0)

@@ -178,7 +178,7 @@ def test_what_needs_rows_to_evaluate_has_them():
 
 def test_too_few_rows(tiny, tmp_path):
     write_rows(tmp_path / "data.tsv", [("the printer", "a"), ("thanks", "b")] * 4)
-    with pytest.raises(InputError, match="--dev_share=0.1 of 8 rows with 2 different texts is none that could be"):
+    with pytest.raises(InputError, match="--dev_share=0.1 of 8 rows with 2 different texts is not a single"):
         run(load_config(preset=tiny, train_file=f"{tmp_path}/data.tsv", dev_share=0.1, output_dir=f"{tmp_path}/run"))
 
 

@@ -176,7 +176,7 @@ def bad(tiny, files, tmp_path, *arguments, environment=None):
         (["--train_file=none.tsv"], "none.tsv: no such file"),
         (
             ["--text_column=body"],
-            "there is no column 'body'. The columns are 'text', 'label', 'id'; name the right one",
+            "there is no column 'body'. The columns are 'text', 'label', 'id'; set the right one",
         ),
         (["--dev_file={tmp}/unknown.tsv"], "unknown.tsv, line 2: the label 'vielleicht' is not among those"),
         (["--task=regression"], "train.tsv, line 2: the label 'ja' is not a number"),

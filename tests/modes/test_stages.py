@@ -62,7 +62,7 @@ def test_a_stage_that_has_finished_is_not_run_again(whole, recipe, tmp_path):
     assert result.stdout.count("already finished") == 2 and models_of(output) == before
     assert (output / "pretrain" / "metrics.jsonl").stat().st_mtime_ns == changed
     refused = command(f"--config={recipe[0]}", f"--output_dir={output}", "--seed=3", check=1)
-    assert "finished run of other settings: seed was 0, is 3" in refused.stderr
+    assert "finished run with other settings: seed was 0, is 3" in refused.stderr
 
 
 def test_killed_in_either_stage(whole, recipe, tmp_path):
@@ -85,8 +85,8 @@ def test_killed_in_either_stage(whole, recipe, tmp_path):
         ([{"a": {"learning_rat": 1}}], "Did you mean 'learning_rate'"),
         ([{"a": {"seed": "x"}}], "--seed must be a whole number"),
         ([{"a": {"tpu": "local"}}], "'a' cannot have its own tpu"),
-        ([{"a": {}}, {"a": {}}], "a name of its own"),
-        ([{"a/b": {}}], "must be one of a folder"),
+        ([{"a": {}}, {"a": {}}], "a different name"),
+        ([{"a/b": {}}], "must be usable as a folder name"),
         ([{"a": {}, "b": {}}], "takes a list of stages"),
         ([{"a": None}], "takes a list of stages"),
     ],
@@ -136,7 +136,7 @@ def test_dev_texts_in_the_corpus(recipe, tmp_path):
     first["pretrain"]["leaks"] = "remove"
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(content | {"stages": [first, content["stages"][1]]}))
     result = command(*flags, check=0)
-    assert "Of 21 held-out texts" in result.stdout and "sentences are left out" in result.stdout
+    assert "Of 21 held-out texts" in result.stdout and "sentences are removed" in result.stdout
 
 
 def test_short_sequences_first(recipe, tmp_path):

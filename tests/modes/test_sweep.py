@@ -114,7 +114,7 @@ def test_a_finished_sweep_runs_nothing_and_a_larger_grid_only_what_is_new(whole,
     result = command(
         "--mode=sweep", *flags, f"--output_dir={output}", f"--sweep={SWEEP}", "--weight_decay=0.3", check=1
     )
-    assert "holds a sweep of other settings: weight_decay was 0.01, is 0.3" in result.stderr
+    assert "holds a sweep with other settings: weight_decay was 0.01, is 0.3" in result.stderr
 
 
 def test_a_mistake_found_by_the_first_trial_can_be_mended(flags, tmp_path):

@@ -26,7 +26,7 @@ def test_a_damaged_row_is_told_as_reading_tells_it():
 
     with pytest.raises(InputError, match="row 61 is damaged"):
         learn_vocabulary(texts(), 60)
-    with pytest.raises(InputError, match="learned from words; these texts have none"):
+    with pytest.raises(InputError, match="learned from words, but these texts have none"):
         learn_vocabulary([" ", ""], 60)
 
 

@@ -206,7 +206,7 @@ def test_shapes_are_compared_before_anything_is_restored(tiny, tmp_path):
     other = AdamWeightDecay(1e-3)
     other.build(wider.trainable_variables)
     before = all_values(wider, other)
-    with pytest.raises(InputError, match=r"has the shape \[32, 2\], where \[32, 3\] is needed.* --overwrite"):
+    with pytest.raises(InputError, match=r"has the shape \[32, 2\], but \[32, 3\] is needed.* --overwrite"):
         Checkpoints(str(tmp_path), wider, other).restore()
     for a, b in zip(before, all_values(wider, other)):
         np.testing.assert_array_equal(a, b)

@@ -26,7 +26,7 @@ def watch(metric="accuracy", rate=2e-5, bias_correction=True, warmup=10):
 def test_baselines():
     assert watch().baseline["accuracy"] == pytest.approx(4 / 6)
     assert watch().failed({"accuracy": 4 / 6}) == (
-        "accuracy on dev is 0.6667, no better than 0.6667, that of one answer to every text"
+        "accuracy on dev is 0.6667, no better than 0.6667, the score of a constant answer"
     )
     assert watch().failed({"accuracy": 5 / 6}) is None
     assert watch("mcc").failed({"mcc": 0.0}) and not watch("mcc").failed({"mcc": 0.1})

@@ -33,19 +33,19 @@ def halves(labels, seed):
 
 
 def split_off(strata, texts, shares, seed):
-    """Takes rows out of a data set for other splits, at random, alike in their strata; equal texts stay together.
+    """Splits random rows off a dataset, stratified; equal texts stay together.
 
-    Each stratum gives its share of rows, rounded so that the total is right; where the total suffices it gives one row
-    at least, and it always keeps a text. One that would be too much for what is left to take is passed over.
+    Each stratum gives its share of rows, rounded so that the total is right; it gives at least one row if the total
+    suffices, and always keeps a text. Texts with more rows than are still needed are skipped.
 
     Args:
         strata: int [N]. A task's `strata`.
         texts: np.uint64 [N]. Equal for equal texts.
-        shares: dict of split -> float. Of all rows.
+        shares: dict of split -> float. Fractions of all rows.
         seed: int.
 
     Returns:
-        dict of split -> int64 [n]. The numbers of its rows, in order.
+        dict of split -> int64 [n]. Row numbers, in order.
 
     Raises:
         InputError: a split would have no row.
@@ -68,14 +68,14 @@ def split_off(strata, texts, shares, seed):
         found[split] = np.flatnonzero(np.isin(text_of_row, taken))
         if not len(found[split]):
             raise InputError(
-                f"--{split}_share={share} of {rows:,} rows with {len(sizes):,} different texts is none that could be "
-                f"spared; give a larger share, or a --{split}_file."
+                f"--{split}_share={share} of {rows:,} rows with {len(sizes):,} different texts is not a single "
+                f"row; give a larger share, or a --{split}_file."
             )
     return found
 
 
 def _quotas(exact, total):
-    """Returns whole numbers that add up to a total, or little more: float [n], int -> int [n]."""
+    """Returns integers that add up to a total, or slightly more: float [n], int -> int [n]."""
     quotas = np.floor(exact).astype(int)
     most_cut = np.argsort(quotas - exact, kind="stable")[: total - quotas.sum()]
     quotas[most_cut] += 1
@@ -83,9 +83,9 @@ def _quotas(exact, total):
 
 
 def text_key(texts):
-    """Returns a number that is equal for texts that read the same: tuple of str, a row's -> int below 2^64.
+    """Returns a hash of a row's normalised texts: tuple of str -> int below 2^64.
 
-    Case, accents, white space and the width of letters do not count.
+    Case, accents, whitespace and the width of letters are ignored.
     """
     plain = []
     for text in texts:

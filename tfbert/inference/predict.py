@@ -42,10 +42,10 @@ def predict(model: BatchModel, texts: Iterable[str | tuple[str, str]], batch_siz
         model: TextModel, from `load_model` or `build_model`.
         texts: list of str, or of (str, str) for a model of pairs; or what else `given_texts` takes, such as a
             DataFrame with the columns of the training data.
-        batch_size: int. Texts of a step; changes speed only.
+        batch_size: int. Texts per step; affects speed only.
 
     Returns:
-        list of dict, one a text, in order: `label` and, but for a regression, `probabilities` by label.
+        list of dict, one per text, in order: `label` and, except for regression, `probabilities` by label.
 
     Example:
         >>> task = tfbert.TASKS["classification"](labels=["calm", "urgent"])
@@ -58,7 +58,7 @@ def predict(model: BatchModel, texts: Iterable[str | tuple[str, str]], batch_siz
 
 
 def outputs_of(model, texts, batch_size):
-    """Returns what a model makes of texts, or of pairs of texts, from what is traced once for each kind of them.
+    """Returns a model's outputs for texts or pairs of texts; the function is traced once for each kind.
 
     Args:
         model: TextModel, VectorModel or EnsembleModel.
@@ -70,13 +70,13 @@ def outputs_of(model, texts, batch_size):
 
     Raises:
         Diverged: an output is not finite.
-        InputError: the batch size is none, or pairs go to a model of single texts.
+        InputError: the batch size is invalid, or pairs are given to a model of single texts.
     """
     check_count("batch_size", batch_size)
     pairs = given_texts(texts, model.text_columns)
     sides = [[model.tokenizer.encoded(text) for text in side] for side in zip(*pairs)]
     if len(sides) > len(model.text_columns):
-        raise InputError("This model was trained on single texts. Received: pairs; join the two texts of each one.")
+        raise InputError("This model was trained on single texts. Received: pairs; join the two texts of each.")
     found = [np.zeros((0, model.width), np.float32)]
     if sides:
         function = model.traced(("texts", len(sides)), lambda: _text_function(model, len(sides)))
@@ -124,7 +124,7 @@ def predict_file(
         examples: iterable of dict, as `read_examples` yields them.
         path: str, with an ending of FORMATS; or "-", standard output, as JSON. It has its name once it is whole, until
             then it is a GrowingFile. Of several workers, all of which predict together, only the chief writes.
-        batch_size: int. Examples of a step, over all devices; changes speed only.
+        batch_size: int. Examples per step, over all devices; affects speed only.
         strategy: tf.distribute.Strategy or None.
         xla: bool. Compile the forward pass.
         keep_text: bool. Whether to write the texts, too.
@@ -196,9 +196,8 @@ def write_outputs(model, examples, path, batch_size, format_blocks, strategy=Non
     Args:
         model: TextModel or VectorModel.
         examples: iterable of dict, as `read_examples` yields them.
-        path: str. Written whole or not at all. Of several workers, all of which compute together, only the chief
-            writes.
-        batch_size: int. Examples of a step, over all devices; changes speed only.
+        path: str. Written atomically. With several workers, all compute but only the chief writes.
+        batch_size: int. Examples per step, over all devices; affects speed only.
         format_blocks: callable (iterator of (some examples, np.float32 [n, width])) -> iterator of bytes.
         strategy: tf.distribute.Strategy or None.
         xla: bool. Compile the forward pass.
@@ -277,7 +276,7 @@ def _next_chunk(examples):
 
 
 def batches_of(model, examples, batch_size, encode_label=None):
-    """Returns examples in order as a model reads them: ExampleBatches.
+    """Returns examples in order, as batches for a model: ExampleBatches.
 
     Args:
         model: TextModel or VectorModel.
@@ -291,11 +290,11 @@ def batches_of(model, examples, batch_size, encode_label=None):
 
 
 def paired(model, examples):
-    """Yields examples, which must all be pairs where the model was trained on pairs: iterable of dict."""
+    """Yields examples, which must all be pairs if the model was trained on pairs: iterable of dict."""
     for number, example in enumerate(examples, 1):
         if len(model.text_columns) == 2 and "text_pair" not in example:
             raise InputError(
-                f"This model was trained on pairs of texts, and example {number} has no text_pair; on the command line "
+                f"This model was trained on pairs of texts, but example {number} has no text_pair; on the command line "
                 "name its column with --text_pair_column."
             )
         yield example

@@ -1,9 +1,9 @@
-"""Names under which BERTs are known elsewhere, and where tfbert gets each of them."""
+"""Common names of pre-trained BERTs, and the source from which tfbert loads each of them."""
 
 import re
 
-# Hugging Face's names without their organisation; Google's names of its archives, of which Keras has presets; and the
-# presets of DistilBERT, which tfbert reads in Hugging Face's layout.
+# Hugging Face's names without the organisation; names of Google's archives and small models, for which Keras has
+# presets; and Keras' presets of DistilBERT, which tfbert reads from Hugging Face.
 PRESET_NAMES = {
     "bert-base-uncased": "hf://google-bert/bert-base-uncased",
     "bert-base-cased": "hf://google-bert/bert-base-cased",
@@ -45,9 +45,9 @@ PRESET_NAMES = {
 
 
 def source_of(name):
-    """Returns where a BERT is had whose name is no folder's: "hf://ORG/NAME", a Keras preset, or the name as it is.
+    """Returns the source of a BERT whose name is not a folder: "hf://ORG/NAME", a Keras preset, or the name itself.
 
-    Names of the form ORG/NAME are Hugging Face's.
+    Names of the form ORG/NAME refer to Hugging Face.
     """
     if name in PRESET_NAMES:
         return PRESET_NAMES[name]

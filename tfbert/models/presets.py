@@ -1,4 +1,4 @@
-"""Where pre-trained weights come from: each way of naming a BERT -> a BertEncoder and its BertTokenizer."""
+"""Loading pre-trained BERTs by name: a BertEncoder and its BertTokenizer."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from tfbert.models.tokenizers.wordpiece import BertTokenizer, read_vocabulary
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """A pre-trained BERT that was found but not loaded yet.
+    """A pre-trained BERT that has been found but not loaded yet.
 
     Attributes:
-        name: str. As the user gave it.
-        tokenizer_files: TokenizerFiles. What BertTokenizer is made of.
+        name: str. As given by the user.
+        tokenizer_files: TokenizerFiles. The arguments of BertTokenizer.
         build: callable (dropout, dtype, remat) -> BertEncoder with the weights.
-        new: bool. Whether its weights are new ones.
-        rows: int. Those of its table of embeddings.
-        reader: callable () -> what reads its tensors by name (`tfbert.models.checkpoint_tensors`); None: Keras reads
+        new: bool. Whether its weights are newly initialised.
+        rows: int. Rows of its embedding table.
+        reader: callable () -> reader of its tensors by name (`tfbert.models.checkpoint_tensors`); None: Keras reads
             them itself.
-        notes: sequence of str. What there is to be told when it is loaded.
+        notes: sequence of str. Messages to print when it is loaded.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Preset:
 
     def encoder(self, dropout=None, dtype="float32", lowercase=None, clean=False, remat=False):
         """Returns the BertEncoder, its tokenizer beside it as `encoder.tokenizer`; `remat` as BertEncoder takes it."""
-        tokenizer = self.tokenizer(lowercase, clean)  # first, as it costs little and may be refused
+        tokenizer = self.tokenizer(lowercase, clean)  # first, as it is cheap and may be refused
         print(*(note + "\n" for note in (*self.notes, *self.tokenizer_files.notes)), sep="", end="")
         encoder = self.build(dropout, dtype, remat)
         encoder.tokenizer = tokenizer
@@ -83,7 +83,7 @@ def find_preset(name, cache_dir=None, vocab_file=None):
         Preset.
 
     Raises:
-        InputError: it cannot be had; a file is missing or damaged; its vocabulary is not that of its weights.
+        InputError: it cannot be loaded; a file is missing or damaged; its vocabulary does not match its weights.
     """
     preset = _find(name, cache_dir, vocab_file)
     check_table(preset.tokenizer_files.vocabulary, preset.rows, name)
@@ -96,7 +96,7 @@ def _find(name, cache_dir=None, vocab_file=None):
         return _from_config(name, vocab_file)
     if vocab_file:
         raise InputError(
-            f"--vocab_file={vocab_file} goes with --preset=config:FILE.json; --preset={name} brings its own."
+            f"--vocab_file={vocab_file} goes with --preset=config:FILE.json; --preset={name} has its own."
         )
     if name == "minilm":
         return _from_hugging_face(name, fetch_minilm(cache_dir))
@@ -179,14 +179,14 @@ def _from_folder(name, folder):
     found = [read for file, read in _LAYOUTS.items() if has_file(folder, file)]
     if not found:
         raise InputError(
-            f"--preset={name}: not a model folder; it holds neither {' nor '.join(_LAYOUTS)} "
+            f"--preset={name}: not a model folder; it contains neither {' nor '.join(_LAYOUTS)} "
             "(Hugging Face's, Google's TF1 and Keras' layouts have one of them)."
         )
     if len(found) > 1 and not has_file(folder, "bert_model.ckpt.index"):
         return _from_hugging_face(name, folder)
     preset = found[0](name, folder)
     if len(found) > 1:
-        note = f"{folder} holds two models; bert_model.ckpt is read, not the one of config.json."
+        note = f"{folder} contains two models; bert_model.ckpt is read, not the one of config.json."
         preset = dataclasses.replace(preset, notes=(note, *preset.notes))
     return preset
 
@@ -205,7 +205,7 @@ def _family_of(config, name):
     """Returns the family of a configuration: dict, str -> Family; InputError if there is none."""
     model_type = config.get("model_type", "bert")
     if model_type not in FAMILIES:
-        raise InputError(f"--preset={name} is a model of the type {model_type!r}; tfbert runs {', '.join(FAMILIES)}.")
+        raise InputError(f"--preset={name} is a model of type {model_type!r}; tfbert supports {', '.join(FAMILIES)}.")
     return FAMILIES[model_type]
 
 
@@ -217,16 +217,16 @@ def _download_hugging_face(name, source):
             source.removeprefix("hf://"),
             ignore_patterns=["*.bin", "*.msgpack", "*.onnx", "*.ot", "tf_model.h5", "onnx/*", "openvino/*"],
         )
-    except Exception as error:  # the hub's client raises its own, its HTTP library's and the system's
-        what = name if name == source else f"{name} is no folder, and as {source} it"
+    except Exception as error:  # the hub's client raises its own errors, those of its HTTP library, and OSError
+        what = name if name == source else f"{name} is not a folder, and {source}"
         raise InputError(
-            f"--preset={what} cannot be had from the Hugging Face hub: {first_line(error)} "
-            "Check the name and the network, or give a folder that holds the model."
+            f"--preset={what} cannot be fetched from the Hugging Face hub: {first_line(error)} "
+            "Check the name and the network, or give a folder that contains the model."
         ) from None
 
 
 def _with_weights(name, folder):
-    """Returns the folder; InputError says where its repository has other weights alone, which were not fetched."""
+    """Returns the folder; raises InputError if its repository has only other weight files, which were not fetched."""
     if not any(has_file(folder, file) for file in _WEIGHTS):
         raise InputError(
             f"--preset={name} has none of {', '.join(_WEIGHTS)}. If its weights are pytorch_model.bin or tf_model.h5, "
@@ -254,10 +254,10 @@ def _from_google(name, folder):
 
 def _with_tensors(name, folder, config, files, reader, family=FAMILIES["bert"]):
     def build(dropout, dtype, remat):
-        tensors = reader()  # first, as it says what is wrong with the folder
+        tensors = reader()  # first, as it reports what is wrong with the folder
         check_size(tensors, config, folder)
         encoder = _new_encoder(config, dropout, dtype, remat, family)
-        reinitialize(encoder, pooler=True)  # which the folder may lack
+        reinitialize(encoder, pooler=True)  # as the folder may lack it
         load_tensors(encoder, tensors, folder)
         layers = encoder.num_layers
         if tensors.get(f"encoder/layer_{layers}/attention/self/query/kernel") is not None:
@@ -278,12 +278,12 @@ def _from_keras(name, folder=None, source=None):
     return Preset(name, files, build, rows)
 
 
-# The file by which a layout is known -> its reader. Hugging Face and Keras both have config.json.
+# The file that identifies a layout -> its reader. Hugging Face and Keras both have config.json.
 _LAYOUTS = {"bert_config.json": _from_google, "config.json": _from_hugging_face}
 
 
 def _new_encoder(config, dropout, dtype, remat, family):
-    """Returns an encoder of a configuration, whose weights are yet to come."""
+    """Returns an encoder of a configuration, before its weights are loaded."""
     return BertEncoder(
         family.backbone(config.backbone, dtype),
         config["hidden_act"],

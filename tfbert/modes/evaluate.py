@@ -50,7 +50,7 @@ def _evaluate(config, strategy):
 
 
 def _folder_of_split(config):
-    """Returns the folder of the run whose rows are to be split as they were; None where none are to be.
+    """Returns the folder of the run whose rows are to be split as they were; None if none are to be.
 
     Raises:
         InputError: the run has split no rows, so that a new split would score some that were trained on.

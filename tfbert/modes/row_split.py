@@ -116,7 +116,7 @@ def kept_split(folder, split, overwrite=False):
 
 
 def _is_sound(kept):
-    """Says whether the content of split.json is what `write` wrote."""
+    """Returns whether the content of split.json is what `write` wrote."""
     rows, held_out = kept.get("rows"), kept.get("held_out")
     if not isinstance(rows, int) or "digest" not in kept or not isinstance(held_out, dict) or not held_out:
         return False

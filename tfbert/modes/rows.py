@@ -27,7 +27,7 @@ def read_rows(data, task, location, split, limit=None, columns=None):
 
 
 def split_of(config, task, folder=None, kept=None):
-    """Returns which rows of train_file are held out of training: RowSplit, None where none are.
+    """Returns which rows of train_file are held out of training: RowSplit, None if none are.
 
     Args:
         config: Config.
@@ -47,7 +47,7 @@ def split_of(config, task, folder=None, kept=None):
 
 
 def rows_of_split(config, task, split, divided=None, columns=None):
-    """Returns the rows of a split: iterable of dict, None where there is no such split.
+    """Returns the rows of a split: iterable of dict, None if there is no such split.
 
     Args:
         config: Config.

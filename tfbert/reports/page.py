@@ -1,4 +1,4 @@
-"""The parts of which the reports are made: figures and tables in HTML."""
+"""The building blocks of the reports: figures and tables in HTML."""
 
 import html
 import io
@@ -45,7 +45,7 @@ def figure(title, draw, columns=1, height=3.4):
 
 
 def drawn(draw, columns=1, height=3.4):
-    """Returns what a function draws on so many panels beside each other, as a file of SVG: str."""
+    """Returns a figure of several panels side by side, drawn by a function, as SVG: str."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure  # not pyplot, whose backend is the caller's
 

@@ -1,4 +1,4 @@
-"""report.html: what came of a run, or of many, in one file that needs no network."""
+"""report.html: the results of one or many runs, in one self-contained file."""
 
 import functools
 import html
@@ -72,9 +72,9 @@ def write_folds_report(output_dir, settings, results, task, labels, outputs, mis
         row.append(_spread(results["mean"].get(name, np.nan), results["std"].get(name, np.nan)) + of_some)
         rows.append(row + [f"{results[split][name]:.4f}" if name in results[split] else "" for split in own])
     head = ["score", "out of fold", "95 % interval", "folds, mean ± std", *(f"ensemble on {split}" for split in own)]
-    text = f"{len(results['folds'])} models, each scored on the rows that it was trained without."
+    text = f"{len(results['folds'])} models, each scored on the rows that it was not trained on."
     if results["split_texts"]:
-        text += f" {results['split_texts']} rows have a text that is in another fold, too: the scores say too much."
+        text += f" {results['split_texts']} rows have a text of another fold, so the scores are too optimistic."
     if results["failed"]:
         text += f" <b>Runs have failed</b>: {html.escape(results['failed'])}."
     bad = results["failed"] or results["split_texts"] > 0.01 * len(labels)
@@ -149,16 +149,16 @@ def read_metrics(folder):
 
 def _run_verdict(metric, results):
     if "dev" not in results:
-        return _verdict("Trained without a dev file: nothing here tells how good it is.", bad=True)
+        return _verdict("Trained without a dev file, so there are no scores.", bad=True)
     score = f"{results['dev'][metric]:.4f}" if metric in results["dev"] else "undefined"
     text = f"{metric} on dev: <b>{score}</b>, from step {results['best_step']} of {results['steps']}."
     if results["failed"]:
         text = f"<b>This run has failed</b>: {html.escape(results['failed'])}."
     elif metric in results["baseline"]:
-        text += f" One answer to every text would score {results['baseline'][metric]:.4f}."
+        text += f" A constant answer would score {results['baseline'][metric]:.4f}."
     if results.get("restarts"):
         text += f" It replaces {results['restarts']} failed run{'s' * (results['restarts'] > 1)} in this folder."
-    text += " One run with one seed: another seed scores differently."
+    text += " This is one run with one seed; other seeds score differently."
     warnings = "".join(f"<li>{html.escape(warning)}</li>" for warning in results["warnings"])
     if warnings:
         text += f"{'' if results['failed'] else ' Warnings on the way, which it got over:'}<ul>{warnings}</ul>"
@@ -166,7 +166,7 @@ def _run_verdict(metric, results):
 
 
 def _sweep_verdict(metric, groups, sign):
-    """Returns which setting to trust: the best median, and by how much it leads.
+    """Returns a sentence on the best setting by median, and its lead.
 
     Args:
         metric: str.
@@ -176,7 +176,7 @@ def _sweep_verdict(metric, groups, sign):
     found = {name: _summary(metric, members, sign) for name, members in groups.items()}
     scored = [name for name in groups if np.isfinite(found[name]["median"])]
     if not scored:
-        return _verdict(f"No run has a score ({html.escape(metric)} on dev): nothing can be compared.", bad=True)
+        return _verdict(f"No run has a score ({html.escape(metric)} on dev), so nothing can be compared.", bad=True)
     ranked = sorted(scored, key=lambda name: -sign * found[name]["median"])
     best = found[ranked[0]]
     text = (
@@ -191,10 +191,10 @@ def _sweep_verdict(metric, groups, sign):
 
 
 def _weight_of(lead, deviations):
-    """Returns what a lead is beside the standard deviations between seeds, NaN where there is one run: str."""
+    """Returns a phrase comparing a lead with the standard deviations between seeds (NaN for one run): str."""
     known = [deviation for deviation in deviations if np.isfinite(deviation)]
     if not known:
-        return "one run each does not tell whether another seed would turn it round."
+        return "with one run each, another seed might reverse it."
     return f"{'less' if lead < max(known) else 'more'} than one standard deviation between seeds."
 
 
@@ -205,7 +205,7 @@ def _spread(mean, deviation):
 
 
 def _summary(metric, members, sign):
-    """Returns what the dev scores of some runs say, NaN where they say nothing: dict; sign -1: lower is better."""
+    """Returns statistics of the dev scores of some runs, NaN if undefined: dict; sign -1: lower is better."""
     values = np.array([score_of(trial, metric) for trial in members])
     scored = values[np.isfinite(values)]
     found = dict.fromkeys(("mean", "std", "median", "best"), np.nan)
@@ -251,7 +251,7 @@ def _effects_table(metric, trials):
             found = paired_effect(trials, name, json.loads(values[0]), json.loads(value), lambda t: score_of(t, metric))
             if found:
                 low, high = found["interval"]
-                verdict = "higher" if low > 0 else "lower" if high < 0 else "not told apart"
+                verdict = "higher" if low > 0 else "lower" if high < 0 else "not distinguishable"
                 rows.append([
                     f"{name}: {_text(json.loads(values[0]))} → {_text(json.loads(value))}",
                     found["pairs"], f"{found['mean']:+.4f}", f"{low:+.4f} to {high:+.4f}", verdict,

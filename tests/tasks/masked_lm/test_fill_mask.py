@@ -129,5 +129,5 @@ def test_words_replaced_in_copies(tiny, tmp_path):
     texts = ["The invoice, of May", "", long, "打 a", *random_texts(70)]
     together = replace.many(texts, [one(seed) for seed in range(len(texts))], 0.3)
     assert together == [replace(text, one(seed), 0.3) for seed, text in enumerate(texts)]
-    with pytest.raises(InputError, match="is no model saved by tfbert"):
+    with pytest.raises(InputError, match="is not a model saved by tfbert"):
         augmentation_of("masked_words:nowhere")
