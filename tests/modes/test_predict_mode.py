@@ -67,7 +67,7 @@ def test_both_kinds_of_files(model, tmp_path, capsys):
         assert (line["id"], line["text"], line["label"]) == (row["id"], row["text"], row["label"])
         assert line["probabilities"] == {name: float(row[f"probability:{name}"]) for name in ("no", "yes")}
     assert f"30 predictions are in {tmp_path}/out.jsonl." in capsys.readouterr().out
-    with pytest.raises(InputError, match="out.jsonl exists already"):
+    with pytest.raises(InputError, match="out.jsonl already exists"):
         predict(model, **settings, output_file=f"{tmp_path}/out.jsonl")
     assert sorted(os.listdir(tmp_path)) == ["in.csv", "new", "out.jsonl"]
 
@@ -136,7 +136,8 @@ def test_waiting_for_input_is_stopped_at_once(model, tmp_path):
         if "Standard input is read as a text a line." in line:
             break
     process.send_signal(signal.SIGTERM)
-    _, stderr = process.communicate(timeout=60)
+    process.wait(timeout=60)  # while standard input stays open
+    stderr = process.stderr.read()
     assert process.returncode == 143 and "Stopped by SIGTERM before the first predictions were written." in stderr
     assert not os.listdir(tmp_path)
 

@@ -207,7 +207,7 @@ def bad(tiny, files, tmp_path, *arguments, environment=None):
         (["--task=regression"], "train.tsv, line 2: the label 'ja' is not a number"),
         (["--dev_file={tmp}/empty.tsv"], "empty.tsv is empty"),
         (["--dev_file={tmp}/short.tsv"], "short.tsv, line 3: too few fields"),
-        (["--dev_file={tmp}/latin.tsv"], "latin.tsv, line 2: not UTF-8"),
+        (["--dev_file={tmp}/cyrillic.tsv"], "cyrillic.tsv, line 2: not UTF-8"),
         (["--preset=./nowhere"], "--preset=./nowhere: no such folder"),
         (["--max_seq_length=65"], "max_seq_length must be at most 64"),
         (["--best_metric=pearson", "--dev_file={files}/dev.tsv"], "--best_metric must be one of loss, accuracy"),
@@ -220,7 +220,7 @@ def test_bad_input_gets_one_clear_sentence(tiny, files, tmp_path, arguments, mes
     (tmp_path / "unknown.tsv").write_text("text\tlabel\na\tvielleicht\n")
     (tmp_path / "empty.tsv").write_text("")
     (tmp_path / "short.tsv").write_text("text\tlabel\na\tja\nb\n")
-    (tmp_path / "latin.tsv").write_bytes(b"text\tlabel\ncaf\xe9\tja\n")
+    (tmp_path / "cyrillic.tsv").write_bytes("text\tlabel\nпривет\tja\n".encode("cp1251"))
     arguments = [argument.format(tmp=tmp_path, files=files) for argument in arguments]
     assert message in bad(tiny, files, tmp_path, *arguments)
 
