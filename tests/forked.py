@@ -12,5 +12,5 @@ with without_optional_packages():
         importlib.import_module(f"tfbert.modes.{mode}")
 for package in ("keras_hub", "tensorflow_text", "sklearn.metrics", "scipy.stats"):
     importlib.import_module(package)
-drawn(lambda axes: axes[0].plot([0, 1]))  # finds the fonts
+drawn(lambda axes: axes.plot([0, 1]))  # finds the fonts
 gc.freeze()

@@ -123,7 +123,7 @@ def record_sweep(name, output_dir, metrics):
     """Takes over some scores of the trials of one sweep."""
     from tfbert.config.load import load_config
     from tfbert.modes.sweep_study import SweepTrial
-    from tfbert.reports.run_report import group_trials
+    from tfbert.reports.score_tables import group_trials
 
     settings = load_config(str(ROOT / "configs" / f"{name}.yaml")).as_dict()
     lines = (pathlib.Path(output_dir) / "trials.jsonl").read_text(encoding="utf-8").splitlines()
@@ -144,7 +144,7 @@ def record_sweep(name, output_dir, metrics):
 
 def record_run(name, output_dir, metrics):
     """Takes over some scores of a run: after each evaluation, and the baseline's."""
-    from tfbert.reports.run_report import read_metrics
+    from tfbert.reports.sections import read_metrics
 
     found = json.loads((pathlib.Path(output_dir) / "eval_results.json").read_text(encoding="utf-8"))
     lines = [{"step": "word frequencies alone"} | found["baseline"]]

@@ -1,6 +1,7 @@
 """What a data set is like: against plain Python on the same rows, on real text, and on many rows in little memory."""
 
 import collections
+import re
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 from tests.conftest import ROOT, command, random_texts, rows_of, tiny_vocabulary
 from tfbert import TASKS
 from tfbert.data.examples import tokenize_examples
-from tfbert.data.inspection import advice, doubles, findings, inspect_examples, shared
+from tfbert.data.inspection import advice, doubles, findings, inspect_examples, overview, shared
 from tfbert.data.windows import LongText
 from tfbert.models.tokenizers.wordpiece import BertTokenizer
 
@@ -48,7 +49,7 @@ def test_texts_in_two_files_and_order_of_words():
     train = inspect(["the printer is down", "my account", "中文 很好"])
     dev = inspect(["down is printer the", "The  PRINTER is down", "好很 文中", "中文 很好", "my"])
     assert shared(train, dev).tolist() == [1, 3]
-    lines = "\n".join(findings(TASK, {"train": train, "dev": dev}, 32))
+    lines = "\n".join(findings(TASK, {"train": train, "dev": dev}))
     assert "dev: 2 rows (40.0%) have a text of the training data" in lines
 
 
@@ -73,32 +74,70 @@ def test_lengths_are_those_of_the_texts_not_of_their_windows(pairs):
 def test_findings_name_what_is_wrong():
     texts = ["the printer"] * 30 + [""] * 5 + ["☃ ☃ ☃ the"] * 5
     found = inspect(texts, [TASK.labels[number % 2] for number in range(40)])
-    lines = "\n".join(findings(TASK, {"train": found}, 32))
-    assert "5 texts are empty: is --text_column correct?" in lines
-    assert "of the tokens are not in the vocabulary" in lines and "37 rows repeat" in lines
+    lines = "\n".join(findings(TASK, {"train": found}))
+    assert "5 texts are empty: is --text_column the right one?" in lines
+    assert "of the tokens are unknown to the vocabulary" in lines and "37 rows repeat" in lines
     assert "3 texts have more than one label, such as rows " in lines
     assert "30 of 40 training rows have the same text" in lines
     many = TASKS["classification"](range(30))
-    assert "30 labels in 40 rows: does --label_column hold numbers" in "\n".join(
-        findings(many, {"train": found}, 32)
+    assert "30 labels in 40 rows: is --label_column a column of numbers" in "\n".join(
+        findings(many, {"train": found})
     )
 
 
+def test_overview_has_a_row_a_data_set():
+    found = {"train": inspect(["my " * 40, "my", "my my"]), "dev": inspect(["the printer"])}
+    head, rows = overview(found, 32)
+    assert head == ["", "rows", "tokens: median", "95 %", "longest", "cut at 32"]
+    assert rows == [["train", "3", "4", "38", "42", "33.3%"], ["dev", "1", "4", "4", "4", "0.0%"]]
+
+
+RARE = [TASK.labels[number < 8] for number in range(100)]
+
+
 def test_advice_has_its_reason():
-    rare = inspect(random_texts(100, longest=8), [TASK.labels[number < 8] for number in range(100)])
+    rare = inspect(random_texts(100, longest=8), RARE)
     lines = "\n".join(advice(TASK, rare, 12, 64, 128))
     for part in ("--max_seq_length=16, as 99 %", "--train_batch_size=16 or 32, as 100 rows", "as 12 steps are few",
                  "--best_metric=f1 or average_precision, as 8.0% of the rows are '紧急'", "--tune_threshold=f1",
                  "--class_weights=balanced", "Several seeds"):  # fmt: skip
         assert part in lines
-    lines = "\n".join(advice(TASK, rare, 1000, 16, 32, balanced=True, tuned=True))
-    assert "--class_weights" not in lines and "--tune_threshold" not in lines and "steps are few" not in lines
-    lines = "\n".join(advice(TASK, rare, 12, 64, 128, max_steps=12, best_metric="f1"))
-    assert "--max_steps=" in lines and "--num_train_epochs" not in lines and "--best_metric" not in lines
     first = inspect(random_texts(100), [TASK.labels[number >= 8] for number in range(100)])
     assert "--best_metric=f1_macro, as 8.0% of the rows are '其他'" in "\n".join(advice(TASK, first, 1000, 16, 64))
     cut = inspect(random_texts(100), max_seq_length=16)
-    assert "or --long_text=head_tail, as " in "\n".join(advice(TASK, cut, 1000, 16, 16))
+    assert "--max_seq_length=48 or --long_text=head_tail, as " in "\n".join(advice(TASK, cut, 1000, 16, 16))
+
+
+@pytest.mark.parametrize(
+    "given,gone",
+    [
+        ("max_seq_length", "--max_seq_length"),
+        ("train_batch_size", "--train_batch_size"),
+        ("max_steps", "are few"),
+        ("num_train_epochs", "are few"),
+        ("folds", "Several seeds"),
+        ("best_metric", "--best_metric"),
+        ("tune_threshold", "--tune_threshold"),
+        ("class_weights", "--class_weights"),
+        ("oversample", "--class_weights"),
+        ("loss", "--class_weights"),
+    ],
+)
+def test_no_advice_about_what_is_given(given, gone):
+    rare = inspect(random_texts(100, longest=8), RARE)
+    lines = advice(TASK, rare, 12, 64, 128)
+    assert [line for line in lines if gone not in line] == advice(TASK, rare, 12, 64, 128, {given}) != lines
+
+
+def test_no_advice_that_would_do_nothing():
+    rare = inspect(random_texts(100, longest=8), RARE)
+    assert "--max_seq_length" not in "\n".join(advice(TASK, rare, 12, 64, 128, packed=True))
+    lines = "\n".join(advice(TASK, rare, 12, 64, 128, scored=False))
+    assert "--best_metric" not in lines and "--tune_threshold" not in lines and "--class_weights" in lines
+    cut = inspect(random_texts(100), max_seq_length=16)
+    ways = [advice(TASK, cut, 1000, 16, 16, given)[0] for given in ({"long_text"}, {"max_seq_length"})]
+    assert ways[0].startswith("--max_seq_length=48, as ") and ways[1].startswith("--long_text=head_tail, as ")
+    assert "of the texts are cut" not in "\n".join(advice(TASK, cut, 1000, 16, 16, {"long_text", "max_seq_length"}))
 
 
 def test_real_text(shared, minilm):
@@ -106,8 +145,8 @@ def test_real_text(shared, minilm):
     folder = shared / "data" / "chnsenticorp"
     found = command("--mode=inspect", f"--preset={minilm}", f"--train_file={folder}/dev.jsonl",
                     f"--dev_file={folder}/test.jsonl", "--label_column=label_name", check=0).stdout  # fmt: skip
-    assert "Labels: negative (607, 50.6%), positive (593, 49.4%)." in found and "train: 1,200 rows" in found
-    assert "not in the vocabulary" in found  # an English one
+    assert "Labels: negative (607, 50.6%), positive (593, 49.4%)." in found and re.search(r"train +1,200 ", found)
+    assert "unknown to the vocabulary" in found  # an English one
 
 
 MANY = """

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import numpy as np
 import pytest
@@ -58,8 +59,8 @@ def test_output_folder(trained, files):
     assert json.loads((output / "labels.json").read_text()) == ["ja", "nein"]
     results = json.loads((output / "eval_results.json").read_text())
     assert set(results) == {
-        "dev", "test", "examples_per_second", "best_step", "steps", "baseline", "failed", "warnings",
-        "data"}  # fmt: skip
+        "dev", "test", "examples_per_second", "best_step", "steps", "baseline", "failed", "warnings", "remarks",
+        "linear_probe", "data"}  # fmt: skip
     assert results["steps"] == 200 and results["failed"] is None
     assert results["dev"]["accuracy"] >= 0.9 and results["test"]["accuracy"] >= 0.8
     lines = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
@@ -73,13 +74,37 @@ def test_output_folder(trained, files):
 
 
 def test_what_is_printed(trained):
-    _, result = trained
-    assert "200 train, 21 dev, 19 test" in result.stdout
-    assert "2 × CPU; 200 steps of 8 examples" in result.stdout
+    output, result = trained
+    assert re.search(r"^data +200 train, 21 dev, 19 test$", result.stdout, re.MULTILINE)
+    assert "200 steps of 8 examples, 8 epochs; the model with the best accuracy on dev is kept" in result.stdout
+    assert re.search(r"^devices +2 × CPU, float32$", result.stdout, re.MULTILINE)
     assert "lr multiplier" in result.stdout and "0.9025" in result.stdout  # the embeddings of a two-layer model
-    assert "200/200" in result.stderr and "loss=" in result.stderr and "examples/s=" in result.stderr
-    assert "bfloat16" not in result.stdout
-    assert result.stdout.rstrip().endswith("model.")
+    assert "200/200, loss " in result.stderr and " examples/s, " in result.stderr and " left" in result.stderr
+    evaluations = [line for line in result.stdout.splitlines() if re.match(r"step +\d+  dev  accuracy ", line)]
+    assert len(evaluations) == 8 and max(map(len, evaluations)) < 130
+    assert sum(line.endswith("(best so far)") for line in evaluations) >= 1
+    assert "{" not in result.stdout, "that is in eval_results.json"
+
+
+def test_how_it_ends(trained):
+    """Scores with their intervals, beside what costs nothing; where everything is; a command that can be copied."""
+    output, result = trained
+    results = json.loads((output / "eval_results.json").read_text())
+    end = result.stdout[result.stdout.index("\nscore ") :].splitlines()
+    assert end[1].split("  ")[0] == "score" and [title in end[1] for title in ("linear probe", "one answer")] == [1, 1]
+    values = [results[split]["accuracy"] for split in ("dev", "test")]
+    values += [results["linear_probe"]["scores"]["accuracy"], results["baseline"]["accuracy"]]
+    interval = r" +\d\.\d{4} to \d\.\d{4}"
+    dev, test, probe, one = (f" +{value:.4f}" for value in values)
+    assert re.fullmatch(f"accuracy{dev}{interval}{test}{interval}{probe}{one}", end[2])
+    report, model, predict = end[-3:]
+    assert report == f"report   {output}/report.html" and model == f"model    {output}/model"
+    assert predict == (
+        f"predict  python -m tfbert.run --mode=predict --preset={output}/model --test_file=FILE "
+        f"--output_dir={output}-predictions"
+    )
+    page = (output / "report.html").read_text("utf-8")
+    assert f"<span>--preset={output}/model</span>" in page and "a linear probe" in page and "<h2>Data</h2>" in page
 
 
 def test_config_yaml_repeats_the_run(trained, tmp_path):
@@ -152,7 +177,7 @@ def test_tasks_pairs_and_modes_together(tiny, tmp_path):
         mix = np.exp(load_file(output / "model" / "model.safetensors")["tfbert.mix"].astype(np.float64))
         assert mix[0] != mix[1]
         assert f"from the bottom: {mix[0] / mix.sum():.3f} {mix[1] / mix.sum():.3f}\n" in told
-        assert ("has no bfloat16 instructions" in told) == imitates_bfloat16()
+        assert ("this CPU has no bfloat16 instructions" in told) == imitates_bfloat16()
         command("--mode=predict", f"--output_dir={output}", f"--test_file={path}", check=0)
         rows = [json.loads(line) for line in (output / "predictions.jsonl").read_text().splitlines()]
         assert len(rows) == 24 and isinstance(rows[0]["label"], list if task == "multilabel" else float)

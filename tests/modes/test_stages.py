@@ -1,6 +1,7 @@
 """Recipes of several trainings: further pre-training, then fine-tuning, each resumable, and what is refused."""
 
 import json
+import re
 import signal
 import time
 
@@ -46,8 +47,9 @@ def whole(recipe, tmp_path_factory):
 def test_the_second_stage_starts_from_the_first(whole, recipe):
     output, result = whole
     assert "Stage pretrain: " in result.stdout and "Stage finetune: " in result.stdout
-    found = json.loads(result.stdout.splitlines()[-2])
-    assert found["pretrain"]["steps"] == 24 and found["finetune"]["dev"]["accuracy"] > 0
+    found = [json.loads((output / stage / "eval_results.json").read_text()) for stage in ("pretrain", "finetune")]
+    assert found[0]["steps"] == 24 and found[1]["dev"]["accuracy"] > 0
+    assert re.search(r"(?s)\nmodel +\S+/pretrain/model\n.*\naccuracy .*\nmodel +\S+/finetune/model\n", result.stdout)
     settings = yaml.safe_load((output / "finetune" / "config.yaml").read_text())
     assert settings["preset"] == f"{output}/pretrain/model" and settings["learning_rate"] == 3e-3
     assert load_model(str(output / "pretrain" / "model")).task.name == "masked_lm"

@@ -105,7 +105,7 @@ def test_one_trace_for_all_trials_of_a_shape(flags, tmp_path):
 def test_a_finished_sweep_runs_nothing_and_a_larger_grid_only_what_is_new(whole, flags):
     output, _ = whole
     again = command("--mode=sweep", *flags, f"--output_dir={output}", f"--sweep={SWEEP}", check=0)
-    assert not started(again.stdout) and '"trials": 6' in again.stdout
+    assert not started(again.stdout) and "6 trials, " in again.stdout
     before = scores_of(output)
     more = command("--mode=sweep", *flags, f"--output_dir={output}", "--sweep={learning_rate: [1e-3, 3e-3], seed: 4}",
                    check=0)  # fmt: skip
@@ -188,7 +188,7 @@ def test_a_failed_trial_is_recorded_with_its_reason(flags, tmp_path):
     trials = {trial["settings"]["learning_rate"]: trial for trial in trials_of_any(tmp_path)}
     assert "The loss is nan at step" in trials[1e30]["failed"] or "The loss is inf" in trials[1e30]["failed"]
     assert not trials[1e30]["results"] and trials[1e-3]["results"]["dev"]
-    assert '"failed": 1' in output.stdout or '"failed": 2' in output.stdout
+    assert re.search("2 trials, [12] of them failed", output.stdout)
     again = command(
         "--mode=sweep", *flags, f"--output_dir={tmp_path}", "--sweep={learning_rate: [1e-3, 1e30]}", check=0
     )

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from tfbert import TASKS
+from tfbert.modes.data_summary import DataSummary
 from tfbert.modes.sweep_study import SweepTrial
-from tfbert.reports.run_report import group_trials, write_run_report, write_sweep_report
-from tfbert.reports.statistics import best_of, mean_and_spread, paired_effect
+from tfbert.reports.run_report import write_run_report
+from tfbert.reports.score_tables import group_trials
+from tfbert.reports.statistics import best_of, bootstrap_intervals, mean_and_spread, paired_effect
+from tfbert.reports.sweep_report import write_sweep_report
 from tfbert.tasks.labelled.decision import Decision
 
 SETTINGS = {
@@ -111,9 +114,13 @@ def test_scores_that_some_folds_lack():
 
 RESULTS = {
     "dev": {"accuracy": 0.8, "loss": 0.5}, "test": {"accuracy": 0.7}, "baseline": {"accuracy": 0.6}, "failed": None,
-    "warnings": ["A <b>warning</b>."], "best_step": 4, "steps": 5, "examples_per_second": 10.0,
-    "data": {"train": "12ab"},
+    "warnings": ["A <b>warning</b>."], "remarks": [["It never answers '<nein>'", "--tune_threshold=f1"]],
+    "linear_probe": {"rows": 413, "dev_rows": 5, "scores": {"accuracy": 0.65}},
+    "best_step": 4, "steps": 5, "examples_per_second": 10.0, "data": {"train": "12ab"},
 }  # fmt: skip
+SUMMARY = DataSummary(["", "rows"], [["train", "413"]], ["train: 3 rows repeat."], ["--seed=1, as one says little."])
+MISTAKES = [(7, "<nein>", "是", "0.9900", "a <script> & " + "long " * 200)]
+COMMANDS = [("retrain", "python -m tfbert.run --tune_threshold=f1"), ("predict", "python -m tfbert.run '<a>'")]
 
 
 def write_run(folder, **changes):
@@ -126,17 +133,27 @@ def write_run(folder, **changes):
     outputs = np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)
     task = TASKS["classification"](["<nein>", "是"])
     task.decision = Decision(temperature=1.5, thresholds=(0.25,))
-    write_run_report(str(folder), settings, "accuracy", RESULTS | changes, task, {"dev": (labels, outputs)})
+    intervals = {"dev": bootstrap_intervals(task, labels, outputs)}
+    outputs = {"dev": (labels, outputs)}
+    about = (RESULTS | changes, task, outputs, intervals, SUMMARY, MISTAKES, COMMANDS)
+    write_run_report(str(folder), settings, "accuracy", *about)
     return (folder / "report.html").read_text("utf-8")
 
 
 def test_run_report(tmp_path):
     page = write_run(tmp_path)
-    assert "accuracy on dev: <b>0.8000</b>, from step 4 of 5." in page and "would score 0.6000" in page
+    interval = r"\(95 % interval 0\.\d+ to 1.0000\)"
+    assert re.search(rf"accuracy on dev: <b>0.8000</b> {interval}, from step 4 of 5", page)
     assert "train data: sha256 12ab" in page and "&lt;b&gt;warning" in page and "<script>" not in page
     assert "Confusions on dev" in page and "&lt;nein&gt;" in page and "<td>是</td>" in page and "0.2500" in page
     assert "temperature of 1.5000" in page and re.search(r"accuracy</td><td>0.8000</td><td>0\.\d+ to", page)
-    assert page.count("<svg") == 3
+    assert page.count("<svg") == 4
+    assert "would score 0.6000, a linear probe 0.6500." in page and "of 413 training rows, scored on 5 dev rows" in page
+    assert "It never answers &#x27;&lt;nein&gt;&#x27;: <code>--tune_threshold=f1</code>." in page
+    assert "<code>--seed=1</code>, as one says little." in page and "<li>train: 3 rows repeat.</li>" in page
+    assert "<span>&#x27;&lt;a&gt;&#x27;</span></pre>" in page
+    assert ">7</td>" in page and "a &lt;script&gt; &amp; long" in page and " …</td>" in page
+    assert "accuracy on dev</text>" not in page  # one point is no curve
     page = write_run(tmp_path, failed="accuracy on dev is 0.6000", restarts=2)
     assert "This run has failed" in page and "It replaces 2 failed runs" in page
 
@@ -147,7 +164,7 @@ def test_run_report_without_labels(tmp_path):
     sample = {"text": "long " * 40 + "[MASK]", "word": "x", "guesses": [{"piece": "<y>", "probability": 0.25}]}
     results = {"samples": [sample], "best_step": 1, "steps": 1, "examples_per_second": 1.0}
     settings = SETTINGS | {"task": "masked_lm"}
-    write_run_report(str(tmp_path), settings, "perplexity", results, TASKS["masked_lm"](), {})
+    write_run_report(str(tmp_path), settings, "perplexity", results, TASKS["masked_lm"](), {}, {})
     page = (tmp_path / "report.html").read_text("utf-8")
     assert page.count("<svg") == 1 and "on dev" not in page and "Scores" not in page
     assert "<div class=words>" in page and "&lt;y&gt; 25%" in page

@@ -22,7 +22,7 @@ def test_a_run_about_the_label_that_sorts_first(tiny, tmp_path, capsys):
     settings |= {"positive_label": "ja", "tune_threshold": "f1"}
     results = run(load_config(**settings))["dev"]
     said = capsys.readouterr().out
-    assert "F1, precision, recall and a threshold are about 'ja' (--positive_label)." in said
+    assert "positive  'ja' (--positive_label), which F1, precision, recall and a threshold are about" in said
     assert "Threshold for f1: ja " in said
     model = load_model(str(output / "model"))
     assert model.task.labels == ["nein", "ja"]

@@ -13,7 +13,7 @@ from tests.conftest import random_texts, rows_of
 from tfbert import TASKS, InputError
 from tfbert.inference.predict import batches_of
 from tfbert.modes.sweep_study import SweepTrial
-from tfbert.reports.run_report import write_sweep_report
+from tfbert.reports.sweep_report import write_sweep_report
 from tfbert.tasks.classification import Classification
 from tfbert.tasks.rules import RULES, rules_of
 from tfbert.tasks.text_task import TextTask

@@ -51,6 +51,25 @@ def test_majority_share():
     assert majority_share(TASKS["regression"](), np.zeros((3, 1))) == 0.0
 
 
+RANKED = {"accuracy": 4 / 6, "f1": 0.0, "roc_auc": 0.95, "average_precision": 0.9}
+
+
+def test_a_run_whose_outputs_rank_the_texts_has_not_failed():
+    """With rare classes, nothing beyond the threshold of 0.5 is no failure; a rate that is high is no cause."""
+    health = watch("f1", rate=1e-3)
+    assert health.baseline["roc_auc"] == 0.5 and health.baseline["average_precision"] == pytest.approx(4 / 6)
+    assert health.failed(RANKED) is None and not health.hopeless(RANKED, 0.9)
+    weak = {"embeddings": 1e-5, "head": 0.3}
+    assert health.look(7, weak, RANKED, ONE_CLASS, RANKED) == [] and health.warnings == {}
+    by_one = {"accuracy": 4 / 6, "f1": 0.0, "roc_auc": 0.5, "average_precision": 0.9}
+    assert health.failed(by_one) is None, "average precision alone"
+    for scores in ({"f1": 0.0, "roc_auc": 0.6, "average_precision": 0.7}, {"f1": 0.0}):
+        assert "f1 on dev is 0.0000, no better than" in health.failed(scores)
+    assert len(health.look(8, weak, by_one | {"average_precision": 0.7}, ONE_CLASS, {"f1": 0.0})) == 2
+    numbers = RunHealth(TASKS["regression"](), examples_of(1, 2, 4), "pearson", 2e-5, True, 10)
+    assert numbers.failed({"pearson": -0.1, "roc_auc": 0.99})
+
+
 @pytest.mark.parametrize(
     "settings,cause",
     [

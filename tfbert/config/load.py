@@ -141,6 +141,11 @@ def scope_of(name):
     return FIELDS[_known(name)].metadata["scope"]
 
 
+def given_settings(config):
+    """Returns the names of the settings that are not at their default: Config -> set of str."""
+    return {name for name, value in config.as_dict().items() if value != FIELDS[name].default}
+
+
 def changes(before, now):
     """Returns descriptions of the changed settings that affect a run's result: (dict, dict) -> list of str.
 

@@ -23,6 +23,7 @@ class TokenizedExamples:
 
     Attributes:
         size: int. Number of examples.
+        numbers: np.int64 [size]. The place of each among the rows that were tokenised, from 0.
         labels: np.ndarray [size, ...], or None.
         window_lengths: np.int32 [windows]. Tokens of each window.
         window_counts: np.int32 [size]. Windows of each example.
@@ -51,6 +52,7 @@ class TokenizedExamples:
         self._pieces.close()
         lengths, *others = (np.concatenate(column) for column in zip(*columns))
         self._keep(_starts_of(lengths), lengths, *others, labels(), self._pieces.digest.copy())
+        self.numbers = np.arange(self.size)
 
     @property
     def needs_here(self):
@@ -60,6 +62,7 @@ class TokenizedExamples:
     def subset(self, indices):
         """Returns some of the examples, by number: int [n] -> TokenizedExamples, which shares the tokens."""
         chosen = copy.copy(self)
+        chosen.numbers = self.numbers[indices]
         labels = None if self.labels is None else self.labels[indices]
         starts, counts = _starts_of(self.window_counts)[indices], self.window_counts[indices]
         windows = np.concatenate([np.arange(start, start + count) for start, count in zip(starts, counts)])

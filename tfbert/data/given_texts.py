@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Set
 
 from tfbert.core.errors import InputError, WrongType
 
-
 _SIDES = ("text", "text_pair")
 
 

@@ -11,7 +11,8 @@ _CHUNK = 4096
 _UNKNOWN, _EMPTY = 0.02, 0.01
 # A run with fewer steps is short (Mosbach et al. 2020: 20 epochs on 2,500 rows).
 _SHORT = 300
-_SMALL, _SHOWN = 2000, 3
+_SMALL, _SHOWN, _MOST_EPOCHS = 2000, 3, 20
+_LONGEST = 512  # tokens that a BERT takes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,41 +104,51 @@ def shared(first, second):
     return np.flatnonzero(np.isin(second.fingerprints, first.fingerprints))
 
 
-def findings(task, found, max_seq_length):
-    """Returns noteworthy findings about the data as sentences: list of str.
+def overview(found, max_seq_length):
+    """Returns how many rows there are, and how long their texts are, as a table: titles, rows of str.
 
     Args:
-        task: one of TASKS.
-        found: dict of Inspection, including "train".
+        found: dict of Inspection, by split.
         max_seq_length: int.
     """
-    lines = []
+    rows = []
     for split, inspection in found.items():
         lengths = inspection.lengths
         middle, most = np.percentile(lengths, [50, 95])
-        lines.append(
-            f"{split}: {len(lengths):,} rows; median length {middle:.0f} tokens, 95th percentile {most:.0f}, "
-            f"maximum {lengths.max():,}; {inspection.cut_share:.1%} are truncated at {max_seq_length}."
-        )
+        counts = (len(lengths), middle, most, lengths.max())
+        rows.append([split, *(f"{count:,.0f}" for count in counts), f"{inspection.cut_share:.1%}"])
+    return ["", "rows", "tokens: median", "95 %", "longest", f"cut at {max_seq_length}"], rows
+
+
+def findings(task, found):
+    """Returns what looks wrong with the data, in sentences: list of str.
+
+    Args:
+        task: one of TASKS.
+        found: dict of Inspection, "train" among them.
+    """
+    lines = []
+    for split, inspection in found.items():
+        rows = len(inspection.lengths)
         if inspection.unknown_share > _UNKNOWN:
             lines.append(
-                f"{split}: {inspection.unknown_share:.1%} of the tokens are not in the vocabulary: does it fit the "
-                "language, and the case (--do_lower_case)?"
+                f"{split}: {inspection.unknown_share:.1%} of the tokens are unknown to the vocabulary: is it one of "
+                "this language, and of this case (--do_lower_case)?"
             )
-        if inspection.empty > _EMPTY * len(lengths):
-            lines.append(f"{split}: {inspection.empty:,} texts are empty: is --text_column correct?")
+        if inspection.empty > _EMPTY * rows:
+            lines.append(f"{split}: {inspection.empty:,} texts are empty: is --text_column the right one?")
         repeated, conflicts = doubles(inspection)
         if repeated:
             lines.append(f"{split}: {repeated:,} rows repeat the text of an earlier one.")
         if conflicts:
-            rows = "; ".join("rows " + ", ".join(f"{row + 1}" for row in same[:4]) for same in conflicts[:_SHOWN])
-            lines.append(f"{split}: {len(conflicts):,} texts have more than one label, such as {rows}.")
+            shown = "; ".join("rows " + ", ".join(f"{row + 1}" for row in same[:4]) for same in conflicts[:_SHOWN])
+            lines.append(f"{split}: {len(conflicts):,} texts have more than one label, such as {shown}.")
         if split != "train":
             both = len(shared(found["train"], inspection))
             if both:
                 lines.append(
-                    f"{split}: {both:,} rows ({both / len(lengths):.1%}) have a text of the training data; their "
-                    "score says nothing about new texts."
+                    f"{split}: {both:,} rows ({both / rows:.1%}) have a text of the training data: their score says "
+                    "nothing about new texts."
                 )
     return lines + (task.suspicious(found["train"].labels) or _same_text(found["train"]))
 
@@ -150,41 +161,38 @@ def _same_text(train):
     return []
 
 
-def advice(
-    task, train, steps, batch_size, max_seq_length, balanced=False, tuned=False, max_steps=None, best_metric=None
-):
-    """Returns suggested settings, each with its reason: list of str.
+def advice(task, train, steps, batch_size, max_seq_length, given=frozenset(), packed=False, scored=True):
+    """Returns settings to try, each with its reason: list of str. None is about a setting that is given already.
 
     Args:
         task: one of TASKS.
         train: Inspection.
-        steps: int. Steps of the run as configured.
-        batch_size, max_seq_length: int. As configured.
-        balanced, tuned: bool. Whether rare classes are already balanced, and the threshold tuned.
-        max_steps: int or None. As configured; if given, the number of epochs has no effect.
-        best_metric: str or None. As configured.
+        steps: int. Steps of the run as it is set.
+        batch_size, max_seq_length: int. As they are set.
+        given: set of str. The names of the settings that are not at their default.
+        packed: bool. Whether short texts share a row, so that a lower limit saves nothing.
+        scored: bool. Whether there are dev rows, on which to choose a model or a threshold.
     """
     lines, rows = [], len(train.lengths)
-    enough = int(-(-np.percentile(train.lengths, 99) // 16) * 16)
+    enough = min(int(-(-np.percentile(train.lengths, 99) // 16) * 16), _LONGEST)
     if train.cut_share > 0.05:
-        lines.append(
-            f"--max_seq_length={min(enough, 512)}, or --long_text=head_tail, as {train.cut_share:.0%} of the texts are "
-            "truncated."
-        )
-    elif enough <= max_seq_length / 2:
+        longer = [f"--max_seq_length={enough}"] * (enough > max_seq_length and "max_seq_length" not in given)
+        ways = longer + ["--long_text=head_tail"] * ("long_text" not in given)
+        if ways:
+            lines.append(f"{' or '.join(ways)}, as {train.cut_share:.0%} of the texts are cut.")
+    elif enough <= max_seq_length / 2 and not packed and "max_seq_length" not in given:
         lines.append(
             f"--max_seq_length={max(enough, 16)}, as 99 % of the texts are shorter; this saves time and memory on GPU "
             "and TPU, where each text is padded to this length."
         )
-    if rows < _SMALL and batch_size > 32:
+    if rows < _SMALL and batch_size > 32 and "train_batch_size" not in given:
         lines.append(f"--train_batch_size=16 or 32, as {rows:,} rows give few steps otherwise.")
-    if steps < _SHORT:
-        epochs = -(-_SHORT // -(-rows // batch_size))
-        longer = f"--max_steps={_SHORT}" if max_steps else f"--num_train_epochs={min(epochs, 20)}"
+    if steps < _SHORT and not given & {"max_steps", "num_train_epochs"}:
+        epochs = min(-(-_SHORT // -(-rows // batch_size)), _MOST_EPOCHS)
         lines.append(
-            f"{longer}, as {steps} steps are few; short runs on small data fail more often (Mosbach et al. 2020, "
-            "Zhang et al. 2020)."
+            f"--num_train_epochs={epochs}, as {steps} steps are few: short runs on small data fail more often "
+            "(Mosbach et al. 2020, Zhang et al. 2020)."
         )
-    if rows < _SMALL:
-        lines.append("Several seeds (--mode=sweep), as a single seed says little on a small dataset.")
-    return lines + task.advice(train.labels, balanced, tuned, best_metric)
+    if rows < _SMALL and scored and not given & {"folds", "sweep"}:
+        lines.append("Several seeds (--mode=sweep), as one seed of a small data set says little.")
+    return lines + task.advice(train.labels, given, scored)

@@ -16,7 +16,6 @@ from tfbert.data.augmentation import find_augmentation, with_copies
 from tfbert.data.batches import ExampleBatches
 from tfbert.data.folds import fold_numbers
 from tfbert.data.glue import is_glue
-from tfbert.data.inspection import advice, findings
 from tfbert.data.sources import read_examples
 from tfbert.data.splits import halves
 from tfbert.data.windows import LongText
@@ -51,6 +50,7 @@ class TrainingParts:
         steps, warmup_steps: int. Steps of the whole run, and of the warm-up.
         peak: tf.Variable, float32. The peak learning rate, as a variable so that changing it needs no new trace.
         split: RowSplit or None. Which rows of train_file are held out.
+        pretrained: bool. Whether all layers of the encoder have pre-trained weights.
     """
 
     model: keras.Model
@@ -61,6 +61,7 @@ class TrainingParts:
     warmup_steps: int
     peak: tf.Variable
     split: RowSplit | None
+    pretrained: bool
 
 
 def training_parts(config, strategy, splits=("train", "dev", "test"), kept=None):
@@ -86,7 +87,8 @@ def training_parts(config, strategy, splits=("train", "dev", "test"), kept=None)
         schedule = make_schedule(config.optimizer.schedule, peak, steps, warmup_steps, power)
         optimizer = optimizer_of(config, model, schedule)
         optimizer.build(model.trainable_variables)
-    return TrainingParts(model, optimizer, datasets, metric, steps, warmup_steps, peak, split)
+    pretrained_layers = not preset.new and not config.model.reinit_layers
+    return TrainingParts(model, optimizer, datasets, metric, steps, warmup_steps, peak, split, pretrained_layers)
 
 
 def preset_of(config, default=None):
@@ -237,33 +239,6 @@ def folds_of(config, task, labels):
     if parts < folds:
         raise InputError(f"--folds={folds} needs at least as many {'groups' if groups else 'rows'}. There are {parts}.")
     return fold_numbers(task.strata(labels, folds), folds, groups)
-
-
-def describe_data(config, task, tokenizer, datasets, steps):
-    """Returns findings about the data and suggested settings as lines of text: list of str."""
-    data, balance = config.data, config.balance
-    examples = {split: dataset.examples for split, dataset in datasets.items()}
-    if data.augment:
-        examples["train"] = examples["train"].subset(np.arange(0, examples["train"].size, 1 + copies_of(data)))
-    found = {split: task.inspection(each, tokenizer) for split, each in examples.items()}
-    if None in found.values():
-        return []
-    balanced = balance.balance != "none" or balance.oversample or balance.undersample or balance.class_weights
-    suggested = advice(
-        task,
-        found["train"],
-        steps,
-        config.training.train_batch_size,
-        data.max_seq_length,
-        bool(balanced or balance.logit_adjustment or balance.loss == "focal"),
-        bool(balance.tune_threshold),
-        config.training.max_steps,
-        config.training.best_metric,
-    )
-    suggested = [f"  {line}" for line in suggested]
-    return ["Data:", *(f"  {line}" for line in findings(task, found, data.max_seq_length))] + (
-        ["Worth trying:", *suggested] if suggested else []
-    )
 
 
 def encoder_of(config, preset):

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfbert.core.errors import InputError
 from tfbert.core.files import json_of, write_whole
+from tfbert.core.text_table import aligned
 from tfbert.inference.predict import paired
 from tfbert.models.model_files import read_json
 from tfbert.modes.build import settings_for, strategy_of, uses_xla
@@ -13,8 +14,10 @@ from tfbert.modes.output_folder import output_lock
 from tfbert.modes.row_split import FILE, shares_of
 from tfbert.modes.rows import rows_of_split, split_of
 from tfbert.modes.saved import model_folder, saved_model, text_columns
+from tfbert.reports.score_tables import scores_of_run
+from tfbert.reports.statistics import bootstrap_intervals
 from tfbert.training.devices import is_chief, leave_together
-from tfbert.training.evaluation import Evaluator
+from tfbert.training.evaluation import Evaluator, scores
 
 
 def evaluate_mode(config):
@@ -34,18 +37,23 @@ def _evaluate(config, strategy):
     training = config.training
     model = saved_model(config, strategy)
     model.task.check_positive(config.balance.positive_label)
-    results, evaluator = {}, Evaluator(model, strategy, uses_xla(config, strategy))
+    found, intervals, evaluator = {}, {}, Evaluator(model, strategy, uses_xla(config, strategy))
     divided = split_of(config, model.task, _folder_of_split(config))
     for split in ("dev", "test"):
         if rows_of_split(config, model.task, split, divided):
-            results[split] = evaluator.evaluate(_labelled(config, model, split, divided))
+            dataset = _labelled(config, model, split, divided)
+            labels, outputs = dataset.examples.labels, evaluator.outputs(dataset)
+            found[split] = scores(model.task, labels, outputs)
+            intervals[split] = bootstrap_intervals(model.task, labels, outputs)
+    results = found
     path = os.path.join(training.output_dir, "eval_results.json")
     if tf.io.gfile.exists(path):
         results = read_json(training.output_dir, "eval_results.json") | results
     if is_chief(strategy):
         tf.io.gfile.makedirs(training.output_dir)
         write_whole(path, json_of(results, indent=2).encode())
-        print(json_of(results))
+        head, rows = scores_of_run(found, intervals)
+        print(*aligned([head, *rows]), f"{path} has them in full.", sep="\n")
     return results
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfbert.core.errors import InputError
 from tfbert.core.files import json_of, write_whole
+from tfbert.core.text_table import aligned
 from tfbert.data.folds import split_texts
 from tfbert.inference.ensemble import EnsembleModel
 from tfbert.inference.saved_model import load_model, save_ensemble
@@ -17,13 +18,15 @@ from tfbert.modes.build import (
     dtype_of,
     folds_of,
     preset_of,
-    read_rows,
     task_of,
     uses_xla,
 )
+from tfbert.modes.closing import where_to_go
 from tfbert.modes.output_folder import changes_since, output_lock, refuse_finished, results_of
-from tfbert.reports.run_report import write_folds_report
-from tfbert.reports.statistics import mean_and_spread
+from tfbert.modes.rows import rows_of_split, split_of, texts_of
+from tfbert.reports.folds_report import write_folds_report
+from tfbert.reports.score_tables import scores_of_folds
+from tfbert.reports.statistics import bootstrap_intervals, mean_and_spread
 from tfbert.training.devices import is_chief, leave_together
 from tfbert.training.evaluation import Evaluator, scores
 
@@ -97,6 +100,7 @@ def _cross_validate(config, trainer, announce):
             trainer.train(_of_fold(config, number + 1, folder), announce=announce and number == 0)
         if reason := results_of(folder).get("failed"):
             failed.append(f"fold {number + 1}: {reason}")
+            print(f"Fold {number + 1} has failed: {reason}.", flush=True)
         members.append(_member(config, folder, strategy))
         left_out = np.flatnonzero(folds == number)
         batches = batches_to_score(examples.subset(left_out), config)
@@ -111,7 +115,11 @@ def _cross_validate(config, trainer, announce):
         _write_predictions(output_dir, task, examples.labels, outputs, folds)
         write_whole(os.path.join(output_dir, "eval_results.json"), json_of(results, indent=2).encode())
         doubted = _mislabelled(config, task, examples.labels, outputs)
-        write_folds_report(output_dir, config.as_dict(), results, task, examples.labels, outputs, doubted)
+        intervals = bootstrap_intervals(task, examples.labels, outputs)
+        write_folds_report(output_dir, config.as_dict(), results, task, examples.labels, outputs, intervals, doubted)
+        if announce:
+            head, rows = scores_of_folds(results, intervals)
+            print("", *aligned([head, *rows]), *where_to_go(output_dir, task), sep="\n", flush=True)
     leave_together(strategy)
     return results
 
@@ -158,11 +166,8 @@ def _mislabelled(config, task, labels, outputs):
     found = task.doubted(labels, outputs, _SHOWN)
     if not found:
         return found
-    texts, shown = {}, {row for row, *_ in found}
-    rows = read_rows(config.data, task, config.data.train_file, "train", config.data.limit_train_rows)
-    for row, example in enumerate(rows):
-        if row in shown:
-            texts[row] = " | ".join(example[side] for side in ("text", "text_pair") if side in example)
+    numbers = [row for row, *_ in found]
+    texts = texts_of(rows_of_split(config, task, "train", split_of(config, task)), numbers)
     return [(row + 1, texts[row], *doubt) for row, *doubt in found]
 
 

@@ -1,6 +1,7 @@
 """Statistics of a dataset before training, and the settings that they suggest."""
 
-from tfbert.modes.build import datasets_of, describe_data, preset_of, task_of
+from tfbert.modes.build import datasets_of, preset_of, task_of
+from tfbert.modes.data_summary import summarize_data
 from tfbert.modes.rows import split_of
 from tfbert.training.loop import total_steps
 
@@ -24,8 +25,9 @@ def inspect_mode(config):
     datasets = datasets_of(config, tokenizer, task, ("train", "dev", "test"), kept)
     train = datasets["train"]
     steps = training.max_steps or total_steps(train.steps_per_epoch, training.num_train_epochs)
+    summary = summarize_data(config, task, tokenizer, datasets, steps)
     lines = ([split.describe()] if split else []) + _labels(task, train.examples.labels)
-    lines += describe_data(config, task, tokenizer, datasets, steps)
+    lines += summary.lines() if summary else []
     print("\n".join(lines))
     return {"findings": lines}
 

@@ -62,3 +62,17 @@ def rows_of_split(config, task, split, divided=None, columns=None):
         return divided.part(rows, split) if divided else rows
     location = {"dev": data.dev_file, "test": data.test_file}[split]
     return read_rows(data, task, location, split, None, columns) if location else None
+
+
+def texts_of(rows, numbers):
+    """Returns the texts of some rows, both of a pair: dict of number -> str.
+
+    Args:
+        rows: iterable of dict, as `rows_of_split` returns them.
+        numbers: iterable of int. Which rows, from 0.
+    """
+    texts, wanted = {}, set(numbers)
+    for number, row in enumerate(rows) if wanted else ():
+        if number in wanted:
+            texts[number] = " | ".join(row[side] for side in ("text", "text_pair") if side in row)
+    return texts

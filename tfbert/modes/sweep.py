@@ -1,13 +1,16 @@
 """Runs a sweep of trainings and keeps the best model."""
 
 import dataclasses
-import os
 
-from tfbert.core.files import json_of
+from tfbert.core.text_table import aligned
 from tfbert.modes.build import strategy_of
+from tfbert.modes.closing import where_to_go
 from tfbert.modes.output_folder import output_lock
 from tfbert.modes.sweep_study import Sweep
 from tfbert.modes.train import Trainer
+from tfbert.reports.score_tables import group_trials, scores_of_groups
+from tfbert.reports.sections import text_of
+from tfbert.tasks import TASKS
 
 
 def sweep_mode(config):
@@ -21,13 +24,15 @@ def sweep_mode(config):
     with output_lock(output_dir, strategy, shared=True):  # shared with the sweep's other workers
         found = Sweep(config, Trainer(strategy))
         trials, best = found.run(), found.best()
-    results = {
-        "trials": len(trials),
-        "failed": sum(bool(trial.failed) for trial in trials),
-        "best": best and dataclasses.asdict(best),
-    }
-    print(json_of(results))
-    print(f"The report is {os.path.join(output_dir, 'report.html')}.")
+    failed = sum(bool(trial.failed) for trial in trials)
+    task = TASKS[config.model.task]
+    if trials:
+        metric = config.training.best_metric or task.default_metric
+        sign = -1 if task.lower_is_better(metric) else 1
+        head, rows = scores_of_groups(metric, group_trials(trials, config.as_dict()), sign)
+        print("", *aligned([head, *rows]), sep="\n")
+    print(f"{len(trials)} trials, {failed} of them failed.")
     if best:
-        print(f"The best model is in {os.path.join(output_dir, 'model')}.")
-    return results
+        print(f"The best has {', '.join(f'{name}={text_of(value)}' for name, value in best.settings.items())}.")
+    print(*where_to_go(output_dir, task, model=bool(best)), sep="\n")
+    return {"trials": len(trials), "failed": failed, "best": best and dataclasses.asdict(best)}

@@ -20,7 +20,7 @@ from tfbert.core.extras import install_command
 from tfbert.core.files import json_of, remove_folder, write_whole
 from tfbert.modes.folds import train_model
 from tfbert.modes.output_folder import results_of
-from tfbert.reports.run_report import write_sweep_report
+from tfbert.reports.sweep_report import write_sweep_report
 from tfbert.tasks import TASKS
 from tfbert.training.evaluation import dev_score
 from tfbert.training.signals import Interrupted

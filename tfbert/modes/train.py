@@ -5,22 +5,40 @@ import gc
 import json
 import os
 
+import numpy as np
 import tensorflow as tf
 
 from tfbert.config.setting import Scope
 from tfbert.core.files import json_of, write_whole
 from tfbert.data.hosts import check_hosts
 from tfbert.inference.hugging_face import beyond_transformers
-from tfbert.modes.build import copies_of, describe_data, seed_of, strategy_of, training_parts
+from tfbert.inference.linear_probe import linear_probe
+from tfbert.modes.announcement import announcement
+from tfbert.modes.build import (
+    batches_to_score,
+    copies_of,
+    seed_of,
+    strategy_of,
+    training_parts,
+    uses_xla,
+)
+from tfbert.modes.closing import closing, commands
+from tfbert.modes.data_summary import summarize_data
 from tfbert.modes.folds import train_model
 from tfbert.modes.output_folder import check_shared, finished_results, output_lock, refuse_finished
+from tfbert.modes.rows import rows_of_split, texts_of
 from tfbert.modes.training_run import TracedGraphs, TrainingRun
-from tfbert.optim.parameter_groups import describe_groups
 from tfbert.reports.model_card import write_model_card
 from tfbert.reports.run_report import write_run_report
+from tfbert.reports.statistics import bootstrap_intervals
 from tfbert.training.checkpoints import check_disk
-from tfbert.training.devices import device_kind, imitates_bfloat16, is_chief, leave_together
+from tfbert.training.devices import is_chief, leave_together
 from tfbert.training.signals import Interrupted
+
+# Dev rows of which a report shows that the model was wrong.
+_MISTAKES = 20
+# A linear probe takes so many rows, and of those that the run goes through one in so many; of fewer, it says nothing.
+_PROBED_ROWS, _ROWS_A_PROBED_ROW, _FEWEST_PROBED = 2000, 3, 20
 
 
 def train_mode(config):
@@ -29,20 +47,13 @@ def train_mode(config):
     Returns:
         dict. The content of `eval_results.json`; for a recipe of stages, that of each stage by name.
     """
-    strategy = strategy_of(config)
-    trainer, stages = Trainer(strategy), config.stages()
-    results, folder = {}, config.training.output_dir
+    trainer, stages = Trainer(strategy_of(config)), config.stages()
+    results = {}
     for name, stage in stages:
-        folder = stage.training.output_dir
         results[name] = finished_results(stage)
-        print(f"Stage {name}: {'already finished' if results[name] else folder}.", flush=True)
+        print(f"Stage {name}: {'already finished' if results[name] else stage.training.output_dir}.", flush=True)
         results[name] = results[name] or train_model(stage, trainer)
-    if not stages:
-        results = train_model(config, trainer)
-    if is_chief(strategy):
-        print(json_of(results))
-        print(f"The model is in {os.path.join(folder, 'model')}.")
-    return results
+    return results if stages else train_model(config, trainer)
 
 
 class Trainer:
@@ -67,7 +78,7 @@ class Trainer:
 
         Args:
             config: Config.
-            announce: bool. Whether to print what is trained, and on what.
+            announce: bool. Whether to print what is trained, on what, and with what result.
 
         Returns:
             dict. The content of `eval_results.json`.
@@ -100,20 +111,67 @@ class Trainer:
             )
             if parts.split:
                 parts.split.write(output_dir)
-            if announce:
-                _announce(config, parts, strategy)
         check_shared(output_dir, strategy)
+        own = announce and not config.training.fold  # one fold says nothing of the whole
+        summary = self._announce(config, parts) if announce and chief else None
+        if own and not run.step:
+            run.probe = self._probe(config, parts)
         results = run.train() | ({"restarts": restarts} if restarts else {})
         self._signal = run.signal
         for note in model.notes() if chief else ():
             print(note)
         results["data"] = {split: dataset.examples.fingerprint for split, dataset in parts.datasets.items()}
         if chief:
+            intervals = {split: bootstrap_intervals(model.task, *found) for split, found in run.outputs.items()}
             write_whole(os.path.join(output_dir, "eval_results.json"), json_of(results, indent=2).encode())
             write_model_card(output_dir, config.as_dict(), model.task, results, beyond_transformers(model))
-            write_run_report(output_dir, config.as_dict(), parts.metric, results, model.task, run.outputs)
+            write_run_report(
+                output_dir,
+                config.as_dict(),
+                parts.metric,
+                results,
+                model.task,
+                run.outputs,
+                intervals,
+                summary,
+                _mistakes(config, parts, run.outputs),
+                commands(output_dir, model.task, results),
+            )
+            if own:
+                print(*closing(output_dir, parts.metric, results, model.task, intervals), sep="\n", flush=True)
         leave_together(strategy)
         return results
+
+    def _announce(self, config, parts):
+        """Says what is trained, on what; returns what the data is like: DataSummary or None."""
+        packed = not uses_xla(config, self.strategy) and not config.training.windows_per_step
+        model = parts.model
+        summary = summarize_data(config, model.task, model.tokenizer, parts.datasets, parts.steps, packed)
+        print(*announcement(config, parts, self.strategy, summary), sep="\n", flush=True)
+        return summary
+
+    def _probe(self, config, parts):
+        """Returns what a linear model on the encoder's vectors scores on dev, before that is trained: dict or None."""
+        train, dev = parts.datasets["train"], parts.datasets.get("dev")
+        most = min(_PROBED_ROWS, parts.steps * train.batch_size // _ROWS_A_PROBED_ROW)
+        if not (dev and parts.pretrained and parts.model.task.probed):
+            return None
+        if min(most, train.examples.size, dev.examples.size) < _FEWEST_PROBED:
+            return None
+        some = (
+            train.examples.subset(_some_rows(train.examples.size, most, 1 + copies_of(config.data))),
+            dev.examples.subset(_some_rows(dev.examples.size, most)),
+        )
+        batches = (batches_to_score(examples, config) for examples in some)
+        found = linear_probe(parts.model, *batches, self.strategy, uses_xla(config, self.strategy))
+        if found and is_chief(self.strategy):
+            score = found["scores"].get(parts.metric)
+            print(
+                f"Before any training, a linear model on the encoder's vectors of {found['rows']:,} training rows has "
+                f"{parts.metric} {'undefined' if score is None else f'{score:.4f}'} on {found['dev_rows']:,} dev rows.",
+                flush=True,
+            )
+        return found
 
     def _traced(self, config):
         """Returns the parts of a run, new or those of the last run; sets `_graphs` to their graphs."""
@@ -140,34 +198,18 @@ def _variables(parts):
     return [*parts.model.variables, *parts.optimizer.variables]
 
 
-def _announce(config, parts, strategy):
-    if parts.split:
-        print(parts.split.describe())
-    train = parts.datasets["train"]
-    sizes = ", ".join(f"{dataset.examples.size} {split}" for split, dataset in parts.datasets.items())
-    if copies_of(config.data):
-        sizes += f" (of the training rows {copies_of(config.data)} modified copies each)"
-    print(f"Examples: {sizes}; {_cuts(train.examples, config.data.max_seq_length)}.")
-    for line in parts.model.task.announcement(train):
-        print(line)
-    print(
-        f"Devices: {strategy.num_replicas_in_sync} × {device_kind(strategy)}; {parts.steps} steps of "
-        f"{train.batch_size} examples."
-    )
-    if config.runtime.mixed_precision != "none" and device_kind(strategy) == "CPU" and imitates_bfloat16():
-        print("This CPU has no bfloat16 instructions: steps are usually faster without --mixed_precision=bfloat16.")
-    print(describe_groups(parts.optimizer.groups()))
-    for line in describe_data(config, parts.model.task, parts.model.tokenizer, parts.datasets, parts.steps):
-        print(line)
+def _some_rows(rows, most, step=1):
+    """Returns the numbers of so many rows at most, drawn by a fixed seed, of each `step` the first: int64 [n]."""
+    return np.sort(np.random.default_rng(0).permutation(rows // step)[:most]) * step
 
 
-def _cuts(examples, max_seq_length):
-    """Returns a phrase on how much of the texts is truncated: str."""
-    kept = f"{max_seq_length} tokens"
-    if examples.most_windows > 1:
-        most = int(examples.window_counts.max())
-        kept = f"{examples.most_windows} windows of {kept}, and have {examples.window_counts.mean():.1f} on average"
-        if most < examples.most_windows:
-            kept += f", at most {most}: --max_windows={most} would suffice"
-    lost = f"; {examples.lost_pieces:,} tokens are lost" if examples.cut_share else ""
-    return f"{examples.cut_share:.1%} of the training texts are truncated to {kept}{lost}"
+def _mistakes(config, parts, outputs):
+    """Returns the dev rows that the model is most wrong about: list of (row from 1, label, answer, how wrong, text)."""
+    if "dev" not in outputs:
+        return []
+    task = parts.model.task
+    found = task.mistakes(*outputs["dev"], _MISTAKES)
+    numbers = parts.datasets["dev"].examples.numbers if found else ()
+    rows = [int(numbers[row]) for row, *_ in found]
+    texts = texts_of(rows_of_split(config, task, "dev", parts.split), rows)
+    return [(row + 1, *about, texts[row]) for row, (_, *about) in zip(rows, found)]

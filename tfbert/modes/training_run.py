@@ -8,7 +8,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from tfbert.config.load import changes
+from tfbert.config.load import changes, given_settings
 from tfbert.config.setting import Scope
 from tfbert.core.errors import InputError
 from tfbert.inference.saved_model import load_weights, save_decision, save_model
@@ -54,8 +54,9 @@ class TrainingRun:
     """One training run: what happens at which step, and what a checkpoint stores.
 
     Attributes:
-        outputs: dict. The outputs of the best model after training: "dev", "test" -> (labels, np.float32 [N, outputs]).
-        signal: int. A signal that came too late to stop it, within its last steps; None if none did.
+        outputs: dict. The best model's outputs once it is trained: "dev", "test" -> (labels, np.float32 [N, outputs]).
+        probe: dict or None. What `linear_probe` found before the training began.
+        signal: int. The signal that came too late to stop it, within its last steps; None: none did.
     """
 
     def __init__(self, config, parts, strategy, graphs):
@@ -97,10 +98,11 @@ class TrainingRun:
             "losses": [],
             "predicted": [0.0] * parts.model.task.outputs,
             "seconds": 0.0,
+            "probe": None,
         }
         self._best, self._waited, self._seconds_before = state["best"], state["waited"], state["seconds"]
         self._losses, self._predicted = state["losses"], np.array(state["predicted"], np.float32)
-        self.outputs, self.signal, self._dev_outputs = {}, None, None
+        self.outputs, self.signal, self._dev_outputs, self.probe = {}, None, None, state["probe"]
         self._health = self._watch(parts.warmup_steps) if "dev" in parts.datasets else None
         if self._health:
             self._health.warnings = state["warnings"]
@@ -115,6 +117,11 @@ class TrainingRun:
             settings.bias_correction,
             warmup_steps,
         )
+
+    @property
+    def step(self):
+        """The steps that are done: int."""
+        return self._loop.step
 
     def train(self):
         """Trains to the last step, from the newest checkpoint if there is one; returns the results."""
@@ -204,9 +211,11 @@ class TrainingRun:
             outputs = self._evaluator.outputs(dataset)
         task = self._model.task
         found = scores(task, dataset.examples.labels, outputs)
-        self._log.evaluation(step, "dev", found, majority_share(task, outputs))
+        best = self._best.get("dev", {}).get(self._metric)
+        better = task.is_better(self._metric, found.get(self._metric), best)
+        self._log.evaluation(step, "dev", found, majority_share(task, outputs), self._metric, better)
         self._waited += 1
-        if task.is_better(self._metric, found.get(self._metric), self._best.get("dev", {}).get(self._metric)):
+        if better:
             self._waited = 0 if self._metric in found else self._waited  # without scores the last model is kept
             self._dev_outputs = outputs
             self._keep(step, found)
@@ -237,6 +246,7 @@ class TrainingRun:
                 "losses": self._log.pending,
                 "predicted": self._predicted.tolist(),
                 "seconds": self._seconds(),
+                "probe": self.probe,
                 "decides": self._decides,
                 "labels": self._model.task.labels,
             }
@@ -269,15 +279,25 @@ class TrainingRun:
                 "baseline": self._health.baseline,
                 "failed": failed,
                 "warnings": list(self._health.warnings.values()),
+                "remarks": task.remarks(*self.outputs["dev"], results["dev"], given_settings(self._config)),
             }
+            if self.probe:
+                results["linear_probe"] = self.probe
+                results["remarks"] += self._beaten(results["dev"])
             if self._metric not in untuned:
                 print(
                     f"{self._metric} on dev was undefined in every evaluation; the last model, of step "
                     f"{self._best['step']}, is kept."
                 )
-            if failed:
-                print(f"This run has failed: {failed}.")
         return results
+
+    def _beaten(self, dev_scores):
+        """Returns whether the linear probe is better on the same rows, as remarks: list of (sentence, flag)."""
+        score, same = self.probe["scores"].get(self._metric), len(self.outputs["dev"][0]) == self.probe["dev_rows"]
+        if not same or score is None or self._model.task.is_better(self._metric, dev_scores.get(self._metric), score):
+            return []
+        return [(f"A linear model on the encoder's vectors before any training does as well, with {self._metric} "
+                 f"{score:.4f}: more steps, or another --learning_rate, may do more", "")]  # fmt: skip
 
     def _decide(self, labels, outputs):
         """Fits temperature and thresholds on dev if requested; returns the outputs after correction."""

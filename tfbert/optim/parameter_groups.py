@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 # mix, whose layer weights would become equal.
 NO_DECAY = (r".*/(\w+_)?bias", r".*/(gamma|beta)", r"pooling/.*")
 
+# What holds where nothing was asked for.
+_PLAIN = {"lr multiplier": 1, "toward": "0", "from step": 0}
+
 HEAD = r"(head|pooling|window_merge)/.*"
 
 
@@ -192,17 +195,19 @@ def describe_groups(groups):
 
     Args:
         groups: list of (variable, dict of str to number or str), as `AdamWeightDecay.groups` returns it.
+
+    Returns:
+        list of rows of str, the titles first; what is of no consequence in any group has no column.
     """
-    names = list(groups[0][1])
+    names = [name for name in groups[0][1] if any(values[name] != _PLAIN.get(name) for _, values in groups)]
     members = {}
     for variable, values in groups:
-        cells = [f"{value:.4g}" if isinstance(value, (int, float)) else value for value in values.values()]
+        cells = [f"{value:.4g}" if isinstance(value, (int, float)) else value for value in map(values.get, names)]
         if values["lr multiplier"] == 0:
             cells = ["frozen", *([""] * (len(cells) - 1))]
         members.setdefault(tuple(cells), []).append(variable)
-    lines = [" ".join([f"{'variables':>9} {'weights':>12}", *(f"{name:>13}" for name in names), " such as"])]
+    rows = [["weights such as", "variables", "weights", *names]]
     for cells, variables in sorted(members.items(), reverse=True):
         weights = sum(math.prod(variable.shape) for variable in variables)
-        row = [f"{len(variables):9d} {weights:12,d}", *(f"{cell:>13}" for cell in cells), f" {path_of(variables[0])}"]
-        lines.append(" ".join(row))
-    return "\n".join(lines)
+        rows.append([path_of(variables[0]), f"{len(variables):,}", f"{weights:,}", *cells])
+    return rows

@@ -15,8 +15,7 @@ def layer_curve(scores, majority):
     """
     layers = sum(name.startswith(f"{TOKENS[0]}, ") for name in scores)
 
-    def draw(panels):
-        [axes] = panels
+    def draw(axes):
         for token in TOKENS:
             heights = [scores[f"{token}, layer {layer}"] for layer in range(layers)]
             axes.plot(range(layers), heights, "o-", label=_NAMES[token])

@@ -5,6 +5,7 @@ import io
 import warnings
 
 COLORS = ("#1f6feb", "#d1570c", "#2da44e", "#8250df", "#bf3989", "#6e7781", "#9a6700", "#0a7ea4", "#cf222e", "#57606a")
+_LONGEST_TEXT = 500
 _STYLE = {
     "svg.hashsalt": "tfbert",
     "svg.fonttype": "none",
@@ -14,18 +15,31 @@ _STYLE = {
 }
 
 _PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title><style>
 body {{ font: 15px/1.5 system-ui, sans-serif; color: #1f2328; max-width: 960px; margin: 2rem auto; padding: 0 1rem }}
-h1 {{ font-size: 1.5rem }} h2 {{ font-size: 1.15rem; margin-top: 2rem }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums }}
+h1 {{ font-size: 1.5rem; overflow-wrap: anywhere }} h2 {{ font-size: 1.15rem; margin-top: 2rem }}
+.wide {{ overflow-x: auto }} table {{ border-collapse: collapse; font-variant-numeric: tabular-nums }}
 th, td {{ padding: .25rem .7rem; border-bottom: 1px solid #d1d9e0; text-align: right; white-space: nowrap }}
-th:first-child, td:first-child {{ text-align: left }}
-.verdict {{ padding: .6rem 1rem; border-left: 4px solid #2da44e; background: #f6f8fa }}
-.verdict.bad {{ border-color: #cf222e }}
-.quiet {{ color: #59636e; font-size: .9rem }} svg {{ max-width: 100%; height: auto }}
-.texts td:last-child {{ text-align: left; white-space: normal; overflow-wrap: anywhere }}
+th:first-child, td:first-child {{ text-align: left; position: sticky; left: 0; background: #fff }}
+.verdict {{ padding: .6rem 1rem; border-left: 4px solid #2da44e; background: #f6f8fa; overflow-wrap: anywhere }}
+.verdict.bad {{ border-color: #cf222e }} .verdict.unsure {{ border-color: #bf8700 }}
+.quiet {{ color: #59636e; font-size: .9rem; overflow-wrap: anywhere }}
+.panels {{ display: flex; flex-wrap: wrap; overflow-x: auto }} svg {{ max-width: 100%; height: auto }}
+.texts th:last-child, .texts td:last-child {{ text-align: left; white-space: normal; overflow-wrap: anywhere }}
 .words th, .words td {{ text-align: left; white-space: normal; overflow-wrap: break-word }}
-details {{ margin: .5rem 0 }} pre {{ overflow-x: auto; background: #f6f8fa; padding: .7rem; font-size: .85rem }}
+code, pre {{ font-size: .85rem; background: #f6f8fa }} code {{ white-space: nowrap }}
+pre {{ overflow-x: auto; padding: .7rem }} pre.command {{ white-space: pre-wrap }}
+pre.command span {{ display: inline-block; max-width: 100%; overflow-wrap: anywhere }}
+details {{ margin: .5rem 0 }}
+@media (max-width: 600px) {{
+  .panels svg:only-child {{ flex: none; max-width: none; width: 620px }}
+  .texts thead {{ display: none }} .texts table, .texts tbody {{ display: block }}
+  .texts tr {{ display: block; padding: .5rem 0; border-bottom: 1px solid #d1d9e0 }}
+  .texts td {{ display: inline-block; padding: 0 1rem 0 0; border: 0; position: static; white-space: normal }}
+  .texts td:last-child {{ display: block }}
+  .texts td:not(:last-child)::before {{ content: attr(data-head) " "; color: #59636e }}
+}}
 </style></head><body>
 <h1>{title}</h1>
 {body}
@@ -38,20 +52,27 @@ def page(title, body):
     return _PAGE.format(title=html.escape(title), body="\n".join(body))
 
 
-def figure(title, draw, columns=1, height=3.4):
-    """Returns a figure as inline SVG under its title."""
-    svg = drawn(draw, columns, height)
-    return f"<h2>{html.escape(title)}</h2>\n{svg[svg.index('<svg') :]}"
+def figure(title, draws, height=3.4):
+    """Returns a figure as inline SVG under its title: panels beside each other, or under each other on a phone.
+
+    Args:
+        title: str.
+        draws: list of callable (axes), one a panel.
+        height: float. That of a panel, in inches.
+    """
+    panels = [drawn(draw, 9 / len(draws), height) for draw in draws]
+    panels = "".join(svg[svg.index("<svg") :] for svg in panels)
+    return f"<h2>{html.escape(title)}</h2>\n<div class=panels>{panels}</div>"
 
 
-def drawn(draw, columns=1, height=3.4):
-    """Returns a figure of several panels side by side, drawn by a function, as SVG: str."""
+def drawn(draw, width=9, height=3.4):
+    """Returns what a function draws on some axes, as a file of SVG: callable (axes), inches, inches -> str."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure  # not pyplot, whose backend is the caller's
 
     with rc_context(_STYLE):
-        picture = Figure(figsize=(9, height), layout="constrained")
-        draw(picture.subplots(1, columns, squeeze=False)[0])
+        picture = Figure(figsize=(width, height), layout="constrained")
+        draw(picture.subplots())
         image = io.StringIO()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph")  # text stays text: the browser has the font
@@ -73,7 +94,20 @@ def legend_beside(axes):
 
 
 def table(head, rows):
-    """Returns a table of HTML: list of titles, list of rows -> str."""
+    """Returns a table of HTML, which scrolls by itself where it is too wide: list of titles, list of rows -> str."""
     cells = "".join(f"<th>{html.escape(str(cell))}</th>" for cell in head)
     lines = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{cells}</tr></thead><tbody>{lines}</tbody></table>"
+    return f"<div class=wide><table><thead><tr>{cells}</tr></thead><tbody>{lines}</tbody></table></div>"
+
+
+def table_of_texts(head, rows):
+    """Returns a table whose last column are texts, which wrap, and are cut where they are long; arguments as above."""
+    titles = [html.escape(str(title), quote=True) for title in head]
+    lines = []
+    for row in rows:
+        *cells, text = map(str, row)
+        text = text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + " …"
+        shown = zip(titles, map(html.escape, [*cells, text]))
+        lines.append("<tr>" + "".join(f'<td data-head="{title}">{cell}</td>' for title, cell in shown) + "</tr>")
+    cells = "".join(f"<th>{title}</th>" for title in titles)
+    return f"<div class=texts><table><thead><tr>{cells}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"

@@ -5,7 +5,7 @@ import html
 import numpy as np
 
 from tfbert.core.extras import install_command
-from tfbert.reports.page import COLORS, figure, name_axes, table
+from tfbert.reports.page import COLORS, figure, name_axes, table, table_of_texts
 from tfbert.tasks.scores.metrics import calibration_error, f1_of, outcomes, reliability, share_of
 
 # With more labels a table is too large to read.
@@ -25,11 +25,8 @@ def quality_sections(task, labels, outputs, split):
     if found is None:
         return []
 
-    def draw(axes):
-        _reliability(axes[0], found.given, found.hits)
-        _precision_recall(axes[1], found)
-
-    sections = [figure(f"Calibration, precision and recall on {split}", draw, columns=2, height=4.0)]
+    draws = [lambda axes: _reliability(axes, found.given, found.hits), lambda axes: _precision_recall(axes, found)]
+    sections = [figure(f"Calibration, precision and recall on {split}", draws, height=4.0)]
     confusions = task.confusions(labels, outputs) if task.outputs <= _MOST_CONFUSED else None
     if confusions is not None:
         sections.append(f"<h2>Confusions on {split}</h2>" + _confusions(found, confusions))
@@ -48,12 +45,12 @@ def mislabelled_section(rows):
     if rows is None:
         return f"{title}<p class=quiet>Not looked for: {html.escape(install_command('mislabelled'))}</p>"
     lines = [[row, given, predicted, f"{share:.4f}", text] for row, text, given, predicted, share in rows]
-    shown = table(["row", "label given", "predicted", "probability of the label given", "text"], lines)
+    shown = table_of_texts(["row", "label given", "predicted", "probability of the label given", "text"], lines)
     note = (
         "Rows whose label models not trained on them contradict, the least likely first. Some are wrong, some only "
         "hard: check before you change one."
     )
-    return f'{title}<div class="texts">{shown}</div><p class=quiet>{note}</p>'
+    return f"{title}{shown}<p class=quiet>{note}</p>"
 
 
 def _reliability(axes, probabilities, hits):
@@ -76,7 +73,8 @@ def _precision_recall(axes, found):
         axes.step(recall, precision, where="post", color=COLORS[number], label=str(found.labels[k]))
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
     axes.set_title("rarest first" if len(shown) < len(found.curves) else "", fontsize=10)
-    axes.legend(frameon=False, fontsize=8)
+    if shown:
+        axes.legend(frameon=False, fontsize=8)
     name_axes(axes, "recall", "precision")
 
 

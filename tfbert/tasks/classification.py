@@ -8,7 +8,7 @@ from tfbert.core.errors import InputError
 from tfbert.tasks.labelled.balance import draws_of_classes
 from tfbert.tasks.labelled.labelled_task import LabelledTask
 from tfbert.tasks.labelled.labels import LabelSet, plain_label, sorted_labels
-from tfbert.tasks.scores import metrics, resampled
+from tfbert.tasks.scores import linear, metrics, resampled
 
 
 class Classification(LabelledTask):
@@ -187,6 +187,9 @@ class Classification(LabelledTask):
             return []
         return [f"{self.outputs:,} labels in {len(labels):,} rows: does --label_column hold numbers or names?"]
 
+    def probe(self, vectors, labels, new):
+        return linear.log_probabilities(vectors, labels, new, self.outputs)
+
     def check_positive(self, label):
         if label is not None and _positive(self.labels, label) != 1:
             raise InputError(
@@ -195,10 +198,11 @@ class Classification(LabelledTask):
             )
 
     def announcement(self, batches):
-        lines = super().announcement(batches)
+        about = super().announcement(batches)
         if self.outputs == 2:
-            lines.append(f"F1, precision, recall and a threshold are about {self.labels[1]!r} (--positive_label).")
-        return lines
+            which = f"{self.labels[1]!r} (--positive_label), which F1, precision, recall and a threshold are about"
+            about.append(("positive", which))
+        return about
 
     def _threshold(self):
         return self.decision.thresholds and self.decision.thresholds[0]

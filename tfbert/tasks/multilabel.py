@@ -10,7 +10,7 @@ from tfbert.tasks.labelled.balance import draws_of_labels
 from tfbert.tasks.labelled.labelled_task import LabelledTask
 from tfbert.tasks.listed import bits_of, learned_labels, listed, repeats_bits
 from tfbert.tasks.rules import RULES
-from tfbert.tasks.scores import metrics, resampled
+from tfbert.tasks.scores import linear, metrics, resampled
 
 
 class Multilabel(LabelledTask):
@@ -166,6 +166,9 @@ class Multilabel(LabelledTask):
             share if label in map(str, given) else 1 - share for label, share in prediction["probabilities"].items()
         ]
         return *(", ".join(map(str, labels)) for labels in (given, prediction["label"])), min(shares)
+
+    def probe(self, vectors, labels, new):
+        return linear.log_odds(vectors, labels, new)
 
     def _thresholds(self):
         return np.array(self.decision.thresholds or [0.5] * self.outputs)

@@ -8,7 +8,7 @@ from keras import ops
 
 from tfbert.core.errors import InputError
 from tfbert.data.values import describe
-from tfbert.tasks.scores import metrics, resampled
+from tfbert.tasks.scores import linear, metrics, resampled
 from tfbert.tasks.text_task import TextTask
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -32,6 +32,8 @@ class Regression(TextTask):
         "mean_squared_error": "lower",
     }
     problem_type = "regression"
+    mistake_columns = ("label", "answer", "off by")
+    probed = True
 
     def encode_label(self, label, where):
         """Returns the label as a number: float32."""
@@ -70,6 +72,15 @@ class Regression(TextTask):
     def predictions(self, logits):
         """Returns the predictions for output: float [N, 1] -> list of {"label": number}."""
         return [{"label": round(float(value), 6)} for value in logits[:, 0]]
+
+    def mistakes(self, labels, outputs, most):
+        """Returns the numbers that are furthest off."""
+        off = np.abs(outputs[:, 0].astype(np.float64) - labels)
+        worst = np.argsort(-off, kind="stable")[:most]
+        return [(int(row), f"{labels[row]:g}", f"{outputs[row, 0]:.4g}", f"{off[row]:.4g}") for row in worst]
+
+    def probe(self, vectors, labels, new):
+        return linear.numbers(vectors, labels, new)
 
     def mean_outputs(self, outputs):
         """Returns the mean of the numbers: float [members, M, 1] -> float [M, 1]."""

@@ -34,8 +34,10 @@ class Task:
         hugging_face: str. The suffix of the class name in transformers.
         verb: str. What was done to the model, for the model card.
         one_class: bool. Whether a label is the number of one of several classes.
-        not_predicted: str or None. Why it cannot predict the texts of a file; None if it can.
-        shows: bool. Whether `shown` runs the model.
+        not_predicted: str or None. Why the texts of a file cannot be predicted; None: they can.
+        shows: bool. Whether `shown` asks the model.
+        ranking_metrics: tuple of str. Scores of how outputs rank the examples, whatever the threshold; 1 is perfect.
+        mistake_columns: tuple of str. What `mistakes` says of a row: the label, the answer, and how wrong it is.
 
     Attributes:
         labels: list of str or int. The classes, by number; empty if there are none.
@@ -54,6 +56,8 @@ class Task:
     one_class = False
     not_predicted = None
     shows = False
+    ranking_metrics = ()
+    mistake_columns = ("label", "answer", "")
 
     labels = ()
     outputs = 1
@@ -274,13 +278,13 @@ class Task:
         """Returns warnings about suspicious training labels: [N, ...] -> list of str."""
         return []
 
-    def advice(self, labels, balanced=False, tuned=False, best_metric=None):
-        """Returns suggested settings, each with its reason: list of str.
+    def advice(self, labels, given=frozenset(), scored=True):
+        """Returns settings to try, each with its reason: list of str. None is about a setting that is given already.
 
         Args:
             labels: np.ndarray [N, ...]. The training data's.
-            balanced, tuned: bool. Whether rare classes are already balanced, and the threshold tuned.
-            best_metric: str or None. The score that selects the best model, as configured.
+            given: set of str. The names of the settings that are not at their default.
+            scored: bool. Whether there are dev rows, on which to choose a model or a threshold.
         """
         return []
 
@@ -289,8 +293,63 @@ class Task:
         return []
 
     def announcement(self, batches):
-        """Returns lines about the training data to print at the start of training: ExampleBatches -> list of str."""
+        """Returns what to say of the training data as training begins: ExampleBatches -> list of (name, what it is)."""
         return []
+
+    def has_learned(self, scores, baseline):
+        """Says whether a score of `ranking_metrics` is a third of the way from that of one answer to perfection.
+
+        Args:
+            scores: dict. A model's.
+            baseline: dict. Those of one answer to every example.
+        """
+        known = [name for name in self.ranking_metrics if name in scores and name in baseline]
+        return any(scores[name] - baseline[name] >= (1 - baseline[name]) / 3 for name in known)
+
+    def remarks(self, labels, outputs, scores, given=frozenset()):
+        """Returns what the answers of a trained model have wrong as a whole, and a setting that may mend it.
+
+        Args:
+            labels: np.ndarray [N, ...]. Those of dev.
+            outputs: np.float32 [N, outputs].
+            scores: dict. Those of these outputs.
+            given: set of str. The names of the settings that are not at their default.
+
+        Returns:
+            list of (sentence, flag), the worst first; the flag is "" where none is known.
+        """
+        return []
+
+    def mistakes(self, labels, outputs, most):
+        """Returns the examples that a model is most wrong about, the worst first.
+
+        Args:
+            labels: np.ndarray [N, ...].
+            outputs: np.float32 [N, outputs].
+            most: int. How many at most.
+
+        Returns:
+            list of (number of the example from 0, label, answer, how wrong it is), the last three str.
+        """
+        return []
+
+    @property
+    def probed(self):
+        """Whether `probe` can be asked: that a linear model on vectors of the texts can do the task, bool."""
+        return False
+
+    def probe(self, vectors, labels, new):
+        """Returns the outputs of a linear model for new texts; None where the labels do not suffice to fit one.
+
+        Args:
+            vectors: np.float32 [N, width]. Those of the training texts.
+            labels: np.ndarray [N, ...].
+            new: np.float32 [M, width].
+
+        Returns:
+            np.float32 [M, outputs].
+        """
+        raise NotImplementedError
 
     def shown(self, model, examples):
         """Returns what a trained model shows besides its scores, for eval_results.json: dict."""

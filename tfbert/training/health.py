@@ -43,10 +43,13 @@ class RunHealth:
         self.warnings = {}
 
     def failed(self, dev_scores):
-        """Returns why a run with these dev scores has failed, or None if it has not."""
+        """Returns why a run with these dev scores has failed, None where it has not.
+
+        One whose outputs rank the texts well has not, whatever its answers: it may need another threshold.
+        """
         score = dev_scores.get(self._metric)
-        baseline = self.baseline.get(self._metric, 0.0)  # the correlation with a constant is undefined
-        if self._task.is_better(self._metric, score, baseline):
+        baseline = self.baseline.get(self._metric, 0.0)  # a constant correlates with nothing
+        if self._task.is_better(self._metric, score, baseline) or self._task.has_learned(dev_scores, self.baseline):
             return None
         shown = "undefined" if score is None else f"{score:.4f}"
         return f"{self._metric} on dev is {shown}, no better than {baseline:.4f}, the score of a constant answer"

@@ -2,11 +2,19 @@
 
 import json
 import os
+import sys
+import time
 
 import tensorflow as tf
 from tqdm import tqdm
 
 from tfbert.core.files import json_of, write_whole
+
+# What a line about an evaluation may take of a terminal's width; metrics.jsonl has all scores.
+_LINE = 110
+_BAR = "{percentage:3.0f}%|{bar:20}| step {n_fmt}/{total_fmt}{postfix}, {remaining} left"
+# Seconds between two states of the bar: on a terminal, and in a file, where each stays.
+_REFRESH, _REFRESH_OF_FILE = 1.0, 30.0
 
 
 class RunLog:
@@ -29,12 +37,14 @@ class RunLog:
             pending: list of float. The value of `pending` when the checkpoint was saved.
             writes: bool. Whether to print and write anything: False on all workers but one.
         """
-        self._path = os.path.join(output_dir, "metrics.jsonl")
+        self._path, self._total_steps = os.path.join(output_dir, "metrics.jsonl"), total_steps
         self._batch_size, self._writes, self.pending = batch_size, writes, list(pending)
+        self._first = None
         if writes:
             self._lines = _lines_until(self._path, first_step)
             self._summary = tf.summary.create_file_writer(output_dir)
-            self._bar = tqdm(total=total_steps, initial=first_step, unit="step", mininterval=1.0)
+            refresh = _REFRESH if sys.stderr and sys.stderr.isatty() else _REFRESH_OF_FILE
+            self._bar = tqdm(total=total_steps, initial=first_step, bar_format=_BAR, mininterval=refresh)
 
     def steps(self, step, losses):
         """Records the losses of the steps just done, and updates the bar."""
@@ -42,9 +52,12 @@ class RunLog:
         if not self._writes:
             return
         self._bar.update(len(losses))
-        rate = self._bar.format_dict["rate"]
-        speed = {"examples/s": f"{rate * self._batch_size:.1f}"} if rate else {}
-        self._bar.set_postfix({"loss": f"{losses[-1]:.4f}", **speed}, refresh=False)
+        now, speed = time.monotonic(), ""
+        if self._first:  # from the second call on: the first takes the time in which the step is traced
+            done = (self._bar.n - self._first[1]) * self._batch_size
+            speed = f", {done / (now - self._first[0]):.1f} examples/s"
+        self._first = self._first or (now, self._bar.n)
+        self._bar.set_postfix_str(f"loss {losses[-1]:.4f}{speed}", refresh=False)
 
     def log(self, step, learning_rate, norms, predicted):
         """Writes an entry for the steps since the last one.
@@ -63,10 +76,25 @@ class RunLog:
         self._write(step, values | {f"gradient_norm/{part}": norm for part, norm in norms.items()})
         self.pending = []
 
-    def evaluation(self, step, split, scores, majority_share):
-        """Writes an entry with the scores of an evaluation and the share of the most frequent answer; prints them."""
+    def evaluation(self, step, split, scores, majority_share, metric, best):
+        """Writes a line with the scores of an evaluation and the share of the most frequent answer; says some of them.
+
+        Args:
+            step: int.
+            split: str.
+            scores: dict of float.
+            majority_share: float.
+            metric: str. The score that decides, which is said first.
+            best: bool. Whether it is the best so far.
+        """
         self._write(step, {"split": split, **scores, "majority_share": majority_share})
-        self.say(f"step {step}: {split} " + "  ".join(f"{name} {value:.4f}" for name, value in scores.items()))
+        if not self._writes:
+            return
+        line = f"step {step:{len(str(self._total_steps))}}  {split}"
+        for name in sorted(scores, key=lambda name: (name != metric, name != "loss")):
+            shown = f"  {name} {scores[name]:.4f}"
+            line += shown if len(line + shown) <= _LINE else ""
+        self.say(line + "  (best so far)" * best)
 
     def say(self, text):
         """Prints a line above the bar."""

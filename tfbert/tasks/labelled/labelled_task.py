@@ -16,6 +16,12 @@ from tfbert.tasks.text_task import TextTask
 
 # Of two labels, one with a smaller share is rare.
 _RARE = 0.2
+# An answer given so many times as often as it occurs, or as seldom, is worth a word; beyond chance, in rows.
+_OFTEN, _BEYOND_CHANCE, _REMARKS = 1.5, 5, 3
+# A linear probe of more labels takes too long.
+_PROBED = 100
+# Any of these settings does something for rare labels.
+_BALANCING = {"balance", "oversample", "undersample", "class_weights", "logit_adjustment", "loss"}
 
 
 class LabelledTask(TextTask):
@@ -26,6 +32,8 @@ class LabelledTask(TextTask):
     """
 
     rules = RULES["classification"]
+    ranking_metrics = ("roc_auc", "average_precision")
+    mistake_columns = ("label", "answer", "probability")
 
     def __init__(self, labels, **options):
         """Takes the labels (list of str or int, by number) and the LossOptions as keyword arguments."""
@@ -175,21 +183,21 @@ class LabelledTask(TextTask):
             balanced.decision = Decision(tuple(prior_shift(true, sampled, weights, logit_adjustment).tolist()))
         return balanced, batches.with_draws(draws)
 
-    def advice(self, labels, balanced=False, tuned=False, best_metric=None):
+    def advice(self, labels, given=frozenset(), scored=True):
         held = self.label_counts(labels)
         share, rarest = held.min() / len(labels), self.labels[int(held.argmin())]
         if share >= _RARE * 2 / max(self.outputs, 2):
             return []
         metric, tuned_for = self.rare_metrics(rarest)
         lines = []
-        if best_metric in (None, "loss", "accuracy"):
-            reason = f"{share:.1%} of the rows are {rarest!r}; accuracy hardly reflects them."
+        if scored and "best_metric" not in given:
+            reason = f"{share:.1%} of the rows are {rarest!r}: accuracy hardly sees them."
             lines.append(f"--best_metric={metric}, as {reason}")
-        if not tuned and self.threshold_labels:
+        if scored and self.threshold_labels and "tune_threshold" not in given:
             lines.append(f"--tune_threshold={tuned_for}, as the best threshold for a rare label is seldom 0.5.")
-        if not balanced:
-            lines.append("--class_weights=balanced, --oversample or --logit_adjustment=1; a sweep shows which "
-                         "helps.")  # fmt: skip
+        if not given & _BALANCING:
+            lines.append("--class_weights=balanced, --oversample or --logit_adjustment=1: which of them helps is for a "
+                         "sweep to say.")  # fmt: skip
         return lines
 
     def counted(self, labels):
@@ -199,10 +207,10 @@ class LabelledTask(TextTask):
         labels, draws = batches.examples.labels, batches.draws
         own = self.counted(labels)
         if not draws:
-            return [f"Labels: {', '.join(f'{label} ({count:.0f})' for label, count in own)}."]
+            return [("labels", ", ".join(f"{label} ({count:.0f})" for label, count in own))]
         taken = self.label_counts(labels, draws.rates)
         each = (f"{label} ({count:.0f}, in an epoch {now:.0f})" for (label, count), now in zip(own, taken))
-        return [f"Labels: {', '.join(each)}; {draws.size} training rows an epoch."]
+        return [("labels", f"{', '.join(each)}; {draws.size} training rows an epoch")]
 
     def quality(self, labels, outputs):
         thresholds = self.decision.thresholds
@@ -218,6 +226,48 @@ class LabelledTask(TextTask):
             thresholds,
             self.decision,
         )
+
+    def remarks(self, labels, outputs, scores, given=frozenset()):
+        """Returns which labels are answered far too often or too seldom, while no threshold was tuned."""
+        if self.decision.thresholds is not None:
+            return []
+        held, answered = self.label_counts(labels), self.label_counts(self.guesses(outputs))
+        found = []
+        for number, label in enumerate(self.labels):
+            ratio = answered[number] / max(held[number], 1)
+            off = abs(np.log(max(ratio, 1e-3)))
+            decides = label in self.threshold_labels or not self.threshold_labels
+            if decides and off >= np.log(_OFTEN) and abs(answered[number] - held[number]) >= _BEYOND_CHANCE:
+                found.append((off, self._remark(label, held[number], answered[number], scores, given)))
+        return [remark for _, remark in sorted(found, key=lambda each: -each[0])[:_REMARKS]]
+
+    def _remark(self, label, held, answered, scores, given):
+        if self.threshold_labels:
+            flag = f"--tune_threshold={self.rare_metrics(label)[1]}"
+        else:
+            flag = "" if given & _BALANCING or answered > held else "--class_weights=balanced"
+        if not answered:
+            ranks = f"; it ranks the texts with a ROC-AUC of {scores['roc_auc']:.4f}" if "roc_auc" in scores else ""
+            return f"It never answers {label!r}, which {held:.0f} dev rows have{ranks}", flag
+        often = f"{answered / max(held, 1):.1f} times as often as it occurs"
+        return f"It answers {label!r} {often} ({answered:.0f} answers, {held:.0f} dev rows)", flag
+
+    def mistakes(self, labels, outputs, most):
+        """Returns the wrong answers that have the highest probability."""
+        held, answered = self.indicators(labels), self.indicators(self.guesses(outputs))
+        probabilities = self.probabilities(outputs)
+        # Of a label that is wrong, the probability of what was answered: that it holds, or that it does not.
+        believed = np.where(held != answered, np.where(held == 1, 1 - probabilities, probabilities), 0.0).max(axis=1)
+        wrong = np.flatnonzero((held != answered).any(axis=1))
+        worst = wrong[np.argsort(-believed[wrong], kind="stable")][:most]
+        return [
+            (int(row), *self.doubt(self.decode_label(labels[row]), prediction)[:2], f"{believed[row]:.4f}")
+            for row, prediction in zip(worst, self.predictions(outputs[worst]))
+        ]
+
+    @property
+    def probed(self):
+        return self.outputs <= _PROBED
 
     def doubted(self, labels, outputs, most):
         ranked = likely_mislabelled(self, labels, outputs)

@@ -1,0 +1,66 @@
+"""What a training says when it is over: its scores, what they mean, where everything is, and how to go on."""
+
+import os
+import shlex
+
+from tfbert.core.text_table import aligned
+from tfbert.reports.score_tables import scores_of_run
+
+
+def closing(output_dir, metric, results, task, intervals):
+    """Returns what came of a run: list of str, lines.
+
+    Args:
+        output_dir: str.
+        metric: str. The dev score that chose the model.
+        results: dict. The content of `eval_results.json`.
+        task: one of TASKS.
+        intervals: dict. "dev", "test" -> dict of name -> (low, high).
+    """
+    lines = [""]
+    if intervals:
+        head, rows = scores_of_run(results, intervals, metric)
+        lines += [*aligned([head, *rows]), ""]
+    if results.get("failed"):
+        lines.append(f"This run has failed: {results['failed']}.")
+    lines += [remark_line(*remark) for remark in results.get("remarks", ())]
+    return lines + where_to_go(output_dir, task, results)
+
+
+def remark_line(sentence, flag):
+    """Returns a remark with the setting that may mend what it says: str."""
+    return f"{sentence}: {flag}." if flag else f"{sentence}."
+
+
+def where_to_go(output_dir, task, results=None, model=True):
+    """Returns where report and model are, and the commands to go on with: list of str, lines.
+
+    Args:
+        output_dir: str.
+        task: one of TASKS.
+        results: dict or None. The content of a single run's `eval_results.json`.
+        model: bool. Whether there is one.
+    """
+    rows = [("report", os.path.join(output_dir, "report.html"))]
+    if model:
+        rows += [("model", os.path.join(output_dir, "model")), *commands(output_dir, task, results)]
+    width = max(len(name) for name, _ in rows)
+    return [f"{name:{width}}  {what}" for name, what in rows]
+
+
+def commands(output_dir, task, results=None):
+    """Returns the commands to go on with: list of (what it does, command); arguments as above."""
+    found, base = [], output_dir.rstrip("/")
+    for _, flag in (results or {}).get("remarks", ()):
+        if flag:
+            other = f"{base}-{flag.strip('-').partition('=')[0]}"
+            found.append(("retrain", _run(f"--config={base}/config.yaml", flag, f"--output_dir={other}")))
+            break
+    if not task.not_predicted:
+        found.append(("predict", _run("--mode=predict", f"--preset={base}/model", "--test_file=FILE",
+                                      f"--output_dir={base}-predictions")))  # fmt: skip
+    return found
+
+
+def _run(*flags):
+    return shlex.join(["python", "-m", "tfbert.run", *flags])

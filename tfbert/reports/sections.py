@@ -1,0 +1,73 @@
+"""What the reports of one run, of folds and of sweeps share: their parts in HTML, and the file they are written to."""
+
+import html
+import importlib.metadata
+import json
+import os
+import platform
+import re
+
+import tensorflow as tf
+
+from tfbert.core.extras import DISTRIBUTION
+from tfbert.core.files import write_whole
+from tfbert.reports.page import page
+
+_FLAG = re.compile(r"--\w+(=[\w.]*\w)?")
+_PACKAGES = (DISTRIBUTION, "tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy")
+
+
+def verdict(text, bad=False, unsure=False):
+    """Returns the box at the head of a report, which says in a sentence or two what came of it: HTML -> HTML."""
+    return f'<div class="verdict{" bad" if bad else " unsure" if unsure else ""}">{text}</div>'
+
+
+def with_flags(line):
+    """Returns a sentence whose flags, such as --seed=1, stand out: str -> HTML."""
+    return _FLAG.sub(r"<code>\g<0></code>", html.escape(line))
+
+
+def command_section(meaning, command):
+    """Returns a command to copy, which on a phone breaks between its flags: str, str -> HTML."""
+    words = " ".join(f"<span>{html.escape(word)}</span>" for word in command.split(" "))
+    return f"<p class=quiet>{html.escape(meaning)}</p><pre class=command>{words}</pre>"
+
+
+def settings_section(settings):
+    """Returns the section with all settings that have a value: dict -> HTML."""
+    rows = "\n".join(f"{name}: {text_of(value)}" for name, value in settings.items() if value not in (None, (), []))
+    inside = f"<summary>All settings</summary><pre>{html.escape(rows)}</pre>"
+    return f"<h2>Settings and versions</h2><details>{inside}</details>"
+
+
+def versions(results):
+    """Returns the versions of what ran, and the hashes of the data: eval_results.json's dict -> HTML."""
+    versions = []
+    for package in _PACKAGES:
+        try:
+            versions.append(f"{package} {importlib.metadata.version(package)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    hashes = "".join(f"<br>{split} data: sha256 {digest}" for split, digest in results.get("data", {}).items())
+    return f"<p class=quiet>{', '.join(versions)}; Python {platform.python_version()}{hashes}</p>"
+
+
+def text_of(value):
+    """Returns a setting's value as it is written in YAML: str."""
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(text_of, value)) or "none"
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def read_metrics(folder):
+    """Returns the lines of a run's metrics.jsonl: list of dict; none where there is no file."""
+    path = os.path.join(folder, "metrics.jsonl")
+    if not tf.io.gfile.exists(path):
+        return []
+    with tf.io.gfile.GFile(path) as file:
+        return [json.loads(line) for line in file.read().splitlines()]
+
+
+def write_report(output_dir, title, body):
+    """Writes report.html to a folder: its title, list of its parts in HTML."""
+    write_whole(os.path.join(output_dir, "report.html"), page(title, body).encode())
