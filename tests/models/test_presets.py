@@ -178,7 +178,7 @@ def test_damaged_folders_name_the_tensor_or_the_file(tmp_path):
     with pytest.raises(InputError, match="config.json is damaged"):
         load_encoder(str(folder))
     (folder / "config.json").write_text('{"model_type": "roberta"}')
-    with pytest.raises(InputError, match="type 'roberta'; tfbert runs bert, distilbert"):
+    with pytest.raises(InputError, match="type 'roberta'; tfbert supports bert, distilbert"):
         load_encoder(str(folder))
     (folder / "config.json").write_text('{"model_type": "bert", "hidden_act": "gelu"}')
     with pytest.raises(InputError, match="lacks vocab_size"):

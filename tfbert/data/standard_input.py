@@ -1,4 +1,4 @@
-"""Rows of standard input: a text a line, or a JSON object a line."""
+"""Rows of standard input: one text per line, or a JSON object a line."""
 
 import io
 import itertools

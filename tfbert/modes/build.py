@@ -322,7 +322,7 @@ def predict_batch_size_of(config, strategy, max_seq_length, windows=1):
     Args:
         config: Config.
         strategy: tf.distribute.Strategy.
-        max_seq_length, windows: int. The most tokens of a window, and the most windows of a text.
+        max_seq_length, windows: int. Maximum number of tokens of a window, and the most windows of a text.
     """
     if config.training.predict_batch_size:
         return config.training.predict_batch_size
