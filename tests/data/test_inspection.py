@@ -80,7 +80,7 @@ def test_findings_name_what_is_wrong():
     assert "3 texts have more than one label, such as rows " in lines
     assert "30 of 40 training rows have the same text" in lines
     many = TASKS["classification"](range(30))
-    assert "30 labels in 40 rows: is --label_column a column of numbers" in "\n".join(
+    assert "30 labels in 40 rows: does --label_column hold numbers or names?" in "\n".join(
         findings(many, {"train": found})
     )
 

@@ -75,7 +75,7 @@ def _weight_of(lead, deviations):
     """Says what a lead is beside the standard deviations between seeds, NaN where there is one run: str."""
     known = [deviation for deviation in deviations if np.isfinite(deviation)]
     if not known:
-        return "one run each does not tell whether another seed would turn it round."
+        return "with one run each, another seed might reverse it."
     return f"{'less' if lead < max(known) else 'more'} than one standard deviation between seeds."
 
 
