@@ -36,6 +36,12 @@ tf.config.set_logical_device_configuration(
 )
 
 
+def pytest_collection_modifyitems(items):
+    """Puts what takes longest first, so that no worker is left alone with it: whole runs, then what trains."""
+    first = [ROOT / "tests" / name for name in ("modes", "training")]
+    items.sort(key=lambda item: first.index(item.path.parent) if item.path.parent in first else len(first))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item):
     """TPU wheels bring the TPU's XLA, not the CPU's: what compiles for the CPU is skipped there."""

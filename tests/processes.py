@@ -29,18 +29,19 @@ class Run:
         returncode: int or None. The exit status; a signal's is negative.
     """
 
-    def __init__(self, arguments, separate_errors=False):
+    def __init__(self, arguments, separate_errors=False, folder=ROOT):
         """Starts it.
 
         Args:
             arguments: sequence of str.
             separate_errors: bool. Whether stderr is kept apart from stdout.
+            folder: pathlib.Path. Where it runs.
         """
         number = len(os.listdir(_OUTPUTS))
         self._paths = [os.path.join(_OUTPUTS, f"{number}.{name}") for name in ("out", "err")[: 1 + separate_errors]]
         for path in self._paths:
             pathlib.Path(path).touch()
-        self._process = _FORKS.Process(target=_run, args=(list(arguments), self._paths))
+        self._process = _FORKS.Process(target=_run, args=(list(arguments), self._paths, folder))
         self._process.start()
 
     @property
@@ -78,13 +79,13 @@ class Run:
         self.send_signal(signal.SIGKILL)
 
 
-def _run(arguments, paths):
+def _run(arguments, paths, folder):
     import runpy
 
     for number, path in ((1, paths[0]), (2, paths[-1])):
         file = os.open(path, os.O_WRONLY | os.O_APPEND)
         os.dup2(file, number)
-    os.chdir(ROOT)
+    os.chdir(folder)
     sys.argv = ["tfbert.run", *arguments]
     runpy.run_module("tfbert.run", run_name="__main__", alter_sys=True)
 

@@ -218,7 +218,7 @@ def test_the_internals_are_seen():
 def test_files_stay_small():
     long = [str(path) for path in FILES if path.read_text(encoding="utf-8").count("\n") > 400]
     assert not long
-    assert (ROOT / "tfbert" / "run.py").read_text().count("\n") < 80
+    assert (ROOT / "tfbert" / "run.py").read_text().count("\n") < 90
 
 
 def test_linter():

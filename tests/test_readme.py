@@ -1,42 +1,45 @@
-"""The README's Python examples, as they are printed there, one after the other."""
+"""README: its size, its Chinese twin, and its commands, run as printed but for what is said here.
 
-import json
-import os
-import re
-import subprocess
-import sys
-
-from tests.conftest import ROOT
-
-# What must be true at its end.
-AFTER = """
-import json, keras
-again = keras.models.load_model("my_model.keras")
-print(json.dumps({
-    "results": results["dev"],
-    "scores": tfbert.evaluate(model, dev),
-    "steps": [int(again.optimizer.iterations.numpy()), int(optimizer.iterations.numpy()), steps],
-    "vectors": list(vectors.shape),
-    "rates": [float(optimizer.learning_rate.numpy()), float(again.optimizer.learning_rate.numpy())],
-}))
+The samples are smaller (`tests.documents.sandbox`), and a tiny random BERT is trained in place of minilm, for 4 steps.
+tests/test_docs.py runs the Python.
 """
 
+import re
 
-def test_the_examples_do_what_they_say(minilm, tmp_path):
-    """An epoch in Keras, the second in the loop, the learning rate at 0 with the last step; what was saved loads."""
-    examples = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
-    for name in ("configs", "tfbert"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    result = subprocess.run(
-        [sys.executable, "-c", "".join(examples) + AFTER], capture_output=True, text=True, cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    assert result.returncode == 0, result.stderr[-3000:]
-    printed = result.stdout.splitlines()
-    found = json.loads(printed[-1])
-    steps = found["steps"][2]
-    assert found["steps"] == [steps // 2, steps, steps]
-    assert found["rates"][0] == 0 < found["rates"][1]
-    assert found["vectors"] == [1, 384]
-    assert found["results"]["accuracy"] > 0.8 and found["scores"]["roc_auc"] > 0.7
-    assert "'label': 'urgent'" in printed[-2] or "'label': 'normal'" in printed[-2]
+from tests.conftest import ROOT
+from tests.documents import blocks_named, blocks_of, run_shell, sandbox
+
+README, CHINESE = ROOT / "README.md", ROOT / "README.zh.md"
+
+
+def test_the_front_page_stays_small():
+    assert len(README.read_bytes()) <= 8192
+
+
+def test_the_chinese_page_says_the_same():
+    """The same blocks, marks, links and numbers."""
+    pages = [path.read_text("utf-8") for path in (README, CHINESE)]
+    assert [block.text for block in blocks_of(README)] == [block.text for block in blocks_of(CHINESE)]
+    assert len({tuple(re.findall(r"<!--.*?-->", page)) for page in pages}) == 1
+    links = [sorted(set(re.findall(r"\]\(([^)]+)\)", page)) - {"README.md", "README.zh.md"}) for page in pages]
+    assert links[0] == links[1]
+    english, chinese = (
+        sorted(re.findall(r"\d[\d.,]*\d|\d", re.sub(r"```.*?```|<!--.*?-->", "", page, flags=re.DOTALL)))
+        for page in pages
+    )
+    assert english == chinese
+
+
+def test_the_commands(tiny, tmp_path):
+    folder = sandbox(tmp_path)
+    flags = [f"--preset={tiny}", "--max_seq_length=48", "--max_steps=4"]
+    train, predict, head = blocks_named("quickstart", [README])
+    printed = run_shell(train, folder, flags)
+    assert "runs/quickstart" in printed and (folder / "runs" / "quickstart" / "report.html").exists()
+    printed = run_shell(predict, folder, []) + run_shell(head, folder, [])
+    assert printed.count('{"label": ') == 2
+    [own] = blocks_named("own_file", [README])
+    inspect, train, evaluate, predict = own.text.strip().splitlines()
+    for line, extra in ((inspect, flags[:2]), (train, flags), (evaluate, []), (predict, [])):
+        run_shell(own.__class__(own.page, "run", "own_file", "bash", line), folder, extra)
+    assert len((folder / "runs" / "mine" / "predictions.jsonl").read_text("utf-8").splitlines()) == 40

@@ -21,14 +21,35 @@ def tool(monkeypatch):
     return importlib.import_module
 
 
-def test_readme_and_config_headers_are_what_was_measured(tool, tmp_path):
-    for name in ("README.md", "configs"):
+def test_tables_and_config_headers_are_what_was_measured(tool, tmp_path):
+    for name in ("README.md", "README.zh.md", "docs", "configs"):
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    written = [*tmp_path.glob("*.md"), *(tmp_path / "docs").iterdir(), *(tmp_path / "configs").glob("*.*")]
     tool("write_docs").main(tmp_path)
-    for path in (tmp_path / "README.md", *sorted((tmp_path / "configs").glob("*.yaml"))):
+    for path in written:
         original = ROOT / path.relative_to(tmp_path)
         assert path.read_text("utf-8") == original.read_text("utf-8"), f"{original} is stale: tools/write_docs.py"
+
+
+def test_every_table_of_the_docs_is_written(tool, tmp_path):
+    """A marker that no table has, or a table that no page shows, was forgotten."""
+    pages = [path.read_text("utf-8") for path in tool("write_docs").documents(ROOT)]
+    opened = sorted(name for page in pages for name in re.findall(r"<!-- (?!/|run: |not run: )(.+?) -->", page))
+    closed = sorted(name for page in pages for name in re.findall(r"<!-- /(.+?) -->", page))
+    assert opened == closed
+    studies = tool("results").read_all()
+    shown = {f"{study.about['kind']} {name}" for name, study in studies.items() if study.about.get("kind") == "sweep"}
+    assert {name for name in shown if "few_samples" not in name} <= set(opened)
+
+
+def test_what_the_quickstart_prints_is_shortened_in_the_middle(tool):
+    lines = [f"line {number} " + "x" * 200 for number in range(20)]
+    shown = tool("quickstart_output").transcript("$ a command\n" + "\n".join(lines) + "\n").splitlines()
+    assert shown[:5] == ["<!-- run: quickstart -->", "```bash", "a command", "```", "```text"]
+    assert [line.split(" x")[0] for line in shown[5:-1]] == [
+        "line 0", "line 1", "line 2", "…", "line 16", "line 17", "line 18", "line 19"]  # fmt: skip
+    assert all(len(line) <= 100 for line in shown) and shown[5].endswith("…")
 
 
 def test_spread_is_mean_and_sample_deviation(tool):
@@ -102,13 +123,14 @@ def test_every_shape_of_the_batches_is_met_before_the_clock_runs(tool):
     assert tool("bench").steps_of_shapes(types.SimpleNamespace(shares=shares), 5) == [0, 1, 4]
 
 
-def test_bench_prints_one_json_line(minilm, tmp_path):
+def test_bench_prints_one_json_line(tiny, tmp_path):
     rows = (SAMPLES / "support_desk_dev.tsv").read_text("utf-8").splitlines()
     header, rows = rows[0].split("\t"), [row.split("\t") for row in rows[1:41]]
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(dict(zip(header, row))) + "\n" for row in rows), "utf-8")
     result = subprocess.run(
-        [sys.executable, "tools/bench.py", f"--train={path}", f"--dev={path}", "--epochs=1", "--batch=8"],
+        [sys.executable, "tools/bench.py", f"--model={tiny}", f"--train={path}", f"--dev={path}", "--epochs=1",
+         "--batch=8", "--max_len=64"],
         capture_output=True, text=True, cwd=ROOT,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr[-2000:]

@@ -1,15 +1,16 @@
-"""tfbert: fine-tune BERT with Keras 3 and TensorFlow. The public names, loaded when first used."""
+"""tfbert: fine-tune BERT with Keras 3 and TensorFlow. The public names, imported on first use."""
 
 import importlib
 import os
 
 from tfbert.core.keras_names import register as _register
 from tfbert.core.keras_setup import check_keras
+from tfbert.core.names import did_you_mean as _did_you_mean
 
 __version__ = "0.1.0"
 
-# On CPUs without AVX-512 TensorFlow leaves oneDNN's kernels off, with which a step takes half the time. It reads this
-# when it is loaded, which importing tfbert does not do.
+# On CPUs without AVX-512, TensorFlow leaves off oneDNN's kernels, which halve the time of a step. It reads the variable
+# when it is imported, which importing tfbert does not do.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 _register()
@@ -44,14 +45,16 @@ _HOME = {
     "save_model": "inference.saved_model",
     "train": "training.loop",
 }
-# What can be had whatever Keras is set to; `run` looks at it by itself.
+# Available whatever the settings of Keras; `run` checks them itself.
 _WITHOUT_KERAS = ("InputError", "modes.doctor", "load_config", "run")
 __all__ = sorted(_HOME)
 
 
 def __getattr__(name):
     if name not in _HOME:
-        raise AttributeError(f"module 'tfbert' has no attribute {name!r}; it has {', '.join(__all__)}")
+        raise AttributeError(
+            f"module 'tfbert' has no attribute {name!r}; it has {', '.join(__all__)}.{_did_you_mean(name, __all__)}"
+        )
     if name not in _WITHOUT_KERAS:
         check_keras()
     return getattr(importlib.import_module(f"tfbert.{_HOME[name]}"), name)

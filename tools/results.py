@@ -96,6 +96,21 @@ def provenance():
     return f"{datetime.date.today()}, {_machine()}; {versions}"
 
 
+def when(row):
+    """Returns when and on what something was measured, in words."""
+    return row["measured"].partition("; ")[0]
+
+
+def source(row):
+    """Returns when, on what and with which versions something was measured, in words."""
+    return row["measured"]
+
+
+def sources(rows, words):
+    """Returns when and on what some rows were measured, in words, in order: list of str."""
+    return list(dict.fromkeys(words(row) for row in rows))
+
+
 def _machine():
     """Returns what computes, in words; providers call different CPUs alike, so what they have for bfloat16 is named."""
     model, bfloat16 = platform.machine(), ""

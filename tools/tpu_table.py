@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Makes BUILD.md's table of what BERT needs on TPUs, by compiling its train step; wants the extra preflight, and hours.
+"""Makes docs/devices.md's tables of what BERT needs on TPUs by compiling its step; wants jax and libtpu, and hours.
 
     tools/tpu_table.py                       every row; what configs/tpu_compiled.json holds is not compiled again
     tools/tpu_table.py base-128-v5e-1 ...    some rows
     tools/tpu_table.py --packed              real texts that share rows, from data/
     tools/tpu_table.py --pipeline            measures the input pipeline on one core of this machine
-    tools/tpu_table.py --write               only writes the tables into BUILD.md
+    tools/tpu_table.py --write               only writes the tables into docs/devices.md
 
 Weights are random: memory and work do not depend on them. Arithmetic is mixed bfloat16, dropout 0.1, the head has two
 labels, no token is padding but for `--packed`. Each compilation is kept as soon as it is done: the tool may be stopped
@@ -50,7 +50,7 @@ def main(names):
             sys.exit(f"{__doc__}\nThe rows are {', '.join(ROWS)}. Received: {' '.join(unknown)}.")
         for name in names or ROWS:
             make_row(name)
-    path = ROOT / "BUILD.md"
+    path = ROOT / "docs" / "devices.md"
     text = path.read_text(encoding="utf-8")
     for marker, content in (("tpu", table()), ("packed", packed_table()), ("scaling", scaling())):
         pattern = rf"(<!-- {marker} -->\n).*(<!-- /{marker} -->)"

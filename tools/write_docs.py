@@ -1,21 +1,26 @@
 #!/usr/bin/env python3
-"""Writes what is made from other files: the tables of README.md, the headers of the configs, the picture.
+"""Writes what is made from other files: tables in the documentation, the headers of the configs, the picture.
 
-    .venv/bin/python tools/write_docs.py
+    .venv/bin/python tools/write_docs.py                 the tables, the headers, the picture
+    .venv/bin/python tools/write_docs.py --quickstart    runs README's two commands first, and keeps what they print
 
 Flags come from tfbert/config/groups/, results and timings from configs/results/, which only tools/record.py and
-tools/bench.py write. Run it after one of them has run, or after a setting has changed; a test sees when it was
-forgotten.
+tools/bench.py write, and what the quickstart prints from docs/quickstart.txt. Run it after one of them has changed; a
+test sees when it was forgotten. What it writes stands between `<!-- NAME -->` and `<!-- /NAME -->`.
 """
 
-import operator
+import argparse
 import re
+import sys
 import textwrap
 
 import numpy as np
-from results import ROOT, read_all
+from quickstart_output import QUICKSTART, run_quickstart, transcript
+from results import ROOT, read_all, source, sources, when
+from speed_tables import growth_table, steps_table, times_table, timings
 
-from tfbert.config.load import flags_table
+sys.path.insert(0, str(ROOT))  # the checkout that this file stands in, whichever is installed
+from tfbert.config.load import flags_table  # noqa: E402
 
 # What is quoted of each measured config, in the order of the table.
 SHOWN = {
@@ -72,14 +77,18 @@ PUBLISHED = {
     ),
 }
 
-# What is timed of a comparison's programs: the whole process, but where its title is here the parts named.
-WHOLE = operator.itemgetter("total_s")
-TIMED = {
-    "One training step, and the prediction of 20,000 rows of SST-2": {
-        "start-up: until the first training step is done": lambda program: program["total_s"] - program["eval_s"],
-        "prediction of 20,000 rows of SST-2 (13 tokens a text)": operator.itemgetter("eval_s"),
-    }
-}
+# The rows of README's table of scores: config, metric.
+FRONT = [("mrpc", "f1"), ("cola", "mcc"), ("trec", "accuracy"), ("rte", "accuracy"), ("sst2", "accuracy"),
+         ("stsb", "pearson")]  # fmt: skip
+# The cells of README's tables that are words, in Chinese.
+CHINESE = {
+    "data": "数据", "score": "指标", "accuracy": "准确率", "work": "任务", "tfbert": "tfbert",
+    "Hugging Face Trainer": "Hugging Face Trainer", "its best setting": "其最快设置", "keras-hub fit": "keras-hub fit",
+    "RTE, 2,490 rows, three epochs": "RTE，2,490 行，三轮", "MRPC, 3,668 rows, three epochs": "MRPC，3,668 行，三轮",
+    "SST-2, first 3,200 rows, three epochs": "SST-2 前 3,200 行，三轮",
+    "SST-2, first 3,200 rows": "SST-2 前 3,200 行", "TREC (test)": "TREC（测试集）",
+    "prediction of 20,000 rows of SST-2": "预测 SST-2 的 20,000 行",
+}  # fmt: skip
 
 
 def main(root=ROOT):
@@ -87,21 +96,27 @@ def main(root=ROOT):
     studies = read_all(root)
     seeds, sweeps, runs = ({name: study for name, study in studies.items() if study.about.get("kind") == kind}
                            for kind in ("seeds", "sweep", "run"))  # fmt: skip
-    readme = root / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    for marker, table in (
-        ("flags", flags_table()),
-        ("results", results_table(seeds)),
-        *((f"sweep {name}", sweep_table(name, title_of(root, name), study)) for name, study in sweeps.items()),
-        *((f"run {name}", run_table(name, study)) for name, study in runs.items()),
-        ("few samples", few_samples_table(root, sweeps)),
-        ("reliability", reliability(studies["reliability"])),
-        ("bench", "\n\n".join([timings(studies["timings"]), steps_table(studies["steps"]),
-                               growth_table(studies["growth"])])),
-    ):  # fmt: skip
-        pattern = rf"(<!-- {marker} -->\n).*(<!-- /{marker} -->)"
-        text = re.sub(pattern, lambda match: match[1] + table + "\n" + match[2], text, flags=re.DOTALL)
-    readme.write_text(text, encoding="utf-8")
+    printed = transcript((root / QUICKSTART).read_text(encoding="utf-8"))
+    tables = {
+        "flags": flags_table(),
+        "quickstart": printed,
+        "scores": scores_table(seeds),
+        "times": times_table(studies["timings"]),
+        "results": results_table(seeds),
+        "few samples": few_samples_table(root, sweeps),
+        "reliability": reliability(studies["reliability"]),
+        "bench": "\n\n".join([timings(studies["timings"]), steps_table(studies["steps"]),
+                              growth_table(studies["growth"])]),
+    }  # fmt: skip
+    tables |= {f"sweep {name}": sweep_table(name, title_of(root, name), study) for name, study in sweeps.items()}
+    tables |= {f"run {name}": run_table(name, study) for name, study in runs.items()}
+    for path in documents(root):
+        text = path.read_text(encoding="utf-8")
+        for marker, table in tables.items():
+            table = in_chinese(table) if path.name.endswith(".zh.md") and marker in ("scores", "times") else table
+            pattern = rf"(<!-- {re.escape(marker)} -->\n).*?(<!-- /{re.escape(marker)} -->)"
+            text = re.sub(pattern, lambda match, table=table: match[1] + table + "\n" + match[2], text, flags=re.DOTALL)
+        path.write_text(text, encoding="utf-8")
     for name in SHOWN:
         write_header(root, name, seeds[name], *seeds_header(name, seeds[name]))
     for name, study in sweeps.items():
@@ -109,6 +124,33 @@ def main(root=ROOT):
     for name, study in runs.items():
         write_header(root, name, study, run_header(study), sources(study.rows, source))
     draw(root, sweeps["bias_correction"])
+
+
+def documents(root):
+    """Returns the files that hold tables: list of pathlib.Path."""
+    return [*sorted(root.glob("README*.md")), *sorted((root / "docs").glob("*.md")), root / "configs" / "README.md"]
+
+
+def in_chinese(table):
+    """Returns a table of README whose cells are Chinese where they are words."""
+    def cell(text):
+        link = re.fullmatch(r"\[(.+)\](\(.+\))", text)
+        return f"[{CHINESE.get(link[1], link[1])}]{link[2]}" if link else CHINESE.get(text, text)
+
+    lines = (line.strip("|").split("|") for line in table.split("\n"))
+    return "\n".join(f"| {' | '.join(cell(text.strip()) for text in cells)} |" for cells in lines).replace(
+        "| --- ", "|---").replace("--- |", "---|")  # fmt: skip
+
+
+def scores_table(seeds):
+    """Returns README's table of scores."""
+    lines = ["| data | score | tfbert | Hugging Face Trainer |", "|---|---|---|---|"]
+    for name, metric in FRONT:
+        programs = seeds[name].groups("program")
+        scores = [spread_of(programs[program], metric) if program in programs else ""
+                  for program in ("tfbert", "Hugging Face Trainer")]  # fmt: skip
+        lines.append(f"| [{SHOWN[name][0]}](configs/{name}.yaml) | {NAMES[metric]} | {' | '.join(scores)} |")
+    return "\n".join(lines)
 
 
 def title_of(root, name):
@@ -120,21 +162,6 @@ def metrics_of(study):
     """Returns the metrics that a sweep or a run was recorded with, in order: list of str."""
     columns = [column.removeprefix("test_") for column in study.rows[0] if not column.startswith("dev_")]
     return [column for column in columns if column not in ("setting", "step", "seed", "failed", "measured")]
-
-
-def when(row):
-    """Returns when and on what something was measured, in words."""
-    return row["measured"].partition("; ")[0]
-
-
-def source(row):
-    """Returns when, on what and with which versions something was measured, in words."""
-    return row["measured"]
-
-
-def sources(rows, words):
-    """Returns when and on what some rows were measured, in words, in order: list of str."""
-    return list(dict.fromkeys(words(row) for row in rows))
 
 
 def spread(values):
@@ -163,7 +190,7 @@ def results_table(seeds):
                 spread_of(programs[program], metric) if program in programs else ""
                 for program in ("tfbert", "Hugging Face Trainer")
             ]
-            lines.append(f"| [{title}](configs/{name}.yaml) | {NAMES[metric]} | {' | '.join(scores)} |")
+            lines.append(f"| [{title}]({name}.yaml) | {NAMES[metric]} | {' | '.join(scores)} |")
     first = seeds[next(iter(SHOWN))].rows[0]
     machine = source(first).partition(", ")[2]
     return "\n".join([*lines, "", f"Each config's header holds its command and date. Machine: {machine}."])
@@ -194,7 +221,7 @@ def sweep_table(name, title, study):
     metrics = metrics_of(study)
     columns = ["setting", *(f"{NAMES[metric]}, %" for metric in metrics), "failed"]
     columns += [paper] if paper else []
-    lines = [f"[{title}](configs/{name}.yaml)", "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    lines = [f"[{title}]({name}.yaml)", "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for label, rows in study.groups("setting").items():
         scores = [spread_of(rows, f"test_{metric}") for metric in metrics]
         theirs = [f"{published[label]:.2f}" if label in published else ""] if paper else []
@@ -218,7 +245,7 @@ def few_samples_table(root, sweeps):
         config = (root / "configs" / f"{name}.yaml").read_text(encoding="utf-8")
         rows, data = re.search(r"(\d+) rows of ([\w-]+)", config).groups()
         metric = metrics_of(sweeps[name])[0]
-        titles.append(f"[{data}, {rows} rows](configs/{name}.yaml): {NAMES[metric]}, %")
+        titles.append(f"[{data}, {rows} rows]({name}.yaml): {NAMES[metric]}, %")
         groups[f"test_{metric}", name] = sweeps[name].groups("setting")
     lines = [f"| setting | {' | '.join(titles)} |", "|---" * (len(groups) + 1) + "|"]
     for label in sorted(set().union(*groups.values())):
@@ -235,7 +262,7 @@ def few_samples_table(root, sweeps):
 def run_table(name, study):
     """Returns the table of one run: its dev scores after each evaluation, and those of the baseline."""
     metrics = metrics_of(study)
-    lines = [f"| [{name}](configs/{name}.yaml), step | {' | '.join(NAMES[metric] for metric in metrics)} |"]
+    lines = [f"| [{name}]({name}.yaml), step | {' | '.join(NAMES[metric] for metric in metrics)} |"]
     lines.append("|---" * (1 + len(metrics)) + "|")
     for row in study.rows:
         step = row["step"] if isinstance(row["step"], str) else f"{row['step']:.0f}"
@@ -270,7 +297,7 @@ def reliability(study):
 
 
 def draw(root, study):
-    """Draws what bias correction does: configs/bias_correction.svg."""
+    """Draws what bias correction does: docs/bias_correction.svg."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -292,73 +319,7 @@ def draw(root, study):
         axes.set_xlim(45, 100)
         axes.set_xlabel(f"{NAMES[metric]} on unseen rows, % (a point a seed)")
         axes.grid(axis="x", alpha=0.2)
-        figure.savefig(root / "configs" / "bias_correction.svg", metadata={"Date": None})
-
-
-def timings(study):
-    """Returns the tables of programs beside each other, one a machine."""
-    machines = {}
-    for row in study.rows:
-        machines.setdefault(when(row).partition(", ")[2], []).append(row)
-    return "\n\n".join(map(timings_table, machines.values()))
-
-
-def timings_table(rows):
-    """Returns a machine's table of programs: their time, how many times the first's it is, their peak memory."""
-    names = list(dict.fromkeys(row["program"] for row in rows))
-    names.sort(key=lambda name: name.split(",")[0] == "keras-hub fit")
-    lines = [f"| work | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
-    works = {}
-    for row in rows:
-        works.setdefault(row["work"], []).append(row)
-    for work, programs in works.items():
-        title = work.removesuffix(", float32")
-        for part, seconds in TIMED.get(title, {title: WHOLE}).items():
-            first = seconds(programs[0])
-            cells = {
-                row["program"]: f"{seconds(row):.1f} s (× {seconds(row) / first:.2f})<br>"
-                f"{row['peak_rss_mb'] / 1024:.2f} GiB"
-                for row in programs
-            }
-            lines.append(f"| {part} | {' | '.join(cells.get(name, '') for name in names)} |")
-    rounds = {work: programs[0]["rounds"] for work, programs in works.items()}
-    said = [f"; {work}: medians of {number:.0f} rounds" for work, number in rounds.items() if number > 1]
-    where = "; ".join(sorted(sources(rows, when)))
-    lines += ["", f"In parentheses: times tfbert's. Below: peak memory. Once each, in turn{''.join(said)}. {where}."]
-    lines += ["", "<details><summary>The commands</summary>", ""]
-    for work, programs in works.items():
-        lines += [f"{work}:", "", "```bash", *(row["command"] for row in programs), "```", ""]
-    return "\n".join([*lines, "</details>"])
-
-
-def steps_table(study):
-    """Returns the table of where a training step's time goes."""
-    kinds = [column for column in study.rows[0] if column not in ("work", "whole", "command", "measured")]
-    lines = [f"| ms of a step | {' | '.join(kinds)} | together | the step | matrix products' share of it |"]
-    lines.append("|---" * (len(kinds) + 4) + "|")
-    how = {}
-    for row in study.rows:
-        times = [row[kind] for kind in kinds]
-        cells = [f"{time:.0f}" for time in (*times, sum(times), row["whole"])]
-        lines.append(f"| {row['work']} | {' | '.join(cells)} | {row['matrix products'] / row['whole']:.0%} |")
-        how[f"`{row['command'].replace(row['work'].split(',')[0], 'DATA')}`, {when(row)}"] = None
-    return "\n".join([*lines, "", "By the profiler, one operation at a time; the step: likewise, without the profiler; "
-                      f"{'; '.join(how)}."])  # fmt: skip
-
-
-def growth_table(study):
-    """Returns the table of what an epoch or a step costs as rows, sequences and layers grow."""
-    titles = {"rows": "rows of SST-2: an epoch", "length": "pieces of a sequence: a step of 32", "layers": "layers, "
-              "128 pieces: a step of 32"}  # fmt: skip
-    lines = ["| what grows | size: time, peak memory | slope |", "|---|---|---|"]
-    groups = study.groups("what")
-    for what, title in titles.items():
-        rows = groups[what]
-        cells = [f"{row['size']:,.0f}: {row['ms'] / 1e3:.2f} s, {row['peak_rss_mb'] / 1024:.2f} GiB" for row in rows]
-        slope = np.polyfit(np.log([row["size"] for row in rows]), np.log([row["ms"] for row in rows]), 1)[0]
-        lines.append(f"| {title} | {'<br>'.join(cells)} | {slope:.2f} |")
-    return "\n".join([*lines, "", "Slope: the exponent b of time ~ size^b, fitted to all sizes; measured by "
-                      f"`{study.about['command']}`, {'; '.join(sorted(sources(study.rows, when)))}."])  # fmt: skip
+        figure.savefig(root / "docs" / "bias_correction.svg", metadata={"Date": None})
 
 
 def write_header(root, name, study, lines, sources):
@@ -388,4 +349,8 @@ def fetching(text):
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quickstart", action="store_true", help="run the quickstart's commands first: two minutes")
+    if parser.parse_args().quickstart:
+        run_quickstart()
     main()

@@ -85,7 +85,7 @@ def test_what_is_no_folder(tmp_path, monkeypatch):
             with locked(str(tmp_path / name)):
                 pass
     monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(InputError, match="no right to write there"), locked(str(tmp_path / "new")):
+    with pytest.raises(InputError, match="no permission to write there"), locked(str(tmp_path / "new")):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
@@ -116,4 +116,4 @@ def test_two_runs_in_one_folder(tiny, tmp_path):
     assert first.poll() is None
     first.kill()
     result = command(*flags, "--max_steps=8", "--resume_changed", check=0)
-    assert "Going on from step " in result.stdout
+    assert "Resuming from the newest checkpoint, step " in result.stdout

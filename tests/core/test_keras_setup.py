@@ -82,7 +82,7 @@ def test_the_doctor_finds_it(tmp_path):
     variables = written(tmp_path, GOOD | {"floatx": "float16"}) | {"TF_USE_LEGACY_KERAS": "True"}
     said = []
     findings = doctor(versions, variables, has_tpu=False, say=said.append)
-    assert len(findings) == 2 and "Nothing is wrong." not in said
+    assert len(findings) == 2 and "No problems found." not in said
     assert "    Remedy: unset TF_USE_LEGACY_KERAS" in "\n".join(said)
 
 

@@ -16,7 +16,8 @@ from tfbert.models.minilm import fetch_minilm
 
 # Settings whose help speaks of files or folders; the rest are no paths.
 PATHS = [
-    *("train_file", "dev_file", "test_file", "augment", "preset", "vocab_file", "cache_dir", "held_out", "output_dir"),
+    *("train_file", "dev_file", "test_file", "augment", "preset", "vocab_file", "cache_dir", "held_out", "output_file"),
+    "output_dir",
     "sweep_store",
 ]
 

@@ -50,8 +50,8 @@ LOADED = """
 import sys
 from absl import app
 from tfbert import run
-from tfbert.config import load as config
-config.define_flags()
+from tfbert.config import flags
+flags.define_flags()
 def main(arguments):
     run.main(arguments)
     print("loaded:", sorted({"jax", "matplotlib.pyplot", "pandas", "sklearn"} & sys.modules.keys()))

@@ -72,7 +72,7 @@ def test_nlpaug():
     assert len(found) > 1 and text not in found
     assert swap(text, np.random.default_rng(0), 0.1) == swap(text, np.random.default_rng(0), 0.1)
     assert swap("", np.random.default_rng(0), 0.1) == ""
-    with pytest.raises(InputError, match="nlpaug:word.NoSuchAug cannot be made: AttributeError"):
+    with pytest.raises(InputError, match="nlpaug:word.NoSuchAug cannot be created: AttributeError"):
         find_augmentation("nlpaug:word.NoSuchAug")
     with pytest.raises(InputError, match="nlpaug:music.Aug: No module"):
         find_augmentation("nlpaug:music.Aug")

@@ -11,5 +11,5 @@ def test_a_full_temporary_folder_is_one_sentence(monkeypatch):
     """/dev/full is full always."""
     monkeypatch.setattr("tfbert.data.number_column._MEMORY_BYTES", 10)
     monkeypatch.setattr("tempfile.TemporaryFile", lambda: open("/dev/full", "wb"))
-    with pytest.raises(InputError, match="The temporary folder .* cannot take the data .No space left on device."):
+    with pytest.raises(InputError, match="The temporary folder .* cannot hold the data .No space left on device."):
         NumberColumn(np.int32).extend(np.arange(100))

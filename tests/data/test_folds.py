@@ -41,7 +41,7 @@ def test_few_rows_of_each_label():
     """Numbers go into fewer bins; labels that are rarer than there are folds cannot be dealt."""
     classes = TASK_OF["numbers"].strata(RNG.normal(size=40).astype(np.float32), 5)
     assert np.bincount(fold_numbers(classes, 5)).tolist() == [8] * 5
-    with pytest.raises(InputError, match="--folds=5 needs a label that as many rows have; the most frequent one has 3"):
+    with pytest.raises(InputError, match="--folds=5 needs a label with at least as many rows; the most frequent has 3"):
         fold_numbers(np.repeat(np.arange(100), 3), 5)
 
 

@@ -108,7 +108,7 @@ def test_every_function_that_takes_texts_refuses_them(encoder, kind):
 
 
 def test_columns_of_several_lengths():
-    with pytest.raises(InputError, match="as many rows each. Received: 1 of 'a', 2 of 'b'"):
+    with pytest.raises(InputError, match="must have the same length. Received: 1 of 'a', 2 of 'b'"):
         given_texts({"a": ["x"], "b": ["y", "z"]}, PAIR)
 
 
@@ -138,10 +138,10 @@ def test_a_tokenizer_takes_texts_only(encoder, texts):
 
 EXAMPLES = {
     "nothing": ([], "There are no examples; at least one is needed"),
-    "texts alone": (["x"], "Examples are dicts with text, label and the like, or .text, label.. Received: a str, 'x'"),
-    "a frame without labels": (FRAME, "examples has the columns 'text', 'a', 'b', where 'text', 'label' is needed"),
-    "a number": (3, "Examples are a table, or a list of rows. Received: a int"),
-    "no label": ([{"text": "x"}], "examples, line 1: an example with text, where text and label are needed"),
+    "texts alone": (["x"], "Examples must be dicts with text, label etc., or .text, label.. Received: a str, 'x'"),
+    "a frame without labels": (FRAME, "examples has the columns 'text', 'a', 'b', but 'text', 'label' is needed"),
+    "a number": (3, "Examples must be a table, or a list of rows. Received: a int"),
+    "no label": ([{"text": "x"}], "examples, line 1: the example has text, but every example needs text and label"),
     "no pair": ([{"text": "x", "text_pair": "y", "label": "no"}, {"text": "x", "label": "no"}], "examples, line 2"),
     "a pair": ([{"text": "x", "label": "no"}, {"text": "x", "text_pair": "y", "label": "no"}], "examples, line 2"),
     "no text": ([{"text": ["x"], "label": "no"}], "examples, line 1: column 'text' holds a list"),

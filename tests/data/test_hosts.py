@@ -104,5 +104,5 @@ def test_what_is_refused(batches, tiny_model, monkeypatch):
         lambda: Evaluator(tiny_model).outputs(dataset),
         lambda: TrainingLoop(tiny_model, AdamWeightDecay(1e-3)).batches(dataset, 1),
     ):
-        with pytest.raises(InputError, match="With --tpu=NAME .* hosts, which have not the temporary .*--tpu=local"):
+        with pytest.raises(InputError, match="With --tpu=NAME .* hosts, which do not have the temporary .*--tpu=local"):
             refused()

@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.conftest import random_texts, rows_of
+from tfbert import InputError
 from tfbert.data.batches import ExampleDataset
 from tfbert.data.examples import tokenize_examples
-from tfbert.data.splits import halves
+from tfbert.data.splits import halves, split_off, text_key
 
 
 @pytest.mark.parametrize(
@@ -46,3 +49,50 @@ def test_a_subset_holds_its_examples(tiny_model):
     batches = [next(iter(ExampleDataset(examples, 3, 16, shuffle=False, seed=0))) for examples in (few, again)]
     for found, expected in zip(*map(tf.nest.flatten, batches), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 60)), min_size=20, max_size=200)
+
+
+@settings(max_examples=150, deadline=None)
+@given(ROWS, st.sampled_from([0.1, 0.25, 0.4]), st.sampled_from([0.0, 0.1, 0.5]), st.integers(0, 5))
+def test_rows_that_are_split_off(rows, dev, test, seed):
+    strata, texts = (np.array(column) for column in zip(*rows))
+    shares = {split: share for split, share in (("test", test), ("dev", dev)) if share}
+    try:
+        found = split_off(strata, texts.astype(np.uint64), shares, seed)
+    except InputError as error:
+        assert "is not a single row" in str(error) and len(set(texts)) < 60
+        return
+    parts = [*found.values(), np.setdiff1d(np.arange(len(rows)), np.concatenate(list(found.values())))]
+    assert sum(map(len, parts)) == len(rows) and all(map(len, parts))
+    sides = [set(texts[part]) for part in parts]
+    assert sum(map(len, sides)) == len(set(texts))  # no text on two sides
+    for split, share in shares.items():
+        assert len(found[split]) <= round(share * len(rows)) + 4
+    again = split_off(strata, texts.astype(np.uint64), shares, seed)
+    assert all(np.array_equal(found[split], again[split]) for split in shares)
+
+
+def test_different_texts_are_split_exactly_and_alike():
+    strata = np.repeat([0, 1, 2], [700, 250, 50])
+    found = split_off(strata, np.arange(1000, dtype=np.uint64), {"test": 0.2, "dev": 0.1}, 0)
+    assert [np.bincount(strata[found[split]]).tolist() for split in ("test", "dev")] == [[140, 50, 10], [70, 25, 5]]
+    rare = split_off(np.repeat([0, 1], [96, 4]), np.arange(100, dtype=np.uint64), {"dev": 0.1}, 0)["dev"]
+    assert len(rare) == 11 and sum(rare >= 96) == 1  # each label has a row
+
+
+@pytest.mark.parametrize(
+    "one,other,same",
+    [
+        ("The printer", "the  PRINTER ", True),
+        ("caf\u00e9", "cafe\u0301", True),
+        ("Ａ１", "a1", True),
+        ("打印机 坏了", "打印机坏了", True),
+        ("a", "b", False),
+        ("", "a", False),
+    ],
+)
+def test_what_reads_the_same(one, other, same):
+    assert (text_key((one,)) == text_key((other,))) == same
+    assert text_key((one, "x")) != text_key((one + "x",))

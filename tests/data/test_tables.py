@@ -94,7 +94,7 @@ def test_another_separator_is_found_and_told(tmp_path, capsys, separator, name):
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
     assert [(row["text"], row["label"]) for row in rows_of(tmp_path / name)] == [(f"one{separator} two, three", "x")]
     rows_of(tmp_path / name)
-    assert capsys.readouterr().out.count(f"its fields are separated by {separator!r}") == 1
+    assert capsys.readouterr().out.count(f"fields separated by {separator!r}") == 1
 
 
 def test_excels_first_line_names_the_separator(tmp_path):

@@ -100,4 +100,4 @@ def test_the_command_line_writes_them(tiny, tmp_path, kind, saved):
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert sorted(each.name for each in (tmp_path / "out").iterdir()) == [f"features.{kind}"]
     again = command(*flags, f"--output_dir={tmp_path}/out", check=1)
-    assert "exists already" in again.stderr
+    assert "already exists" in again.stderr

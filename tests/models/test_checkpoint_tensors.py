@@ -49,11 +49,11 @@ def test_more_layers_than_the_configuration_says_are_told(tmp_path, capsys):
 
 
 BAD = {
-    "not a number": (lambda x: np.where(np.arange(x.size).reshape(x.shape) == 3, np.nan, x), "no finite number"),
-    "infinity": (lambda x: x + np.inf, "no finite number"),
-    "beyond float32": (lambda x: x.astype(np.float64) * 1e300, "no finite number"),
-    "whole numbers": (lambda x: x.astype(np.int8), "as int8; tfbert reads float16"),
-    "booleans": (lambda x: x > 0, "as bool; tfbert reads"),
+    "not a number": (lambda x: np.where(np.arange(x.size).reshape(x.shape) == 3, np.nan, x), "non-finite values"),
+    "infinity": (lambda x: x + np.inf, "non-finite values"),
+    "beyond float32": (lambda x: x.astype(np.float64) * 1e300, "non-finite values"),
+    "whole numbers": (lambda x: x.astype(np.int8), "of type int8; tfbert reads float16"),
+    "booleans": (lambda x: x > 0, "of type bool; tfbert reads"),
 }
 
 
@@ -96,7 +96,7 @@ def test_weights_of_other_kinds_name_the_remedy(tmp_path, file, remedy):
 def test_a_hub_repository_of_other_weights_alone(tmp_path, monkeypatch):
     """They are not fetched, so that their file is not there to be named."""
     (write_tiny(tmp_path) / "model.safetensors").unlink()
-    monkeypatch.setattr("tfbert.models.presets._download_hugging_face", lambda name: str(tmp_path))
+    monkeypatch.setattr("tfbert.models.presets._download_hugging_face", lambda name, source: str(tmp_path))
     with pytest.raises(InputError, match="hf://a/b has none of model.safetensors.*safe_serialization"):
         find_preset("hf://a/b")
 
@@ -108,7 +108,7 @@ def test_shards_lie_in_the_folder(tmp_path, file):
     names = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": dict.fromkeys(names, file)}))
-    with pytest.raises(InputError, match="may name only files that lie beside it"):
+    with pytest.raises(InputError, match="may refer only to files in the same folder"):
         load_encoder(str(folder))
 
 
@@ -129,7 +129,7 @@ def test_two_models_in_one_folder(tmp_path, capsys):
     find_preset(str(folder))
     with pytest.raises(InputError, match="bert_model.ckpt"):
         load_encoder(str(folder))
-    assert "holds two models; bert_model.ckpt is read" in capsys.readouterr().out
+    assert "contains two models; bert_model.ckpt is read" in capsys.readouterr().out
 
 
 def test_a_decoder_of_its_own_is_no_bert(tmp_path):
@@ -152,7 +152,7 @@ def test_a_decoder_of_its_own_is_no_bert(tmp_path):
         if tied:
             build()
         else:
-            with pytest.raises(InputError, match="decoder of its own"):
+            with pytest.raises(InputError, match="untied decoder"):
                 build()
 
 
@@ -178,7 +178,7 @@ def test_keras_folders_make_no_object_that_they_name(keras_folder):
     with pytest.raises(InputError, match="num_hidden_layers=1000000000"):
         find_preset(str(keras_folder))
     change_json(keras_folder / "config.json", lambda about: about.update(registered_name="keras_hub>Lambda"))
-    with pytest.raises(InputError, match="is that of 'keras_hub>Lambda'; tfbert takes a BertBackbone"):
+    with pytest.raises(InputError, match="describes 'keras_hub>Lambda'; tfbert needs a BertBackbone"):
         find_preset(str(keras_folder))
 
 
@@ -205,7 +205,7 @@ def test_keras_weights_that_lie_elsewhere_or_are_not_finite(keras_folder, tmp_pa
     with h5py.File(path, "a") as file:
         table = [name for name in _names(file) if file[name].shape == (len(tiny_vocabulary()), 32)][0]
         file[table][3, 3] = np.nan
-    with pytest.raises(InputError, match="not finite"):
+    with pytest.raises(InputError, match="non-finite values"):
         load_encoder(str(keras_folder))
     path.rename(outside)
     with h5py.File(path, "w") as file:

@@ -39,8 +39,8 @@ def test_what_transformers_would_take_otherwise_is_told(tmp_path):
     files = read_tokenizer(str(tmp_path), CONFIG)  # it holds "Cafe"
     assert not files.lowercase
     assert files.notes == (
-        f"{tmp_path}/tokenizer_config.json does not say do_lower_case: false is taken, by the look of its vocabulary; "
-        "transformers takes true.",
+        f"{tmp_path}/tokenizer_config.json does not set do_lower_case: false is used, judging by its vocabulary; "
+        "transformers uses true.",
     )
     write_folder(tmp_path, HONOURED["added_tokens_decoder"], CONFIG)
     assert read_tokenizer(str(tmp_path), CONFIG).notes == ()
@@ -58,7 +58,7 @@ def test_google_and_keras_folders_with_more_pieces_than_rows(tmp_path):
     config = {key: value for key, value in CONFIG.items() if key != "model_type"}
     (tmp_path / "bert_config.json").write_text(json.dumps(config | {"vocab_size": N - 1}))
     (tmp_path / "vocab.txt").write_text("\n".join(VOCABULARY), encoding="utf-8")
-    with pytest.raises(InputError, match=f"{N} pieces, but the model only {N - 1} embeddings"):
+    with pytest.raises(InputError, match=f"{N} tokens, but the model only {N - 1} embeddings"):
         load_encoder(str(tmp_path))
 
 

@@ -218,7 +218,7 @@ def test_ensembles(saved, tmp_path):
     (tmp_path / "members").mkdir()
     (tmp_path / "members" / "1").symlink_to(tmp_path)
     written(tmp_path / "tfbert.json", ensemble)
-    with pytest.raises(InputError, match="members/1 is no member of this ensemble"):
+    with pytest.raises(InputError, match="members/1 is not a member of this ensemble"):
         load_model(str(tmp_path))
     for name in ("../saved", str(source), "members/../..", "members/1/members/1", 3):
         written(tmp_path / "tfbert.json", ensemble | {"members": [name]})

@@ -120,7 +120,7 @@ def test_what_tf_data_makes_of_a_dataset(tiny):
     features, labels, weights = next(iter(dataset))
     assert model.train_on_batch(features, labels, weights)[0] == pytest.approx(loss[:8].mean(), rel=1e-5)
     for cut in (dataset.unbatch, lambda: dataset.rebatch(4)):
-        with pytest.raises(InputError, match="cannot be cut"):
+        with pytest.raises(InputError, match="cannot be split"):
             cut()
 
 
@@ -148,7 +148,7 @@ def test_class_weight_is_that_of_the_task(tiny):
     for name, values in runs[0][0].items():
         np.testing.assert_allclose(values, runs[1][0][name], rtol=1e-5)
     np.testing.assert_allclose(runs[0][1], runs[1][1], atol=1e-6)
-    with pytest.raises(InputError, match="by its number, 0 to 1. Received: 'yes'"):
+    with pytest.raises(InputError, match="class numbers, 0 to 1. Received: 'yes'"):
         model.fit(data_of(model), class_weight={"yes": 5.0})
     several = model_of(tiny, "multilabel")
     several.compile(AdamWeightDecay(1e-3))

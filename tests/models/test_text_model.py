@@ -147,6 +147,8 @@ def test_refusals(tiny):
         build_model(encoder, task, max_seq_length=65)
     with pytest.raises(InputError, match="--pooling must be one of pooler, cls.* Received: 'sum'"):
         build_model(encoder, task, pooling="sum", max_seq_length=16)
+    with pytest.raises(InputError, match="Received: 'last4_men'. Did you mean 'last4_mean'?"):
+        build_model(encoder, task, pooling="last4_men", max_seq_length=16)
     with pytest.raises(InputError, match="--pooling=layer:K takes a layer from 0 to 1. Received: 'layer:2'"):
         build_model(encoder, task, pooling="layer:2", max_seq_length=16)
 

@@ -53,7 +53,7 @@ def test_devices_and_a_killed_run_see_the_same(flags, tmp_path):
     wait_until(lambda: newest_step(tmp_path / "killed") >= 12, process)
     process.kill()
     assert process.wait() < 0
-    assert "Going on from step" in finish(workers(flags, tmp_path / "killed", 1))[0]
+    assert "Resuming from the newest checkpoint, step" in finish(workers(flags, tmp_path / "killed", 1))[0]
     assert metrics_of(tmp_path / "killed") == one
 
 

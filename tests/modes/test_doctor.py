@@ -36,11 +36,11 @@ def test_a_machine_without_tpu_software_is_good():
 @pytest.mark.parametrize(
     "versions,variables,problem,remedy",
     [
-        ({**GOOD, "tensorflow": "2.20.0"}, QUIET, "lies over tensorflow-tpu", "pip uninstall -y tensorflow "),
+        ({**GOOD, "tensorflow": "2.20.0"}, QUIET, "overwrites tensorflow-tpu", "pip uninstall -y tensorflow "),
         ({**GOOD, "libtpu": "0.0.51"}, QUIET, "too new", "libtpu==0.0.17"),
         ({**GOOD, "libtpu": "0.0.10"}, QUIET, "too old", "libtpu==0.0.17"),
-        ({k: v for k, v in GOOD.items() if k != "libtpu"}, QUIET, "not libtpu", "libtpu==0.0.17"),
-        ({**GOOD, "tensorflow-tpu": "2.18.0", "tensorflow-text": "2.18.1"}, QUIET, "in no set", "tools/install_tpu"),
+        ({k: v for k, v in GOOD.items() if k != "libtpu"}, QUIET, "libtpu is not installed", "libtpu==0.0.17"),
+        ({**GOOD, "tensorflow-tpu": "2.18.0", "tensorflow-text": "2.18.1"}, QUIET, "version set", "tools/install_tpu"),
         ({**GOOD, "tensorflow-text": "2.19.0"}, QUIET, "does not match", "tensorflow-text==2.20.1"),
         ({**CPU, "tensorflow-text": "2.19.0"}, {}, "does not match", "tensorflow-text==2.21.*"),
         ({**CPU, "tensorflow-text": "2.21.0"}, {}, "is broken", "tensorflow-text==2.21.1"),
@@ -68,7 +68,7 @@ def test_the_bucket_is_written_to(tmp_path):
     assert "cannot be written to" in finding and "storage.objectAdmin" in finding
     said = []
     doctor({}, {}, bucket="gs://none", has_tpu=False, say=said.append)
-    assert "gs://none was not tried" in "\n".join(said)
+    assert "gs://none was not checked" in "\n".join(said)
 
 
 def fake(folder, **versions):
@@ -89,7 +89,7 @@ def test_command_line(tmp_path):
     fake(tmp_path, tensorflow_tpu="2.20.0", libtpu="0.0.51", tensorflow="2.20.0")
     result = command("--mode=preflight", "--doctor", check=1, environment={"PYTHONPATH": str(tmp_path)})
     assert "libtpu 0.0.51 is too new for tensorflow-tpu 2.20.0" in result.stdout
-    assert "lies over tensorflow-tpu" in result.stdout and "Error: This environment is not fit" in result.stderr
+    assert "overwrites tensorflow-tpu" in result.stdout and "Error: This environment has problems" in result.stderr
     assert "Traceback" not in result.stderr and "oneDNN" not in result.stderr  # TensorFlow was not even loaded
 
 

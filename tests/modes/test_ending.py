@@ -30,9 +30,9 @@ def raised(error):
         (MemoryError("of 3 TB"), 1, "Error: There is not enough memory or disk (of 3 TB); lower --train_batch_size"),
         (tf.errors.ResourceExhaustedError(None, None, "OOM\nat"), 1, "Error: There is not enough memory or disk (OOM"),
         (tf.errors.PermissionDeniedError(None, None, "/root/x; denied"), 1, "Error: /root/x; denied"),
-        (BrokenPipeError(), 1, "Nobody reads any more what this prints"),
+        (BrokenPipeError(), 1, "Stopped, as the output is no longer read"),
         (Interrupted(15, 3), 143, "Stopped by SIGTERM"),
-        (KeyboardInterrupt(), 130, "Interrupted; the same command goes on"),
+        (KeyboardInterrupt(), 130, "Interrupted; the same command resumes"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
 )  # fmt: skip
@@ -66,7 +66,7 @@ def test_nobody_reads_what_is_printed():
     """The reader has gone before anything is printed."""
     result = shell("tfbert.run --mode=preflight --doctor | (exec <&-; sleep 0)")
     assert result.returncode == 1 and "Traceback" not in result.stderr and "Exception ignored" not in result.stderr
-    assert "Nobody reads any more" in result.stderr
+    assert "Stopped, as the output is no longer read" in result.stderr
     result = shell("tfbert.run --mode=preflight --doctor 2>&1 | (exec <&-; sleep 0)")
     assert result.returncode == 1 and not result.stderr
     result = shell("tfbert.run --mode=preflight --doctor >&-")
@@ -85,7 +85,7 @@ def test_flags_from_a_file(tmp_path):
     (tmp_path / "good").write_text("--seed=7\n--group_column=作者\n", "utf-8")
     (tmp_path / "bad").write_bytes(b"--seed=\xff\n")
     for name, message in (
-        ("good", "--group_column=作者 needs --folds"), ("bad", "Error: the --flagfile is no text that can be read"),
+        ("good", "--group_column=作者 needs --folds"), ("bad", "Error: the --flagfile is not a readable text file"),
         ("none", "Unable to open flagfile"), (".", "Unable to open flagfile"),
     ):  # fmt: skip
         result = command(f"--flagfile={tmp_path / name}", check=1, forked=False)

@@ -122,6 +122,8 @@ def test_rows_of_a_batch_beyond_the_data(tiny_model):
 
 # ---- the real compiler
 
+LARGE = 1024  # examples, whose activations are most of the memory
+
 
 def small_dataset(model, count=24):
     rows = rows_of(random_texts(count), labels=["no", "yes"] * (count // 2))
@@ -143,22 +145,22 @@ def compiled(folder, size, **options):
 
 @compiles
 def test_the_step_compiles_and_grows_with_the_batch(tiny, record_property):
-    small, large = compiled(tiny, 8), compiled(tiny, 256)
-    record_property("program", f"v5e-1, batch 256: {large.hbm_bytes / 2**20:.1f} MiB")
+    small, large = compiled(tiny, 8), compiled(tiny, LARGE)
+    record_property("program", f"v5e-1, batch {LARGE}: {large.hbm_bytes / 2**20:.1f} MiB")
     assert small.fits and large.fits and small.failure is None
     assert 0 < small.hbm_bytes < large.hbm_bytes < 2 * GIB
     # 2 operations a weight and token, three times for forward and backward; what else there is comes on top.
     compiler = compiler_of(tiny)
-    rows = rows_of_epoch(compiler.dataset.with_batch_size(256))
+    rows = rows_of_epoch(compiler.dataset.with_batch_size(LARGE))
     layers = load_encoder(tiny).backbone.transformer_layers
     weights = sum(layer.count_params() for layer in layers)
-    assert rows < 256 / 2
+    assert rows < LARGE / 2
     assert 1 < large.flops / (rows * 64 * 6 * weights) < 3
 
 
 @compiles
 def test_remat_takes_less_memory(tiny):
-    assert compiled(tiny, 1024, remat=True).hbm_bytes < 0.8 * compiled(tiny, 1024).hbm_bytes
+    assert compiled(tiny, LARGE, remat=True).hbm_bytes < 0.8 * compiled(tiny, LARGE).hbm_bytes
 
 
 @compiles

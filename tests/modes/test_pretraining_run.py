@@ -135,17 +135,18 @@ def test_a_column_of_any_source(flags, tmp_path):
 @pytest.mark.parametrize(
     "options,message",
     [
-        (("--text_pair_column=other",), "text_pair_column=other does nothing with --task=masked_lm"),
-        (("--augment=delete_words",), "augment=delete_words does nothing with --task=masked_lm"),
-        (("--pooling=mean",), "pooling=mean does nothing with --task=masked_lm"),
-        (("--task=classification",), "max_predictions_per_seq=4 does nothing with --task=classi"),
+        (("--text_pair_column=other",), "text_pair_column=other has no effect with --task=masked_lm"),
+        (("--augment=delete_words",), "augment=delete_words has no effect with --task=masked_lm"),
+        (("--pooling=mean",), "pooling=mean has no effect with --task=masked_lm"),
+        (("--task=classification",), "max_predictions_per_seq=4 has no effect with --task=classi"),
         (("--short_seq_length=16",), "--short_seq_length=16 needs --max_steps"),
-        (("--short_seq_length=32", "--max_steps=9"), "must be less than --max_seq_length=32, which follows"),
+        (("--short_seq_length=32", "--max_steps=9"), "must be less than --max_seq_length=32, the length afterwards"),
         (("--short_seq_share=0.5",), "--short_seq_share=0.5 needs --short_seq_length"),
         (("--max_seq_length=6",), "max_seq_length of at least 8. Received: 6"),
         (("--max_seq_length=128",), "must be at most 64"),
         (("--best_metric=accuracy",), "best_metric must be one of loss, perplexity"),
-        (("--limit_train_rows=3",), "need two documents"),
+        (("--best_metric=perplexty",), "Received: 'perplexty'. Did you mean 'perplexity'?"),
+        (("--limit_train_rows=3",), "need at least two documents"),
     ],
 )
 def test_mistakes(flags, tmp_path, options, message):
@@ -179,9 +180,9 @@ def test_a_cached_corpus_changes_nothing(flags, tmp_path):
         result = command(*flags, f"--output_dir={tmp_path}/{name}", "--max_steps=3", *options, check=0)
         results.append(results_of(tmp_path / name))
         assert result.stdout.count("is kept in") == 2 * (name == "first")  # train and dev
-        assert result.stdout.count("is taken from") == 2 * (name == "second")
+        assert result.stdout.count("is read from") == 2 * (name == "second")
     assert results[0] == results[1] == results[2]
     result = command(
         *flags, f"--output_dir={tmp_path}/short", "--max_steps=1", "--max_seq_length=16", *options, check=0
     )
-    assert result.stdout.count("is taken from") == 2
+    assert result.stdout.count("is read from") == 2

@@ -138,7 +138,7 @@ def test_predict_keeps_order_and_ids(trained, files, tmp_path):
     assert sum(right) / 19 == pytest.approx(accuracy)
     assert set(rows[0]["probabilities"]) == {"ja", "nein"}
     result = command("--mode=predict", f"--output_dir={output}", f"--test_file={files}/test.tsv", check=1)
-    assert "exists already" in result.stderr and "or --overwrite, which replaces this file alone" in result.stderr
+    assert "already exists" in result.stderr and "or --overwrite, which replaces only this file" in result.stderr
     (tmp_path / "texts.txt").write_text("the printer is down\nthanks\n")
     command("--mode=predict", f"--preset={output}/model", f"--output_dir={tmp_path}",
             f"--test_file={tmp_path}/texts.txt",
@@ -152,7 +152,7 @@ def test_a_finished_run_is_refused_or_overwritten(trained, tiny, files):
     before = (output / "eval_results.json").read_bytes()
     arguments = (f"--preset={tiny}", f"--train_file={files}/train.tsv", f"--output_dir={output}", *FAST)
     result = command(*arguments, check=1)
-    assert "holds a finished run already; choose another --output_dir, or --overwrite" in result.stderr
+    assert "already holds a finished run; choose another --output_dir, or --overwrite" in result.stderr
     assert (output / "eval_results.json").read_bytes() == before
 
 
@@ -201,17 +201,17 @@ def bad(tiny, files, tmp_path, *arguments, environment=None):
         (["--train_file=none.tsv"], "none.tsv: no such file"),
         (
             ["--text_column=body"],
-            "there is no column 'body'. The columns are 'text', 'label', 'id'; name the right one",
+            "there is no column 'body'. The columns are 'text', 'label', 'id'; set the right one",
         ),
         (["--dev_file={tmp}/unknown.tsv"], "unknown.tsv, line 2: the label 'vielleicht' is not among those"),
-        (["--task=regression"], "train.tsv, line 2: the label 'ja' is no number"),
+        (["--task=regression"], "train.tsv, line 2: the label 'ja' is not a number"),
         (["--dev_file={tmp}/empty.tsv"], "empty.tsv is empty"),
         (["--dev_file={tmp}/short.tsv"], "short.tsv, line 3: too few fields"),
         (["--dev_file={tmp}/latin.tsv"], "latin.tsv, line 2: not UTF-8"),
         (["--preset=./nowhere"], "--preset=./nowhere: no such folder"),
         (["--max_seq_length=65"], "max_seq_length must be at most 64"),
         (["--best_metric=pearson", "--dev_file={files}/dev.tsv"], "--best_metric must be one of loss, accuracy"),
-        (["--lr_multipliers=transformer=0.5"], "The pattern 'transformer' matches no variable in full"),
+        (["--lr_multipliers=transformer=0.5"], "The pattern 'transformer' matches no whole variable path"),
         (["--lr_multipliers=transformer"], "--lr_multipliers takes REGEX=VALUE"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,

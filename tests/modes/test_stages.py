@@ -61,10 +61,10 @@ def test_a_stage_that_has_finished_is_not_run_again(whole, recipe, tmp_path):
     before = models_of(output)
     changed = (output / "pretrain" / "metrics.jsonl").stat().st_mtime_ns
     result = command(f"--config={recipe[0]}", f"--output_dir={output}", check=0)
-    assert result.stdout.count("it is finished already") == 2 and models_of(output) == before
+    assert result.stdout.count("already finished") == 2 and models_of(output) == before
     assert (output / "pretrain" / "metrics.jsonl").stat().st_mtime_ns == changed
     refused = command(f"--config={recipe[0]}", f"--output_dir={output}", "--seed=3", check=1)
-    assert "finished run of other settings: seed was 0, is 3" in refused.stderr
+    assert "finished run with other settings: seed was 0, is 3" in refused.stderr
 
 
 def test_killed_in_either_stage(whole, recipe, tmp_path):
@@ -76,7 +76,7 @@ def test_killed_in_either_stage(whole, recipe, tmp_path):
         process.kill()
         assert process.wait() == -signal.SIGKILL
     outputs = finish(workers([f"--config={recipe[0]}"], output, 1))
-    assert "Stage pretrain: it is finished already" in outputs[0] and "Going on from step" in outputs[0]
+    assert "Stage pretrain: already finished" in outputs[0] and "Resuming from the newest" in outputs[0]
     assert models_of(output)[0] == models_of(whole[0])[0]
     assert models_of(output)[1] == models_of(whole[0])[1]
 
@@ -84,11 +84,11 @@ def test_killed_in_either_stage(whole, recipe, tmp_path):
 @pytest.mark.parametrize(
     "stages,message",
     [
-        ([{"a": {"learning_rat": 1}}], "did you mean learning_rate"),
+        ([{"a": {"learning_rat": 1}}], "Did you mean 'learning_rate'"),
         ([{"a": {"seed": "x"}}], "--seed must be a whole number"),
         ([{"a": {"tpu": "local"}}], "'a' cannot have its own tpu"),
-        ([{"a": {}}, {"a": {}}], "a name of its own"),
-        ([{"a/b": {}}], "must be one of a folder"),
+        ([{"a": {}}, {"a": {}}], "a different name"),
+        ([{"a/b": {}}], "must be usable as a folder name"),
         ([{"a": {}, "b": {}}], "takes a list of stages"),
         ([{"a": None}], "takes a list of stages"),
     ],
@@ -103,7 +103,7 @@ def test_a_mistake_in_the_last_stage_is_told_before_the_first(recipe, tmp_path):
     for stage, message in (
         (
             {"task": "masked_lm", "pooling": "mean", "train_file": "x"},
-            "In the stage 'last': --pooling=mean does nothing",
+            "In the stage 'last': --pooling=mean has no effect",
         ),
         ({"max_steps": 3}, "needs --train_file"),
     ):
@@ -134,11 +134,11 @@ def test_dev_texts_in_the_corpus(recipe, tmp_path):
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(content | {"stages": [first, content["stages"][1]]}))
     flags = [f"--config={tmp_path}/recipe.yaml", f"--output_dir={tmp_path}/out"]
     result = command(*flags, check=1)
-    assert "held-out texts stand in the training text" in result.stderr and "Traceback" not in result.stderr
+    assert "held-out texts occur in the training text" in result.stderr and "Traceback" not in result.stderr
     first["pretrain"]["leaks"] = "remove"
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(content | {"stages": [first, content["stages"][1]]}))
     result = command(*flags, check=0)
-    assert "Of 21 held-out texts" in result.stdout and "sentences are left out" in result.stdout
+    assert "Of 21 held-out texts" in result.stdout and "sentences are removed" in result.stdout
 
 
 def test_short_sequences_first(recipe, tmp_path):

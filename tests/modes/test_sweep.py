@@ -114,7 +114,7 @@ def test_a_finished_sweep_runs_nothing_and_a_larger_grid_only_what_is_new(whole,
     result = command(
         "--mode=sweep", *flags, f"--output_dir={output}", f"--sweep={SWEEP}", "--weight_decay=0.3", check=1
     )
-    assert "holds a sweep of other settings: weight_decay was 0.01, is 0.3" in result.stderr
+    assert "holds a sweep with other settings: weight_decay was 0.01, is 0.3" in result.stderr
 
 
 def test_a_mistake_found_by_the_first_trial_can_be_mended(flags, tmp_path):
@@ -245,19 +245,19 @@ def test_names_of_trials():
 @pytest.mark.parametrize(
     "sweep,more,message",
     [
-        ("{learning_rat: [1]}", {}, "Unknown setting 'learning_rat'; did you mean learning_rate"),
+        ("{learning_rat: [1]}", {}, "Unknown setting 'learning_rat'. Did you mean 'learning_rate'"),
         ("{learning_rate: 3}", {}, r"--sweep takes for each setting a list .* Received for learning_rate: 3"),
         ("{learning_rate: [-1]}", {}, "--learning_rate must be a number > 0.0. Received: -1"),
         ("{mode: [train]}", {}, "--sweep cannot vary mode"),
-        ("{learning_rate: {low: 1, high: 2}}", {}, "has a range .learning_rate., so that --sweep_trials must say"),
+        ("{learning_rate: {low: 1, high: 2}}", {}, "has a range .learning_rate., so --sweep_trials=N is needed"),
         ("[1]", {}, "--sweep must be a mapping, or a list of mappings"),
-        ("[{seed: 2}, {mixout: [0.1]}]", {"sweep_trials": 2}, "--sweep_trials searches one space"),
+        ("[{seed: 2}, {mixout: [0.1]}]", {"sweep_trials": 2}, "--sweep_trials searches a single space"),
         ("{seed: 2}", {"mode": "train"}, "--sweep needs --mode=sweep"),
         ("{seed: 2}", {"dev_file": None}, "--mode=sweep needs --dev_file"),
         (None, {}, "--mode=sweep needs --sweep"),
         ("{seed: 2}", {}, "x.tsv"),
         ("{seed: 2}", {"overwrite": True}, "--mode=sweep exclude each other: choose another --output_dir"),
-        ("{seed: 2}", {"strategy": "multi_worker"}, "start it on each of them with the same"),
+        ("{seed: 2}", {"strategy": "multi_worker"}, "Start it on each machine with the same"),
         ("{seed: 2}", {"sweep_store": "nonsense"}, "--sweep_store=nonsense cannot be opened"),
         ("{seed: 2}", {"output_dir": "ram://x"}, "cannot hold the sweep's database; give one as --sweep_store"),
     ],

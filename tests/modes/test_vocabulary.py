@@ -26,7 +26,7 @@ def test_a_damaged_row_is_told_as_reading_tells_it():
 
     with pytest.raises(InputError, match="row 61 is damaged"):
         learn_vocabulary(texts(), 60)
-    with pytest.raises(InputError, match="learned from words; these texts have none"):
+    with pytest.raises(InputError, match="learned from words, but these texts have none"):
         learn_vocabulary([" ", ""], 60)
 
 
@@ -39,8 +39,8 @@ def test_from_the_command_line(tmp_path):
     result = command(*flags, check=0)
     pieces = (tmp_path / "out" / "vocab.txt").read_text("utf-8").splitlines()
     assert {"printer", "zebra"} <= set(pieces) and "<" not in pieces
-    assert f"{len(pieces)} pieces are in {tmp_path}/out/vocab.txt." in result.stdout
-    assert "exists already; choose another --output_dir, or --overwrite" in command(*flags, check=1).stderr
+    assert f"{len(pieces)} tokens are in {tmp_path}/out/vocab.txt." in result.stdout
+    assert "already exists; choose another --output_dir, or --overwrite" in command(*flags, check=1).stderr
     command(*flags, "--overwrite", "--do_lower_case=false", check=0)
     assert "Printer" in (tmp_path / "out" / "vocab.txt").read_text("utf-8").splitlines()
     wrong = command(*flags, f"--output_dir={tmp_path}/none", "--text_column=body", check=1)

@@ -278,7 +278,7 @@ def test_exclude_from_weight_decay(optimizer_class, by):
 
 @ours
 def test_an_exclusion_that_matches_nothing_is_told(optimizer_class):
-    with pytest.warns(UserWarning, match="exclude_from_weight_decay match no variable in full: LayerNorm, bias"):
+    with pytest.warns(UserWarning, match="exclude_from_weight_decay match no whole variable path: LayerNorm, bias"):
         make(optimizer_class, exclude_from_weight_decay=["LayerNorm", "bias", ".*/bias"]).build(two_variables())
 
 

@@ -181,7 +181,7 @@ WRONG = [
     ({"clipvalue": -1.0}, "clipvalue must be"),
     ({"global_clipnorm": float("nan")}, "global_clipnorm must be"),
     ({"ema_decay": 1.0}, "ema_decay must be a number of 0 or more, below 1, or None"),
-    ({"ema_decay": 0.9, "use_ema": True}, "use_ema and ema_decay both keep averages of the weights: give one"),
+    ({"ema_decay": 0.9, "use_ema": True}, "use_ema and ema_decay both keep averages of the weights; give only one"),
     ({"loss_scale_factor": 0.0}, "loss_scale_factor must be more than 0"),
     ({"exclude_from_weight_decay": ".*bias"}, "exclude_from_weight_decay must be a list of regular expressions"),
     ({"exclude_from_weight_decay": ["*bias"]}, r"exclude_from_weight_decay must be .* '\*bias' \(nothing to repeat"),

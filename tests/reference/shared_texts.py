@@ -1,5 +1,6 @@
 """Every text of the data sets in ../shared/data, in a fixed order. Plain Python: the golden tool has no TensorFlow."""
 
+import functools
 import json
 import pathlib
 
@@ -14,6 +15,7 @@ def text_files():
     return sorted(str(path.relative_to(data)) for path in files)
 
 
+@functools.cache
 def texts_of(file):
     """Returns the texts of a data file; those that hold a special piece's name are left out."""
     path = SHARED / "data" / file

@@ -122,7 +122,7 @@ REFUSED = {
     "only a BPE vocabulary": ({"vocab.json": {}, "merges.txt": ""}, "vocab.json and merges.txt"),
     "two ids": (BASE | {"tokenizer_config.json": bert(added_tokens_decoder={str(N): added("<url>")}),
                         "tokenizer.json": whole(tokens=[added("<url>", N + 1)])}, "'<url>' two ids"),
-    "an id that would be another": (BASE | {"added_tokens.json": {"<url>": N + 7}}, "id .*, where .*gives it"),
+    "an id that would be another": (BASE | {"added_tokens.json": {"<url>": N + 7}}, "id .*, but .*gives it"),
     "holes and added tokens": ({"tokenizer.json": whole(HOLES, [added("<url>", N + 4)])}, "<url>.*, or have gaps"),
     "another [CLS]": (BASE | {"tokenizer_config.json": bert(cls_token="<s>")}, "cls_token='<s>'"),
     "another [MASK]": (BASE | {"special_tokens_map.json": {"mask_token": {"content": "<m>"}}}, "mask_token='<m>'"),

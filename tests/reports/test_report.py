@@ -98,11 +98,11 @@ def test_a_setting_whose_runs_all_failed_is_not_the_best(tmp_path):
         write_sweep_report(str(tmp_path), settings, "accuracy", trials)
         page = (tmp_path / "report.html").read_text("utf-8")
         assert "Best median accuracy: <b>learning_rate=3e-05</b>, 0.9000 (mean 0.9000 over 1 runs" in page
-        assert "is 0.2000: one run each does not tell whether another seed would turn it round." in page
+        assert "is 0.2000: with one run each, another seed might reverse it." in page
         assert "<td>nan" not in page and "± nan" not in page
     write_sweep_report(str(tmp_path), settings, "accuracy", bad)
     page = (tmp_path / "report.html").read_text("utf-8")
-    assert "No run has a score (accuracy on dev): nothing can be compared." in page
+    assert "No run has a score (accuracy on dev), so nothing can be compared." in page
 
 
 def test_scores_that_some_folds_lack():

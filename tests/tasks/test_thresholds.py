@@ -146,11 +146,11 @@ def test_what_was_fitted_is_told():
     task.decision = fit_decision(task, labels, rng.normal(size=(4, 3)).astype(np.float32), metric="f1")
     assert task.decision.thresholds[1:] == (0.5, 0.5)
     lines = describe_fit(task, labels, False, "f1")
-    assert lines[1:] == ["All rows or none have b, c, whose threshold stays 0.5."]
+    assert lines[1:] == ["Either all rows or none have b, c; the threshold stays 0.5."]
     assert lines[0].startswith("Threshold for f1: a 0.") and lines[0].endswith(", b 0.5000, c 0.5000.")
     task.decision = Decision()
     told = describe_fit(task, labels, True, None)
-    assert told == ["Temperature: 1.0000. None has the least loss, as every answer is right."]
+    assert told == ["Temperature: 1.0000. No temperature minimises the loss, as every answer is right."]
 
 
 @pytest.mark.parametrize("setting", [{"tune_threshold": "f1"}, {"calibrate": True}], ids=str)

@@ -157,7 +157,7 @@ def test_a_sweep_knows_which_score_is_better(toy, tmp_path):
 
 
 def test_what_means_nothing_to_a_task_is_refused(toy):
-    with pytest.raises(InputError, match=f"--max_ngram=3 does nothing with --task={toy.name}"):
+    with pytest.raises(InputError, match=f"--max_ngram=3 has no effect with --task={toy.name}"):
         tfbert.load_config(task=toy.name, max_ngram=3)
     if toy is Counts:
         with pytest.raises(InputError, match="--balance=sqrt and --task=counts exclude each other: there are no lab"):

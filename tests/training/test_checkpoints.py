@@ -134,7 +134,7 @@ def test_another_file_system(tiny, shared_file_system, tmp_path):
     whole = run(load_config(**settings, overwrite=True))
     assert whole["dev"] == results["dev"]
     assert len(predict(load_model(f"{shared_file_system}/model"), ["the printer is down"])) == 1
-    with pytest.raises(InputError, match="holds a finished run already"):
+    with pytest.raises(InputError, match="already holds a finished run"):
         run(load_config(**settings))
 
 
@@ -165,7 +165,7 @@ def test_a_damaged_newest_takes_no_place(tiny, tmp_path, capsys, keep):
     first = capsys.readouterr().out
     assert restored == ({"step": 8} if keep == 2 else None)
     assert ("the checkpoint before it is used" in first) == (keep == 2)
-    assert ("there is none before it: training begins anew" in first) == (keep == 1)
+    assert ("there is no other, so training starts again" in first) == (keep == 1)
     for step in (3, 6, 9) if keep == 1 else (9,):
         checkpoints.save(step, {"step": step})
         assert checkpoints.restore() == {"step": step}
@@ -206,7 +206,7 @@ def test_shapes_are_compared_before_anything_is_restored(tiny, tmp_path):
     other = AdamWeightDecay(1e-3)
     other.build(wider.trainable_variables)
     before = all_values(wider, other)
-    with pytest.raises(InputError, match=r"has the shape \[32, 2\], where \[32, 3\] is needed.* --overwrite"):
+    with pytest.raises(InputError, match=r"has the shape \[32, 2\], but \[32, 3\] is needed.* --overwrite"):
         Checkpoints(str(tmp_path), wider, other).restore()
     for a, b in zip(before, all_values(wider, other)):
         np.testing.assert_array_equal(a, b)

@@ -96,8 +96,8 @@ def test_a_worker_that_has_left_first_does_not_matter():
 @pytest.mark.parametrize(
     "options,environment,message",
     [
-        ({"name": "multi_worker"}, None, "needs to know the machines: give --worker_hosts and --worker_index"),
-        ({"worker_hosts": ("a:1", "b:1")}, None, "its place|this machine's place among the 2 --worker_hosts"),
+        ({"name": "multi_worker"}, None, "needs the list of machines: give --worker_hosts and --worker_index"),
+        ({"worker_hosts": ("a:1", "b:1")}, None, "its place|this machine's index in the 2 --worker_hosts"),
         ({"worker_hosts": ("a:1", "b:1"), "worker_index": 2}, None, "from 0. Received: 2"),
         ({"worker_hosts": ("a", "b:1"), "worker_index": 0}, None, "must be HOST:PORT. Received: 'a'"),
         ({}, "not json", "TF_CONFIG must be JSON such as"),
@@ -105,7 +105,7 @@ def test_a_worker_that_has_left_first_does_not_matter():
         (
             {},
             '{"cluster": {"worker": ["a:1"], "ps": ["b:1"]}, "task": {"type": "worker", "index": 0}}',
-            "may name chief and worker machines only. Received: ps",
+            "may only name chief and worker machines. Received: ps",
         ),
     ],
 )
@@ -141,7 +141,7 @@ def test_a_tpu_that_somebody_else_uses(monkeypatch):
         raise urllib.error.URLError("Name or service not known")
 
     monkeypatch.setattr(tf.distribute.cluster_resolver, "TPUClusterResolver", unknown)
-    with pytest.raises(InputError, match="There is no TPU to be had as --tpu=nowhere .*not known.*--doctor"):
+    with pytest.raises(InputError, match="No TPU is available as --tpu=nowhere .*not known.*--doctor"):
         make_strategy(tpu="nowhere")
 
 

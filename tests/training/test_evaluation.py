@@ -126,5 +126,5 @@ def test_a_dataset_of_another_task_or_length_is_refused(model):
 @pytest.mark.parametrize("size", [0, -1, 2.5, "3", None, True])
 def test_what_is_no_batch_size(model, size):
     for use in (lambda: predict(model, ["a"], size), lambda: make_dataset([], model.tokenizer, model.task, size)):
-        with pytest.raises(InputError, match="batch_size must be a whole number, 1 at least"):
+        with pytest.raises(InputError, match="batch_size must be a whole number of at least 1"):
             use()

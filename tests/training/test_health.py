@@ -26,7 +26,7 @@ def watch(metric="accuracy", rate=2e-5, bias_correction=True, warmup=10):
 def test_baselines():
     assert watch().baseline["accuracy"] == pytest.approx(4 / 6)
     assert watch().failed({"accuracy": 4 / 6}) == (
-        "accuracy on dev is 0.6667, no better than 0.6667, that of one answer to every text"
+        "accuracy on dev is 0.6667, no better than 0.6667, the score of a constant answer"
     )
     assert watch().failed({"accuracy": 5 / 6}) is None
     assert watch("mcc").failed({"mcc": 0.0}) and not watch("mcc").failed({"mcc": 0.1})
@@ -74,7 +74,7 @@ def test_a_run_whose_outputs_rank_the_texts_has_not_failed():
     "settings,cause",
     [
         ({"bias_correction": False}, "no bias correction (--bias_correction)."),
-        ({"rate": 3e-4}, "a learning rate of 0.0003, which is high (2e-5 to 5e-5 are usual)."),
+        ({"rate": 3e-4}, "a learning rate of 0.0003, which is high (2e-5 to 5e-5 is usual)."),
         ({"warmup": 0}, "no warm-up (--warmup_steps)."),
         ({}, "an unlucky seed, or too few steps (--num_train_epochs)."),
     ],
@@ -127,7 +127,7 @@ def test_a_run_that_fails_is_marked_stopped_and_counted(flags, tmp_path):
     result = command(*flags, f"--output_dir={tmp_path}", "--stop_failed_runs", check=0)
     results = json.loads((tmp_path / "eval_results.json").read_text())
     assert results["failed"].startswith("accuracy on dev is") and results["steps"] < 40
-    assert f"Stopped at step {results['steps']}: it fails: accuracy on dev is" in result.stdout
+    assert f"Stopped at step {results['steps']}: the run is failing: accuracy on dev is" in result.stdout
     assert results["warnings"] and "no bias correction" in results["warnings"][0]
     assert "Warning: Step" in result.stdout and "restarts" not in results
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]

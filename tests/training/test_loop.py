@@ -60,11 +60,13 @@ def small_run(
     data_seed=1,
     weighted=False,
     remat=False,
+    scored=True,
 ):
     """Trains the tiny model on 61 rows, batch 32: clipping bites, tokens repeat, an epoch's last batch is short.
 
     `weighted`: the examples of one class count threefold.
     `techniques`: new top layer and pooler, prior decay, gradual unfreezing, averages, frozen positions, smoothing.
+    `scored`: the scores on the same rows are found, too.
     """
     strategy = mirrored(replicas) or tf.distribute.get_strategy()
     with strategy.scope():
@@ -97,7 +99,7 @@ def small_run(
                    steps_per_loop=steps_per_loop, xla=xla, data_seed=data_seed)  # fmt: skip
     dev = ExampleBatches(examples, 7, 32, shuffle=False, seed=0)
     with optimizer.averaged():
-        scores = Evaluator(model, strategy, xla).evaluate(dev)
+        scores = Evaluator(model, strategy, xla).evaluate(dev) if scored else None
         return losses, scores, start, [v.numpy() for v in model.trainable_variables]
 
 
@@ -128,7 +130,7 @@ def one_device(tiny):
         {"xla": True, "replicas": 2, "steps_per_loop": 7},
         {"techniques": True, "replicas": 2, "accumulation": 2, "steps_per_loop": 10},
         {"techniques": True, "xla": True, "steps_per_loop": 10},
-        {"weighted": True, "replicas": 4, "steps_per_loop": 10},
+        {"weighted": True, "replicas": 2, "steps_per_loop": 10},
         {"remat": True, "xla": True, "techniques": True},
     ],
     ids=str,
@@ -155,7 +157,7 @@ def test_weights_of_examples_count(one_device):
 
 def test_remat_draws_the_same_masks_twice(tiny):
     """With other masks in the second computation the gradients would be of another loss."""
-    plain, again = (small_run(tiny, steps=6, dropout=0.1, remat=remat) for remat in (False, True))
+    plain, again = (small_run(tiny, steps=6, dropout=0.1, remat=remat, scored=False) for remat in (False, True))
     np.testing.assert_allclose(again[0], plain[0], atol=1e-5)
 
 
@@ -166,7 +168,7 @@ def test_training_learns_and_clipping_bites(one_device):
 
 
 def test_the_same_seeds_give_the_same_run_bit_for_bit(tiny):
-    options = {"techniques": True, "mixout": 0.5, "replicas": 2}
+    options = {"techniques": True, "mixout": 0.5, "replicas": 2, "scored": False}
     first, again = (small_run(tiny, steps=6, dropout=0.1, **options) for _ in range(2))
     np.testing.assert_array_equal(first[0], again[0])
     for a, b in zip(first[3], again[3]):
@@ -176,7 +178,8 @@ def test_the_same_seeds_give_the_same_run_bit_for_bit(tiny):
 def test_two_streams_of_randomness(tiny):
     """The initial seed decides the new weights, the data seed order and masks; neither touches the other's."""
     runs = [
-        small_run(tiny, steps=1, rate=1e-12, dropout=0.1, techniques=True, mixout=0.5, init_seed=init, data_seed=data)
+        small_run(tiny, steps=1, rate=1e-12, dropout=0.1, techniques=True, mixout=0.5, init_seed=init, data_seed=data,
+                  scored=False)  # fmt: skip
         for init, data in ((0, 1), (0, 2), (3, 1))
     ]
     starts = [run[2] for run in runs]

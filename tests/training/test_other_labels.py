@@ -27,5 +27,5 @@ def test_other_labels_are_refused(stopped, labels):
         rows = rows.replace("nein", "vielleicht") if "nein" not in labels else rows + "the printer\tvielleicht\n"
         (folder / f"other_{split}.tsv").write_text(rows, "utf-8")
     other = {f"{split}_file": f"{folder}/other_{split}.tsv" for split in ("train", "dev")}
-    with pytest.raises(InputError, match=f"an unfinished run of other labels: ja, nein; now they are {labels}"):
+    with pytest.raises(InputError, match=f"an unfinished run with other labels: ja, nein; now they are {labels}"):
         run(load_config(**settings | other, resume_changed=True))

@@ -43,9 +43,9 @@ def test_the_loop_trains_weights_of_every_size(tiny, dtype, near, options):
     "optimizer,message",
     [
         (keras.optimizers.AdamW, "tfbert.train takes AdamWeightDecay or Lamb; .* Received: AdamW"),
-        (lambda rate: AdamWeightDecay(rate, gradient_accumulation_steps=2), "steps: give train accumulation="),
+        (lambda rate: AdamWeightDecay(rate, gradient_accumulation_steps=2), "steps; pass accumulation= to train"),
         (lambda rate: AdamWeightDecay(rate, loss_scale_factor=2.0), "with loss_scale_factor: "),
-        (lambda rate: AdamWeightDecay(rate, use_ema=True), "with use_ema: give the optimizer ema_decay="),
+        (lambda rate: AdamWeightDecay(rate, use_ema=True), "with use_ema; pass ema_decay= to the optimizer"),
     ],
 )
 def test_the_loop_refuses_an_optimizer_that_it_would_use_wrongly(tiny, optimizer, message):

@@ -5,26 +5,26 @@ import math
 from tfbert.config.setting import read_amounts, rules_of
 from tfbert.core.errors import InputError
 
-# Units of a dense layer: as many take 200 MB above a hidden size of 768.
+# Units of a dense layer: this many take 200 MB above a hidden size of 768.
 _WIDEST = 2**16
-# Trials that the store of a sweep can hold in its queue.
+# Trials that the queue of a sweep's store can hold.
 _MOST_POINTS = 10_000
 
 
 def check_together(config, fields):
     """Raises InputError for settings that exclude or need each other.
 
-    What a setting needs and excludes is declared with it, or follows from the rules of its value. Here stands what
-    compares values.
+    What a setting needs and excludes is declared with it, or follows from the rules of its value. The checks here
+    compare values.
 
     Args:
         config: Config.
         fields: dict of str to dataclasses.Field. The declarations of the settings, by name.
     """
     if config.training.stages:
-        return _check_stages(config)  # each is checked by itself
+        return _check_stages(config)  # each is checked when it is built
     _check_declared(config.as_dict(), fields)
-    _check_values(config.data, config.training, config.balance, config.pretraining)
+    _check_values(config.data, config.training, config.balance, config.pretraining, config.runtime)
     _check_techniques(config.model)
     _check_balance(config.balance)
     if config.training.mode in ("train", "sweep", "inspect", "probe", "preflight"):
@@ -33,7 +33,7 @@ def check_together(config, fields):
 
 
 def _check_declared(values, fields):
-    """Refuses settings that are given without what they need, or beside what they exclude."""
+    """Refuses settings given without those they need, or together with those they exclude."""
     for name, field in fields.items():
         if values[name] == field.default:
             continue
@@ -47,7 +47,7 @@ def _check_declared(values, fields):
 
 
 def _holds(condition, values):
-    """Says whether a condition, as `setting` takes them, holds for some settings: dict of name -> value."""
+    """Returns whether a condition, written as for `setting`, holds for settings: dict of name -> value."""
     for part in condition.split(" or "):
         name, _, allowed = part.partition("=")
         if values[name] in allowed.split("|") if allowed else values[name] not in _NOT_GIVEN:
@@ -56,7 +56,7 @@ def _holds(condition, values):
 
 
 def _needs(name, condition, reason, values):
-    """Returns the sentence that says what a setting lacks."""
+    """Returns the sentence that says which other setting is missing."""
     other, _, allowed = condition.partition("=")
     lacking = f"--{other}={_any_of(allowed.split('|'))}" if allowed else _any_of(f"--{x}" for x in other.split(" or "))
     received = f" Received: --{other}={values[other]}." if allowed else ""
@@ -64,30 +64,43 @@ def _needs(name, condition, reason, values):
 
 
 def _any_of(names):
-    """Returns names as words: "a, b or c"."""
+    """Returns names as a phrase: "a, b or c"."""
     *first, last = names
     return f"{', '.join(first)} or {last}" if first else last
 
 
 def _flag(name, values):
-    """Returns a setting as a flag, in words for a message: --name=value."""
+    """Returns a setting as a message shows it: --name=value."""
     value = values[name]
     if value is True:
         return f"--{name}"
     return f"--{name}={','.join(map(str, value)) if isinstance(value, tuple) else value}"
 
 
-# The values of a setting that asks for nothing.
+# Values with which a setting counts as not given.
 _NOT_GIVEN = (None, (), False, 0, "none")
 
 
-def _check_values(data, training, balance, pretraining):
-    """Refuses values that do not go together."""
+def _check_values(data, training, balance, pretraining, runtime):
+    """Refuses values that contradict each other."""
     short = pretraining.short_seq_length or 0
     for wrong, message in (
         (
             data.delimiter not in (None, "tab", r"\t") and not _separates(data.delimiter),
             f"--delimiter must be one character that may separate fields, or tab. Received: {data.delimiter!r}.",
+        ),
+        (
+            (training.output_file or "-") != "-" and not training.output_file.endswith((".jsonl", ".csv")),
+            f"--output_file must end in .jsonl or .csv, or be -. Received: {training.output_file}.",
+        ),
+        (
+            "-" in (data.train_file, data.dev_file) or (data.test_file == "-" and training.mode != "predict"),
+            "Standard input (-) is read once, which only --test_file of --mode=predict may be; write the rows to a "
+            "file.",
+        ),
+        (
+            data.test_file == "-" and runtime.worker_hosts,
+            "--test_file=- is read on one machine, and --worker_hosts has several; leave them out.",
         ),
         (
             data.encoding and not _is_encoding(data.encoding),
@@ -96,23 +109,28 @@ def _check_values(data, training, balance, pretraining):
         ),
         (
             short >= data.max_seq_length,
-            f"--short_seq_length must be less than --max_seq_length={data.max_seq_length}, which follows. "
+            f"--short_seq_length must be less than --max_seq_length={data.max_seq_length}, the length afterwards. "
             f"Received: {short}.",
         ),
         (
             training.gradient_accumulation_steps > training.train_batch_size,
             f"--gradient_accumulation_steps={training.gradient_accumulation_steps} is more than "
-            f"--train_batch_size={training.train_batch_size}: a part would be empty.",
+            f"--train_batch_size={training.train_batch_size}; a part would be empty.",
+        ),
+        (
+            (data.dev_share or 0) + (data.test_share or 0) >= 1,
+            f"--dev_share and --test_share must be less than 1 together: the rest is trained on. Received: "
+            f"{data.dev_share} and {data.test_share}.",
         ),
         (
             (data.head_pieces or 0) > data.max_seq_length - 2,
-            f"--head_pieces must be at most {data.max_seq_length - 2}, the pieces of a sequence but for [CLS] and "
+            f"--head_pieces must be at most {data.max_seq_length - 2}, the tokens of a sequence without [CLS] and "
             f"[SEP]. Received: {data.head_pieces}.",
         ),
         (
             (data.window_stride or 0) > data.max_seq_length - 2,
-            f"--window_stride must be at most {data.max_seq_length - 2}, the pieces of a window but for [CLS] and "
-            f"[SEP]: those between two windows would be lost. Received: {data.window_stride}.",
+            f"--window_stride must be at most {data.max_seq_length - 2}, the tokens of a window without [CLS] and "
+            f"[SEP], or tokens between windows would be lost. Received: {data.window_stride}.",
         ),
         (
             (training.fold or 0) > (training.folds or 0),
@@ -120,7 +138,7 @@ def _check_values(data, training, balance, pretraining):
         ),
         (
             training.fold and not data.dev_file and (balance.tune_threshold or balance.calibrate),
-            "--tune_threshold and --calibrate need --dev_file with --fold; with --folds alone all folds serve.",
+            "With --fold, --tune_threshold and --calibrate need --dev_file; with --folds alone they use all folds.",
         ),
     ):
         if wrong:
@@ -132,7 +150,7 @@ def _separates(text):
 
 
 def _is_encoding(name):
-    """Says whether Python has an encoding of texts by this name: not one of bytes, such as base64."""
+    """Returns whether Python has an encoding of texts by this name: not one of bytes, such as base64."""
     try:
         return "".encode(name) is not None
     except (LookupError, UnicodeError, ValueError):
@@ -145,11 +163,11 @@ def _check_stages(config):
         raise InputError(f"--stages needs --mode=train. Received: --mode={training.mode}.")
     names = [name for stage in training.stages for name in stage]
     if len(set(names)) < len(names):
-        raise InputError(f"--stages needs a name of its own for each stage. Received: {', '.join(names)}.")
+        raise InputError(f"--stages needs a different name for each stage. Received: {', '.join(names)}.")
 
 
 def _check_rules(values, fields):
-    """Refuses settings that do nothing, or are too small, beside the value of another: a task, say."""
+    """Refuses settings that have no effect, or are too small, given the value of another, such as the task."""
     for chosen, field in fields.items():
         rules = rules_of(field, values[chosen])
         if not rules:
@@ -159,7 +177,7 @@ def _check_rules(values, fields):
                 given, beside = _flag(name, values), _flag(chosen, values)
                 if reason:
                     raise InputError(f"{given} and {beside} exclude each other: {reason}.")
-                raise InputError(f"{given} does nothing with {beside}; leave one of them out.")
+                raise InputError(f"{given} has no effect with {beside}; leave one of them out.")
         for name, least in rules.least.items():
             if values[name] < least:
                 asked = f"{_flag(chosen, values)} needs --{name} of at least {least}"
@@ -171,24 +189,24 @@ def _check_sweep(sweep, training, runtime):
     points = sum(math.prod(len(spec) for spec in space.values()) for space in spaces)
     if points > _MOST_POINTS and not sweep.sweep_trials:
         raise InputError(
-            f"--sweep has {points:,} points, more than {_MOST_POINTS:,}; --sweep_trials=N tries only some of them."
+            f"--sweep has {points:,} points, more than {_MOST_POINTS:,}; --sweep_trials=N tries only N of them."
         )
     ranges = [name for space in spaces for name, spec in space.items() if isinstance(spec, dict)]
     if sweep.sweep_trials and len(spaces) > 1:
-        raise InputError("--sweep_trials searches one space. Received: a --sweep of several mappings.")
+        raise InputError("--sweep_trials searches a single space. Received: a --sweep with several mappings.")
     if ranges and not sweep.sweep_trials:
-        raise InputError(f"--sweep has a range ({ranges[0]}), so that --sweep_trials must say how often to try.")
+        raise InputError(f"--sweep has a range ({ranges[0]}), so --sweep_trials=N is needed, the number of trials.")
     if training.mode == "sweep" and (runtime.worker_hosts or runtime.strategy == "multi_worker"):
         raise InputError(
-            "--mode=sweep does not share a training among machines: start it on each of them with the same "
-            "--sweep_store, and each takes trials of its own."
+            "--mode=sweep does not distribute one training run over machines. Start it on each machine with the same "
+            "--sweep_store; each runs trials of its own."
         )
     if sweep.sweep and training.mode == "train":
         raise InputError("--sweep needs --mode=sweep. Received: --mode=train.")
 
 
 def _check_balance(balance):
-    """Refuses amounts that are none, and ways to balance that undo each other or do nothing."""
+    """Refuses invalid amounts, and ways of balancing that contradict each other or have no effect."""
     over = read_amounts("oversample", balance.oversample, minimum=1)
     under = read_amounts("undersample", balance.undersample, minimum=1, whole=True)
     if balance.class_weights != ("balanced",):
@@ -198,7 +216,7 @@ def _check_balance(balance):
     for wrong, message in (
         (
             balance.balance != "none" and len(resampling) > 1,
-            f"{' and '.join(resampling)} exclude each other: both say how many rows of a label an epoch takes.",
+            f"{' and '.join(resampling)} exclude each other: both set how many rows of a label an epoch has.",
         ),
         (
             over.keys() & under.keys(),
@@ -211,11 +229,11 @@ def _check_balance(balance):
 
 
 def _check_techniques(model):
-    """Refuses techniques that would undo each other or do nothing."""
+    """Refuses techniques that cancel each other out or have no effect."""
     for wrong, message in (
         (
             model.reinit_pooler and model.pooling not in (None, "pooler"),
-            f"--reinit_pooler and --pooling={model.pooling} exclude each other: nothing passes through the pooler.",
+            f"--reinit_pooler and --pooling={model.pooling} exclude each other: the pooler is not used.",
         ),
         (
             not all(1 <= units <= _WIDEST for units in model.head_layers),

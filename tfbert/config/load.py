@@ -1,4 +1,4 @@
-"""The settings of a run, from YAML, keywords and flags; and the flags and the README table, from the settings.
+"""The settings of a run, read from YAML and keywords, and the table that documents them.
 
 Precedence, lowest first: default, YAML file, keyword of `load_config`, flag.
 """
@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
 import json
 import os
 import re
-import sys
 from typing import Any
 
 import yaml
-from absl import flags
 
 from tfbert.config.checks import check_together
 from tfbert.config.groups import (
@@ -30,6 +27,7 @@ from tfbert.config.groups import (
 )
 from tfbert.config.setting import Scope, allowed, kind_of, read_truth, read_value, read_yaml, rules_of, shown
 from tfbert.core.errors import InputError
+from tfbert.core.names import did_you_mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,10 +45,10 @@ class Config:
 
     def as_dict(self):
         """Returns the settings as a flat dict, name -> value, in the order of declaration."""
-        return {name: getattr(getattr(self, group), name) for name, group in _GROUP_OF.items()}
+        return {name: getattr(getattr(self, group), name) for name, group in GROUP_OF.items()}
 
     def within(self, scope):
-        """Returns the settings whose values decide what a scope says: Scope -> dict of name -> value."""
+        """Returns the settings whose values affect what a scope stands for: Scope -> dict of name -> value."""
         return {name: value for name, value in self.as_dict().items() if scope in scope_of(name)}
 
     def stages(self):
@@ -60,7 +58,7 @@ class Config:
             ((name, settings),) = stage.items()
             folder = os.path.join(self.training.output_dir or "", name)
             own = {"preset": preset, "output_dir": folder}
-            own |= {"vocab_file": None} if found else {}  # the stage before has left its own beside its model
+            own |= {"vocab_file": None} if found else {}  # a later stage reads the one saved with its model
             own |= settings | {"stages": None}
             try:
                 found.append((name, self.replace(**own)))
@@ -84,17 +82,22 @@ def load_config(path: str | os.PathLike | None = None, **settings: Any) -> Confi
 
     Args:
         path: str. A YAML file of flat `name: value` pairs, the names being those of the flags.
-        **settings: values that win over the file's.
+        **settings: values that override those of the file.
 
     Raises:
         InputError: an unknown name, a value of the wrong type or out of range, or settings that exclude each other.
+
+    Example:
+        >>> config = tfbert.load_config(learning_rate=3e-5, train_batch_size=16)
+        >>> config.optimizer.learning_rate, config.training.num_train_epochs
+        (3e-05, 3.0)
     """
     values = {} if path is None else read_yaml(path)
     values.update(settings)
-    groups = {group: {} for group in _GROUPS}
+    groups = {group: {} for group in GROUPS}
     for name, value in values.items():
-        groups[_GROUP_OF[_known(name)]][name] = parse(name, value)
-    config = Config(**{group: _GROUPS[group](**chosen) for group, chosen in groups.items()})
+        groups[GROUP_OF[_known(name)]][name] = parse(name, value)
+    config = Config(**{group: GROUPS[group](**chosen) for group, chosen in groups.items()})
     check_together(config, FIELDS)
     return config
 
@@ -102,7 +105,7 @@ def load_config(path: str | os.PathLike | None = None, **settings: Any) -> Confi
 def parse(name, value):
     """Returns a setting's value in the type it was declared with, or raises InputError.
 
-    Strings are read as a command line's are, so that YAML's 2e-5 (a string, in YAML 1.1) is a number.
+    Strings are read as on the command line, so that YAML's 2e-5 (a string in YAML 1.1) is a number.
     """
     value = read_value(FIELDS[_known(name)], value)
     if name == "stages" and value is not None:
@@ -113,8 +116,28 @@ def parse(name, value):
     return [{key: _sweep_values(key, spec) for key, spec in mapping.items()} for mapping in mappings]
 
 
+def unknown_setting(name, dashes=""):
+    """Returns the message for a name that no setting has: what it is called here, or which name is close.
+
+    Args:
+        name: the name that was received, of any type.
+        dashes: str. The prefix of names in the message: "--" on the command line.
+    """
+    for ours, field in FIELDS.items():
+        for alias in field.metadata["also"].split():
+            theirs, _, value = alias.partition("=")
+            if theirs == str(name).replace("-", "_").lower():
+                if value:
+                    return f"For {dashes}{name} write {dashes}{ours}={value}."
+                return f"{dashes}{name} is called {dashes}{ours} here."
+    hint = did_you_mean(name, FIELDS)
+    if not hint and not dashes:  # on the command line --help lists them
+        hint = f" The known ones: {', '.join(FIELDS)}."
+    return f"Unknown setting {shown(name)}.{hint}"
+
+
 def scope_of(name):
-    """Returns what the value of a setting decides: str -> Scope."""
+    """Returns what the value of a setting affects: str -> Scope."""
     return FIELDS[_known(name)].metadata["scope"]
 
 
@@ -124,9 +147,9 @@ def given_settings(config):
 
 
 def changes(before, now):
-    """Returns which of the settings that decide a run's result have changed, in words: (dict, dict) -> list of str.
+    """Returns descriptions of the changed settings that affect a run's result: (dict, dict) -> list of str.
 
-    What is no setting, as the digest of some data, decides it, too.
+    Entries that are not settings, such as a digest of the data, affect it too.
     """
     before, now = (json.loads(json.dumps(settings)) for settings in (before, now))  # tuples come back as lists
     return [
@@ -136,44 +159,10 @@ def changes(before, now):
     ]
 
 
-def define_flags():
-    """Defines one absl flag a setting, and --config; call once, before absl parses the command line."""
-    module, serializer = sys.argv[0], flags.ArgumentSerializer()
-    flags.DEFINE_string("config", None, "YAML file of settings; flags win over it.", module_name=module)
-    for name, field in FIELDS.items():
-        kind, _ = kind_of(field)
-        text = f"{field.metadata['help']}. Allowed: {allowed(field)}."
-        if kind is bool:
-            flag = flags.BooleanFlag(name, field.default, text)
-            flag.parser = _FlagParser(name)  # absl's own raises a tuple, and knows no "yes", which YAML's takes
-            flags.DEFINE_flag(flag, module_name=module)
-        elif kind is tuple:
-            flags.DEFINE_multi_string(name, list(field.default), text, module_name=module)
-        else:
-            flags.DEFINE(_FlagParser(name), name, field.default, text, module_name=module, serializer=serializer)
-
-
-def parse_flags(arguments):
-    """Returns what of a command line is no flag: list of str; ends the process for a wrong flag."""
-    try:
-        return flags.FLAGS(arguments)
-    except flags.Error as error:
-        message = re.sub(r"^flag --(\w+)=.*: (?=--\1 must )", "", str(error), flags=re.DOTALL)  # ours names it, too
-        sys.exit(f"Error: {message}\n--help shows every flag.")
-    except (UnicodeDecodeError, RecursionError) as error:
-        sys.exit(f"Error: the --flagfile is no text that can be read: {error}.")
-
-
-def config_from_flags():
-    """Returns the `Config` of the parsed command line: --config's file, under the flags that were given."""
-    given = {name: flags.FLAGS[name].value for name in FIELDS if flags.FLAGS[name].present}
-    return load_config(flags.FLAGS.config, **given)
-
-
 def flags_table():
     """Returns the README's table of flags, in Markdown, by group."""
     lines = []
-    for group, members in _GROUPS.items():
+    for group, members in GROUPS.items():
         lines += [f"**{group}**: {members.__doc__}", "", "| flag | default | meaning | allowed |", "|---|---|---|---|"]
         for field in dataclasses.fields(members):
             default = "" if field.default in (None, ()) else f"`{field.default}`".lower()
@@ -184,39 +173,45 @@ def flags_table():
 
 
 def _with_held_out(stage, later):
-    """Returns a stage on raw text with what later stages are scored on held out of it, unless it says what is."""
+    """Returns a stage on raw text, with the data that later stages are scored on held out unless it sets held_out."""
     scored = [config for _, config in later if not _reads_raw_text(config)]
     if not _reads_raw_text(stage) or stage.pretraining.held_out or not scored:
         return stage
+    names = ("dev_share", "test_share")
+    if shares := [name for config in scored for name in names if getattr(config.data, name)]:
+        raise InputError(
+            f"--{shares[0]} of a later stage takes rows out of its train_file, which cannot be held out of the raw "
+            "text of an earlier one; split the file first, and give --dev_file and --test_file, or say --held_out."
+        )
     columns = [name for config in scored for name in config.data.text_columns]
     files = [name for config in scored for name in (config.data.dev_file, config.data.test_file) if name]
     return stage.replace(held_out=list(dict.fromkeys(files)), held_out_columns=list(dict.fromkeys(columns)))
 
 
 def _reads_raw_text(config):
-    """Says whether texts can be held out of what a run reads."""
+    """Returns whether texts can be held out of the data that a run reads."""
     rules = rules_of(FIELDS["task"], config.model.task)
     return "held_out" not in rules.ignores
 
 
 def _stage(stage):
-    """Returns a stage, {name: {setting: value}}, its values read."""
+    """Returns a stage, {name: {setting: value}}, with its values parsed."""
     if len(stage) != 1 or not all(isinstance(settings, dict) for settings in stage.values()):
         raise InputError(
             f"--stages takes a list of stages, [{{NAME: {{setting: value, …}}}}, …]. Received: {shown(stage)}."
         )
     ((name, settings),) = stage.items()
     if not re.fullmatch(r"\w[\w.-]*", str(name)):
-        raise InputError(f"The name of a stage must be one of a folder. Received: {shown(name)}.")
+        raise InputError(f"The name of a stage must be usable as a folder name. Received: {shown(name)}.")
     for setting in settings:
         if Scope.WHOLE in scope_of(setting):
-            raise InputError(f"The stage {name!r} cannot have its own {setting}; give it beside stages.")
+            raise InputError(f"The stage {name!r} cannot have its own {setting}; set it outside of stages.")
     values = {setting: parse(setting, value) for setting, value in settings.items()}
     return {str(name): {setting: list(v) if isinstance(v, tuple) else v for setting, v in values.items()}}
 
 
 def _sweep_values(name, spec):
-    """Returns what a setting is to be in a sweep: a list of its values, or {"low", "high", "log"}."""
+    """Returns the values of a setting in a sweep: a list, or {"low", "high", "log"}."""
     if Scope.WHOLE in scope_of(name):
         raise InputError(f"--sweep cannot vary {name}.")
     if name.endswith("seed") and type(spec) is int and 0 < spec <= _MOST_SEEDS:
@@ -230,35 +225,19 @@ def _sweep_values(name, spec):
             if low < high:
                 return {"low": low, "high": high, "log": read_truth(spec.get("log", False))}
     raise InputError(
-        f"--sweep takes for each setting a list of values, a number of seeds, or a range of a number, "
+        f"--sweep takes, for each setting, a list of values, a number of seeds, or a numeric range, "
         f"{{low: …, high: …, log: true}}. Received for {name}: {shown(spec)}."
     )
 
 
-class _FlagParser(flags.ArgumentParser):
-    syntactic_help = ""
-
-    def __init__(self, name):
-        super().__init__()
-        self._name = name
-
-    def parse(self, argument):
-        return parse(self._name, argument)
-
-    def flag_type(self):
-        return "string"
-
-
 def _known(name):
-    if not isinstance(name, str) or name not in _GROUP_OF:
-        close = difflib.get_close_matches(str(name), _GROUP_OF, n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
-        raise InputError(f"Unknown setting {shown(name)}; {hint}The known ones: {', '.join(_GROUP_OF)}.")
+    if not isinstance(name, str) or name not in GROUP_OF:
+        raise InputError(unknown_setting(name))
     return name
 
 
-# More seeds than anybody runs: a list of them would fill the memory.
+# More seeds than anyone runs; a longer list would fill the memory.
 _MOST_SEEDS = 10_000
-_GROUPS = {field.name: type(field.default) for field in dataclasses.fields(Config)}
-FIELDS = {field.name: field for group in _GROUPS.values() for field in dataclasses.fields(group)}
-_GROUP_OF = {field.name: name for name, group in _GROUPS.items() for field in dataclasses.fields(group)}
+GROUPS = {field.name: type(field.default) for field in dataclasses.fields(Config)}
+FIELDS = {field.name: field for group in GROUPS.values() for field in dataclasses.fields(group)}
+GROUP_OF = {field.name: name for name, group in GROUPS.items() for field in dataclasses.fields(group)}

@@ -13,16 +13,17 @@ import yaml
 
 from tfbert.config.strict_yaml import MOST_TEXT, load_yaml
 from tfbert.core.errors import InputError
+from tfbert.core.names import did_you_mean
 from tfbert.core.paths import read_path
 
 
 class Scope(enum.Flag):
-    """What the value of a setting decides.
+    """What the value of a setting affects.
 
-    RESULT: the weights or the log of a run, so that a run is only resumed with the same value.
-    GRAPH: what TensorFlow traces, so that runs of different values share no graph.
+    RESULT: the weights or the log of a run, so a run is resumed only with the same value.
+    GRAPH: what TensorFlow traces, so runs with different values do not share a graph.
     PLACE: where a file is. It may move: a resumed run compares its content.
-    WHOLE: the whole command. A stage of a recipe and a trial of a sweep have no value of their own.
+    WHOLE: the whole command. A stage of a recipe or a trial of a sweep cannot have a value of its own.
     """
 
     NOTHING = 0
@@ -41,56 +42,59 @@ def setting(
     maximum=None,
     below=None,
     choices=None,
+    also="",
     path=False,
     scope=Scope.RESULT | Scope.GRAPH,
     needs=None,
     excludes=None,
     rules=None,
 ):
-    """Declares one setting: a dataclass field with its meaning, the values allowed, and what goes with it.
+    """Declares one setting: a dataclass field with its meaning, its allowed values and its rules.
 
-    A condition, below, is the name of another setting, which must have another value than its default; or
-    "name=a|b", which must have one of these values; or several of them with " or " between.
+    A condition, below, is the name of another setting, which must differ from its default; or "name=a|b", a setting
+    that must have one of these values; or several of these joined by " or ".
 
     Args:
-        default: the value when nobody gives one; a list setting has a tuple.
-        help: str. What it means, with its unit; one sentence without a full stop.
+        default: the value if none is given; a tuple for a list setting.
+        help: str. The meaning, with its unit; one sentence without a full stop.
         minimum, above, maximum, below: number. The range: at least, more than, at most, less than.
-        choices: sequence of str, the only values allowed; or "module:NAME" of a table whose keys they are.
-        path: bool. Whether it is a path, or may be one, in which `~` is the home folder.
-        scope: Scope. What the value decides.
-        needs: dict of condition -> str. What must hold where the setting is given, and why: the end of a sentence, or
-            "" where it is plain.
+        choices: sequence of str, the only values allowed; or "module:NAME" of a table whose keys are allowed.
+        also: str. Names of the same setting in other programs, separated by spaces; they are answered with ours.
+            "name=value" if their name corresponds to one value of the setting.
+        path: bool. Whether the value is or may be a path, in which `~` is the home folder.
+        scope: Scope. What the value affects.
+        needs: dict of condition -> str. What must hold if the setting is given, and the reason as the end of a
+            sentence; "" if it is obvious.
         excludes: dict of condition -> str. What must not hold, likewise.
-        rules: "module:NAME" of a function from the value to what it asks of the other settings, an object with
-            `ignores` (dict of setting -> why it does nothing) and `least` (dict of setting -> number); None: nothing.
+        rules: "module:NAME" of a function from the value to its rules for other settings, an object with `ignores`
+            (dict of setting -> why it has no effect) and `least` (dict of setting -> minimum); None: no rules.
     """
     about = {"help": help, "minimum": minimum, "above": above, "maximum": maximum, "below": below, "choices": choices,
-             "path": path, "scope": scope, "needs": needs or {}, "excludes": excludes or {},
+             "also": also, "path": path, "scope": scope, "needs": needs or {}, "excludes": excludes or {},
              "rules": rules}  # fmt: skip
     return dataclasses.field(default=default, metadata=about)
 
 
 def choices_of(field):
-    """Returns the only values that a setting may have: tuple of str, None where there is no such list."""
+    """Returns the allowed values of a setting: tuple of str, or None if it has no list of choices."""
     choices = field.metadata["choices"]
     return tuple(_found(choices)) if isinstance(choices, str) else choices
 
 
 def rules_of(field, value):
-    """Returns what a value of a setting asks of the others, as `setting` says; None where it is nothing."""
+    """Returns the rules that a value of a setting has for other settings, see `setting`; None if it has none."""
     rules = field.metadata["rules"]
     return rules and _found(rules)(value)
 
 
 def _found(place):
-    """Returns what a place names: "module:NAME" -> object."""
+    """Imports an object by its place: "module:NAME" -> object."""
     module, _, name = place.partition(":")
     return getattr(importlib.import_module(module), name)
 
 
 def read_value(field, value):
-    """Returns a setting's value in the type it was declared with, or raises InputError."""
+    """Returns a setting's value in its declared type, or raises InputError."""
     kind, optional = kind_of(field)
     if value is None or (isinstance(value, str) and optional and value.lower() in ("none", "null")):
         if optional:
@@ -118,25 +122,26 @@ def read_value(field, value):
         and (rules["choices"] is None or value in choices_of(field))
     )
     if not within:
-        raise InputError(f"--{field.name} must be {allowed(field)}. Received: {shown(value)}.")
+        hint = did_you_mean(value, choices_of(field) or ())
+        raise InputError(f"--{field.name} must be {allowed(field)}. Received: {shown(value)}.{hint}")
     return value
 
 
 def shown(value):
-    """Returns a value as a message shows it: str, at most some 200 characters."""
+    """Returns a value as a message shows it: str of at most about 200 characters."""
     text = repr(value)
     return text if len(text) <= 200 else f"{text[:150]}… ({len(text):,} characters)"
 
 
 def read_yaml(path):
-    """Returns the settings of a YAML file: dict; InputError where it cannot be read or holds something else."""
+    """Returns the settings of a YAML file as a dict; raises InputError if it cannot be read or holds something else."""
     try:
         with open(read_path(path), encoding="utf-8") as file:
             values = load_yaml(file.read(MOST_TEXT + 1))
     except OSError as error:
         raise InputError(f"--config={path} cannot be read: {error.strerror}.") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date that is none, brackets without end
-        raise InputError(f"--config={path} is not YAML that can be used: {_flat(error)}.") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # an invalid date, endless brackets
+        raise InputError(f"--config={path} is not valid YAML: {_flat(error)}.") from None
     if not isinstance(values or {}, dict):
         raise InputError(f"--config={path} must hold `name: value` lines. Received: a {type(values).__name__}.")
     return values or {}
@@ -150,15 +155,15 @@ def kind_of(field):
 
 
 def _read_text(field, text):
-    """Returns a text that a setting may have, `~` in a path being the home folder; else raises InputError.
+    """Returns the text of a setting, with `~` in a path expanded; raises InputError if it is not valid text.
 
-    Words of a command line that are no text in the locale's encoding come with surrogates in them: they may be UTF-8
-    all the same, as with LANG=C. TensorFlow's files take nothing else.
+    Command-line words that are invalid in the locale's encoding contain surrogates, but may still be UTF-8, as with
+    LANG=C. TensorFlow's file functions accept only UTF-8.
     """
     with contextlib.suppress(UnicodeError):
         text = os.fsencode(text).decode()
     if not text or "\0" in text or text.encode("utf-8", "ignore").decode() != text:
-        what = "text without U+0000, in UTF-8" if text else "left out, or given a value; it is empty"
+        what = "UTF-8 text without U+0000" if text else "left out, or given a value; it is empty"
         raise InputError(f"--{field.name} must be {what}. Received: {shown(text)}.")
     return read_path(text) if field.metadata["path"] else text
 
@@ -194,12 +199,12 @@ def _convert(value, kind):
 
 
 def read_truth(value):
-    """Returns a truth value given as one or as text, such as "yes"; raises KeyError or AttributeError for another."""
+    """Returns a bool given as such or as text, such as "yes"; raises KeyError or AttributeError otherwise."""
     return value if isinstance(value, bool) else _BOOLEANS[value.lower()]
 
 
 def _convert_list(value, kind):
-    """Returns a list's members, all of one type; numbers may come as text, separated by commas."""
+    """Returns the members of a list, all of one type; numbers may be given as text, separated by commas."""
     if isinstance(value, dict):
         value = [f"{name}={number}" for name, number in value.items()]
     parts = [value] if isinstance(value, (str, int, os.PathLike)) else list(value)
@@ -209,13 +214,13 @@ def _convert_list(value, kind):
 
 
 def read_amounts(name, entries, minimum=None, whole=False):
-    """Returns the amounts of a setting of LABEL=NUMBER: dict label (str) -> float, or InputError.
+    """Returns the amounts of a LABEL=NUMBER setting: dict of label (str) -> float. Raises InputError.
 
     Args:
         name: str. The setting.
-        entries: sequence of str. The number stands behind the last "=".
-        minimum: number. The least that is allowed; None: more than 0.
-        whole: bool. Whether it must be a whole number.
+        entries: sequence of str. The number follows the last "=".
+        minimum: number. The smallest allowed; None: any number above 0.
+        whole: bool. Whether the numbers must be integers.
     """
     amounts = {}
     for entry in entries:
@@ -235,7 +240,7 @@ def read_amounts(name, entries, minimum=None, whole=False):
 
 
 def allowed(field):
-    """Returns which values a setting takes, in words."""
+    """Returns a description of the values that a setting allows: str."""
     kind, _ = kind_of(field)
     rules = field.metadata
     if rules["choices"]:
@@ -257,7 +262,7 @@ def allowed(field):
 
 
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-# Beyond the largest numbers of int64 and float32.
+# Just beyond the largest numbers of int64 and float32.
 _LARGEST = {int: 2**63, float: 3.4e38}
-# But for seeds a whole number becomes a size or a count, some of them of 32 bits.
+# All integers except seeds become sizes or counts, some of which have 32 bits.
 _LARGEST_COUNT = 2**31 - 1

@@ -1,16 +1,29 @@
-"""The one error that speaks to the user of the program rather than to its programmer."""
+"""Errors that address the user of the program rather than its programmer."""
 
 
 class InputError(ValueError):
     """Something the user gave cannot be used: a setting, a file, a row, a label, a model folder.
 
-    The message is one or two sentences: what was received, what is allowed, how to mend it.
+    The message is one or two sentences: what was received, what is allowed, how to fix it.
     `tfbert.run` prints it without a traceback and exits with status 1.
+
+    Example:
+        >>> try:
+        ...     tfbert.load_config(learning_rate="fast")
+        ... except tfbert.InputError as error:
+        ...     print(error)
+        --learning_rate must be a number > 0.0. Received: 'fast'.
     """
 
 
 class WrongType(InputError, TypeError):
-    """A caller's argument is of a type that cannot be used."""
+    """An argument has an unsupported type."""
+
+
+class UnknownName(InputError, KeyError):
+    """A table has no entry of this name."""
+
+    __str__ = Exception.__str__  # a KeyError would show the repr of its message
 
 
 class Diverged(InputError):
@@ -18,4 +31,4 @@ class Diverged(InputError):
 
 
 class CannotWrite(InputError):
-    """A file cannot be written, such as to a full disk: no fault of what was asked for."""
+    """A file cannot be written, for example because the disk is full; the request itself was valid."""

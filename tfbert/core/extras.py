@@ -1,11 +1,11 @@
-"""The packages that only some settings need, and the command that installs them; nothing is imported here."""
+"""Packages that only some settings need, and the command that installs them; nothing is imported here."""
 
 import shlex
 
-# The name under which tfbert is installed, and its metadata are found: on PyPI `tfbert` is somebody else's package.
+# The name under which tfbert is installed and its metadata are found: on PyPI, `tfbert` is someone else's package.
 DISTRIBUTION = "tfbert-finetune"
 
-# As setup.cfg has them under [options.extras_require].
+# The same as in setup.cfg under [options.extras_require].
 EXTRAS = {
     "chinese": ("jieba>=0.42", "stopwordsiso>=0.6"),
     "mislabelled": ("cleanlab>=2.6",),
@@ -16,8 +16,8 @@ EXTRAS = {
 
 
 def install_command(extra):
-    """Returns the command that installs what an extra of setup.cfg asks for: str.
+    """Returns the command that installs the packages of an extra of setup.cfg: str.
 
-    It names the packages themselves, which is right wherever tfbert came from: no package index has it.
+    It names the packages themselves, which works wherever tfbert was installed from; it is on no package index.
     """
     return f"pip install {shlex.join(EXTRAS[extra])}"

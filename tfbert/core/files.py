@@ -1,4 +1,4 @@
-"""Files that are whole or not there, local or wherever `tf.io.gfile` reaches."""
+"""Atomic reading and writing of files, local or on any file system that `tf.io.gfile` supports."""
 
 import contextlib
 import json
@@ -11,12 +11,12 @@ from safetensors.numpy import save, save_file
 
 from tfbert.core.errors import CannotWrite, InputError
 
-# Of files that are read whole: the tokenizer.json of half a million pieces has 20 MB.
+# Limit for files that are read whole; a tokenizer.json with half a million tokens has 20 MB.
 _MOST_BYTES = 100 * 2**20
 
 
 def json_of(value, **options):
-    """Returns JSON, in which a number that is not finite, which JSON does not have, is left out of its object.
+    """Returns JSON without the non-finite numbers of its objects, which JSON cannot represent.
 
     Args:
         value: dict, list, str, number or None.
@@ -49,7 +49,7 @@ def read_bounded(path):
     try:
         size = tf.io.gfile.stat(path).length
         if size > _MOST_BYTES:
-            raise InputError(f"{path} has {size:,} bytes; of such a file tfbert reads {_MOST_BYTES:,} at most.")
+            raise InputError(f"{path} has {size:,} bytes; tfbert reads at most {_MOST_BYTES:,} bytes of such a file.")
         with tf.io.gfile.GFile(path, "rb") as file:
             return file.read()
     except tf.errors.NotFoundError:
@@ -59,25 +59,25 @@ def read_bounded(path):
 
 
 def write_whole(path, content):
-    """Writes a file that is either whole or not there: under a name of its own first, then renamed.
+    """Writes a file atomically: to a temporary name first, which is then renamed.
 
-    Several processes may write the same file at once; the last one's stays.
+    Several processes may write the same file at once; the last one wins.
 
     Args:
         path: str.
         content: bytes, or an iterable of bytes, written one after another.
 
     Raises:
-        CannotWrite: it is not there, and what was there before is kept.
+        CannotWrite: it could not be written; an existing file is kept.
     """
     with _renamed_when_whole(path) as scratch, tf.io.gfile.GFile(scratch, "wb") as file:
-        file.write(b"")  # there is a file, too, where nothing comes
+        file.write(b"")  # creates the file even if there is no content
         for block in [content] if isinstance(content, bytes) else content:
             file.write(block)
 
 
 def write_tensors(path, tensors, about):
-    """Writes a safetensors file that is either whole or not there, as `write_whole` does.
+    """Writes a safetensors file atomically, as `write_whole` does.
 
     Args:
         path: str.
@@ -85,23 +85,23 @@ def write_tensors(path, tensors, about):
         about: dict of str to str, the file's metadata.
 
     Raises:
-        CannotWrite: it is not there, and what was there before is kept.
+        CannotWrite: it could not be written; an existing file is kept.
     """
     if "://" in path:
         return write_whole(path, save(tensors, about))
-    with _renamed_when_whole(path) as scratch:  # straight from the arrays, where `save` copies them twice
+    with _renamed_when_whole(path) as scratch:  # directly from the arrays; `save` would copy them twice
         save_file(tensors, scratch, about)
 
 
 def remove_folder(folder):
-    """Removes a folder with all that is in it; nothing where there is none, or another process is faster."""
+    """Removes a folder and its content; does nothing if it does not exist or another process removes it first."""
     with contextlib.suppress(tf.errors.NotFoundError):
         tf.io.gfile.rmtree(folder)
 
 
 @contextlib.contextmanager
 def _renamed_when_whole(path):
-    """Gives a `with` block a name to write to, which becomes `path` if the block comes to its end."""
+    """Yields a temporary name to write to, which is renamed to `path` if the `with` block succeeds."""
     scratch = f"{path}.{uuid.uuid4().hex[:8]}.partial"
     try:
         yield scratch

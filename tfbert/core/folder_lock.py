@@ -1,4 +1,4 @@
-"""An output folder is one process': another that would write there is told so."""
+"""A lock on the output folder, so that two processes do not write to it at once."""
 
 import contextlib
 import os
@@ -11,23 +11,23 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-# How long a process that is being killed may take to give back gigabytes, and with them its lock; seconds.
+# Seconds that a killed process may need to free gigabytes of memory, and with them its lock.
 _PATIENCE = 3.0
 
 
 @contextlib.contextmanager
 def locked(folder, shared=False):
-    """Keeps an output folder for this process, making it, while a `with` block runs; one left empty is removed again.
+    """Creates and locks an output folder for the duration of a `with` block; removes it again if it is left empty.
 
-    The lock is `flock` on the folder itself: no file is left behind, and whatever ends the process, SIGKILL too, gives
-    it back. It holds on local disks; on gs:// and on network disks without such locks nothing is locked.
+    The lock is `flock` on the folder itself: it leaves no file behind and is released however the process ends, even by
+    SIGKILL. It works on local disks; on gs:// and on network disks without such locks, nothing is locked.
 
     Args:
         folder: str.
-        shared: bool. Whether others that say so, too, may be there at once, such as the workers of a sweep.
+        shared: bool. Whether other processes that also pass True may use it at the same time, as a sweep's workers do.
 
     Raises:
-        InputError: another process has it, or it cannot be made or written to.
+        InputError: another process has locked it, or it cannot be created or written to.
     """
     if "://" in folder:
         yield
@@ -53,7 +53,7 @@ def locked(folder, shared=False):
 
 
 def _open_locked(folder, shared, made):
-    """Returns a locked handle of a folder; those that had to be made are appended to `made`, the topmost first."""
+    """Returns a locked handle of a folder; folders created on the way are appended to `made`, topmost first."""
     end = time.monotonic() + _PATIENCE
     while True:
         _make(folder, made)
@@ -67,12 +67,12 @@ def _open_locked(folder, shared, made):
         with contextlib.suppress(OSError):
             if os.path.samestat(os.fstat(handle), os.stat(folder)):
                 return handle
-        os.close(handle)  # who had it before has removed it as it left
+        os.close(handle)  # the previous holder removed it on exit
 
 
 def _make(folder, made):
     with contextlib.suppress(FileNotFoundError):
-        os.stat(folder)  # says what else is wrong with the path, such as its length
+        os.stat(folder)  # raises for whatever else is wrong with the path, such as its length
     missing = os.path.abspath(folder)
     new = []
     while not os.path.lexists(missing):
@@ -81,18 +81,18 @@ def _make(folder, made):
     made.extend(path for path in new if path not in made)
     os.makedirs(folder, exist_ok=True)
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(0, "no right to write there")
+        raise PermissionError(0, "no permission to write there")
 
 
 def _lock(handle, kind):
-    """Locks a handle, if its disk has locks; returns whether no other process was in the way."""
+    """Locks a handle if its disk supports locks; returns False if another process holds the lock."""
     try:
         if kind:
             fcntl.flock(handle, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:
-        pass  # a network disk that has none
+        pass  # a network disk without locks
     return True
 
 

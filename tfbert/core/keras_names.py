@@ -1,16 +1,16 @@
-"""Has Keras know tfbert's classes by name as soon as both are imported, without importing either.
+"""Registers tfbert's classes with Keras as soon as both are imported, without importing either.
 
-`keras.models.load_model` looks a class up in a registry, which a class enters when its module is imported. But tfbert
-imports its modules when they are used, since `--help` and the doctor have to answer without TensorFlow; a `.keras` file
-with an optimizer of tfbert could not be loaded after `import tfbert`. So stand-ins enter the registry, each of which
-imports its class when Keras makes something of it; where Keras comes after tfbert, the import of Keras is watched for.
+`keras.models.load_model` looks classes up in a registry, which they normally enter when their module is imported. But
+tfbert imports its modules on first use, since `--help` and the doctor must work without TensorFlow, so a `.keras` file
+with an optimizer of tfbert could not be loaded after a mere `import tfbert`. Therefore stand-ins are registered, which
+import their classes when Keras instantiates them. If Keras is imported after tfbert, an import hook registers them.
 """
 
 import importlib
 import importlib.abc
 import sys
 
-# What is written to `.keras` files -> where it is.
+# Class name in `.keras` files -> its module.
 REGISTERED = {
     "AdamWeightDecay": "tfbert.optim.adam_weight_decay",
     "BertEncoder": "tfbert.models.encoder",
@@ -30,7 +30,7 @@ REGISTERED = {
 
 
 class _StandIn:
-    """Makes a class's objects in its place: `from_config` is all that Keras asks of what it finds in the registry."""
+    """Stands in for a class: `from_config` is all that Keras calls on what it finds in the registry."""
 
     def __init__(self, name, module):
         self._name, self._module = name, module
@@ -40,7 +40,7 @@ class _StandIn:
 
 
 class _KerasWatcher(importlib.abc.MetaPathFinder):
-    """Finds Keras as the other finders do, and registers once it is imported."""
+    """An import hook that finds Keras as the other finders do, and registers the stand-ins once it is imported."""
 
     def find_spec(self, name, path=None, target=None):
         if name != "keras":

@@ -1,6 +1,6 @@
-"""What Keras is set to, by the environment, by keras.json or by a program, and what of it tfbert cannot work with.
+"""Checks the configuration of Keras (environment, keras.json or program) for what tfbert cannot work with.
 
-Nothing is imported here: what is wrong must be said before Keras, or TensorFlow under it, fails at import.
+Nothing is imported here: problems must be reported before Keras or TensorFlow fails to import.
 """
 
 import json
@@ -9,26 +9,26 @@ import sys
 
 from tfbert.core.errors import InputError
 
-# Setting -> (what it must be, why, what a program calls to set it).
+# Setting -> (required value, reason, function that sets it).
 _NEEDED = {
     "backend": ("tensorflow", "tfbert runs on Keras' TensorFlow backend", None),
-    "floatx": ("float32", "tfbert's weights are float32, whatever the arithmetic", "set_floatx"),
-    "image_data_format": ("channels_last", "TensorFlow's kernels for CPUs want it", "set_image_data_format"),
+    "floatx": ("float32", "tfbert's weights are float32, whatever the compute precision", "set_floatx"),
+    "image_data_format": ("channels_last", "TensorFlow's CPU kernels require it", "set_image_data_format"),
 }
 
 
 def check_keras():
-    """Raises InputError where Keras is set to something that tfbert cannot work with."""
+    """Raises InputError if Keras is configured in a way that tfbert cannot work with."""
     for problem, remedy in keras_problems():
         raise InputError(f"{problem}: {remedy}.")
 
 
 def keras_problems(variables=os.environ):
-    """Returns what of Keras' settings is wrong, each with its remedy: list of (str, str).
+    """Returns the problems with Keras' settings, each with its remedy: list of (str, str).
 
     Args:
-        variables: mapping of str. The environment; with that of this process what counts is what Keras is set to now,
-            if it has been loaded.
+        variables: mapping of str. The environment. If it is that of this process and Keras has been imported, the
+            current settings of Keras are checked instead.
     """
     problems = _legacy(variables)
     keras = sys.modules.get("keras") if variables is os.environ else None
@@ -38,8 +38,8 @@ def keras_problems(variables=os.environ):
     try:
         settings = _read(path)
     except (OSError, TypeError) as error:
-        return problems + [(f"Keras cannot read its settings, {path} ({error})", f"mend that file, or rm {path}")]
-    if variables.get("KERAS_BACKEND"):  # wins over the file
+        return problems + [(f"Keras cannot read its settings, {path} ({error})", f"fix that file, or rm {path}")]
+    if variables.get("KERAS_BACKEND"):  # overrides the file
         settings.pop("backend", None)
         problems += _wrong(
             {"backend": variables["KERAS_BACKEND"]},
@@ -51,9 +51,9 @@ def keras_problems(variables=os.environ):
 
 def _legacy(variables):
     value = variables.get("TF_USE_LEGACY_KERAS")
-    if value not in ("true", "True", "1"):  # as TensorFlow reads it
+    if value not in ("true", "True", "1"):  # parsed as TensorFlow does
         return []
-    problem = f"TF_USE_LEGACY_KERAS={value} makes TensorFlow take Keras 2, and tfbert needs Keras 3"
+    problem = f"TF_USE_LEGACY_KERAS={value} makes TensorFlow use Keras 2, but tfbert needs Keras 3"
     return [(problem, "unset TF_USE_LEGACY_KERAS, before TensorFlow is imported")]
 
 
@@ -69,19 +69,19 @@ def _wrong(settings, remedy, source="this program"):
 def _remedy_loaded(name, value):
     function = _NEEDED[name][2]
     if function:
-        return f"keras.config.{function}({value!r}), before a model is made"
+        return f"keras.config.{function}({value!r}), before a model is built"
     return f"export KERAS_BACKEND={value}, and start the program again"
 
 
 def _settings_file(variables):
-    """Returns the path of Keras' settings, as Keras finds it: str."""
+    """Returns the path of keras.json, found as Keras finds it: str."""
     home = os.path.expanduser("~")
     base = home if os.access(home, os.W_OK) else "/tmp"
     return os.path.expanduser(os.path.join(variables.get("KERAS_HOME", os.path.join(base, ".keras")), "keras.json"))
 
 
 def _read(path):
-    """Returns the settings of a keras.json: dict; of a file that is no JSON none, as Keras has it."""
+    """Returns the settings of a keras.json: dict; empty if it is not valid JSON, as in Keras."""
     if not os.path.exists(path):
         return {}
     with open(path) as file:

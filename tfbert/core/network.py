@@ -13,7 +13,7 @@ _STORAGE = "https://storage.googleapis.com/"
 
 
 def why_silent(url, headers=None):
-    """Returns why nobody answers at an address, in words; None where somebody does, whatever the answer is.
+    """Returns why nobody answers at an address, in words; None if somebody does, whatever the answer is.
 
     Args:
         url: str. http or https.
@@ -38,7 +38,7 @@ def why_silent(url, headers=None):
 
 
 def check_storage(*locations):
-    """Raises InputError where one of some locations is on gs:// and Google Cloud Storage cannot be reached.
+    """Raises InputError if one of some locations is on gs:// and Google Cloud Storage cannot be reached.
 
     Args:
         *locations: str, or other values of settings, which are passed over.

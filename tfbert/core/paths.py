@@ -1,19 +1,19 @@
-"""Paths as people write them: `~` is the home folder, as in a shell, which leaves it alone in `--output_dir=~/run`."""
+"""Expansion of `~` in paths, which a shell does not do in `--output_dir=~/run`."""
 
 import os
 import re
 
 from tfbert.core.errors import InputError
 
-# What may stand before a path, of a preset, an augmentation, a database.
+# Prefixes that a path may have: of a preset, an augmentation or a database.
 _HOME = re.compile(r"(config:|masked_words:|sqlite:///)?(~.*)", re.DOTALL)
 
 
 def read_path(path):
-    """Returns a path as text, its `~` or `~user` replaced by that home folder; anything else as it is.
+    """Returns a path as str, with a leading `~` or `~user` replaced by that home folder.
 
     Args:
-        path: str or os.PathLike. What is no path, such as the name of a preset, is returned unchanged.
+        path: str or os.PathLike. Anything that is not a path, such as a preset's name, is returned unchanged.
 
     Raises:
         InputError: there is no such home folder.

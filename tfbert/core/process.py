@@ -1,4 +1,4 @@
-"""What a process of its own, `python -m tfbert.run`, does not load, and how it takes and gives back memory."""
+"""Setup of the process of `python -m tfbert.run`: imports, quiet loading, and memory."""
 
 import contextlib
 import ctypes
@@ -11,19 +11,19 @@ import types
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # glibc's malloc.h
 
-# What Keras and TensorFlow load where it is installed, for parts that no run uses: wrappers, galleries, notebooks.
+# Packages that Keras and TensorFlow import if installed, for parts that no run uses: wrappers, galleries, notebooks.
 _OPTIONAL = ("IPython", "jax", "matplotlib", "pandas", "scipy", "sklearn")
 
-# Reads all that there is, and writes it when there is no more.
+# Reads all input, and writes it at the end.
 _KEEP = 'said=$(cat); [ -z "$said" ] || printf "%s\\n" "$said" >&2'
 
 
 @contextlib.contextmanager
 def without_optional_packages():
-    """Hides from what is imported meanwhile the packages that Keras and TensorFlow can do without.
+    """Hides optional packages from imports of Keras and TensorFlow during a `with` block.
 
-    They take 40 % of the time that importing both takes, and 230 MB. Afterwards they can be imported as ever; a run
-    loads those that it needs when it needs them.
+    They take 40 % of the import time of both, and 230 MB. Afterwards they can be imported as usual; a run imports those
+    that it needs when it needs them.
     """
     hidden = [package for package in _OPTIONAL if package not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # None: importing it raises ModuleNotFoundError
@@ -36,10 +36,10 @@ def without_optional_packages():
 
 @contextlib.contextmanager
 def hidden_messages():
-    """Keeps from the terminal what is written to file descriptor 2 meanwhile; it is shown where the block fails.
+    """Holds back output to file descriptor 2 during a `with` block, and shows it if the block fails.
 
-    TensorFlow logs lines while it is loaded, before its log level is set. Another process keeps them, as
-    one that TensorFlow aborts could show nothing any more. Nothing is hidden where TF_CPP_MIN_LOG_LEVEL=0 asks for all.
+    TensorFlow logs lines while it is imported, before its log level is set. Another process holds them, as one that
+    TensorFlow aborts could not show them. Nothing is held back if TF_CPP_MIN_LOG_LEVEL=0.
     """
     try:
         terminal = None if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0" else os.dup(2)
@@ -67,19 +67,19 @@ def hidden_messages():
 
 @contextlib.contextmanager
 def quiet_loading():
-    """Both of the above, while TensorFlow is loaded by a process of its own."""
+    """Applies both of the above while a separate process imports TensorFlow."""
     with without_optional_packages(), hidden_messages():
         yield
 
 
 def tune_process():
-    """Sets how often Python looks for garbage and from where glibc takes memory; before other threads are started."""
-    # Tracing makes objects by the million, hardly one of them garbage: to look for it each 700 of them takes 8 % of the
-    # time until the first step.
+    """Tunes garbage collection and glibc's malloc; to be called before other threads are started."""
+    # Tracing creates millions of objects, hardly any of them garbage: collecting after every 700 takes 8 % of the time
+    # until the first step.
     gc.set_threshold(50_000, 20, 20)
-    # Each step makes its tensors anew. As glibc comes, their pages go back to the kernel and are faulted in again:
-    # 11,000 times in a step of minilm on SST-2, where with one heap that is kept it is some 700 times, and the step
-    # takes a sixth less (AMD EPYC, 2 cores, fp32).
+    # Each step allocates its tensors anew. By default glibc returns their pages to the kernel, and they are faulted in
+    # again: 11,000 page faults in a step of minilm on SST-2, but about 700 with one heap that is kept, with which a
+    # step takes a sixth less time (AMD EPYC, 2 cores, fp32).
     if sys.platform == "linux" and "MALLOC_ARENA_MAX" not in os.environ:
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
         if mallopt:
@@ -94,10 +94,10 @@ class _CallableModule(types.ModuleType):
 
 
 def make_callable(name):
-    """Makes the module of that name call its function of the same name.
+    """Makes a module callable: it calls its function of the same name.
 
-    Once `tfbert.run` has been imported as a module, Python lets the attribute `run` of the package stand for the
-    module; calling it must still run.
+    Once `tfbert.run` has been imported as a module, the attribute `run` of the package is the module; calling it must
+    still work.
     """
     module = sys.modules[name]
     module.__class__ = _CallableModule

@@ -1,21 +1,28 @@
-"""Tables of variants: a name stands for what is in some module, which is loaded when it is first asked for."""
+"""Tables of variants: each name refers to an object in some module, which is imported on first use."""
 
 import collections.abc
 import importlib
 
+from tfbert.core.errors import UnknownName
+from tfbert.core.names import did_you_mean
+
 
 class Variants(collections.abc.MutableMapping):
-    """A table of what a setting may choose from: name -> object, which a module of its own holds.
+    """A table of the objects that a setting chooses from, by name, each in a module that is imported on first use.
 
-    The names are known, and a wrong one is refused, before anything is loaded. One's own may be added:
+    The names are known, and a wrong one is refused, before anything is imported. You can add your own:
     `tfbert.TASKS["ordinal"] = Ordinal`.
     """
 
     def __init__(self, **places):
-        """Takes for each name where its object is: "module:NAME"."""
+        """Takes the place of each object by name: "module:NAME"."""
         self._places = places
 
     def __getitem__(self, name):
+        if name not in self._places:
+            raise UnknownName(
+                f"The known names are {', '.join(self._places)}. Received: {name!r}.{did_you_mean(name, self._places)}"
+            )
         place = self._places[name]
         if not isinstance(place, str):
             return place

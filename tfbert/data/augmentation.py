@@ -1,4 +1,4 @@
-"""Changed copies of training texts, their labels kept."""
+"""Data augmentation: modified copies of training texts that keep their labels."""
 
 import functools
 import importlib
@@ -12,10 +12,11 @@ import numpy as np
 
 from tfbert.core.errors import InputError
 from tfbert.core.extras import install_command
+from tfbert.core.names import did_you_mean
 from tfbert.data.examples import next_chunk
 from tfbert.data.values import describe
 
-# A word: one Chinese, Japanese or Korean character, or what stands between spaces and these.
+# A word: one Chinese, Japanese or Korean character, or a run of other characters between spaces and these.
 CJK = "\u3400-\u4dbf\u4e00-\u9fff\u3040-\u30ff\uac00-\ud7af\uf900-\ufaff"
 _WORD = re.compile(rf"[{CJK}]|[^\s{CJK}]+")
 
@@ -24,12 +25,12 @@ HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 
 _SIDES = ("text", "text_pair")
 
-# Letters only, and no part of a contraction.
+# Only letters, and not part of a contraction.
 _LETTERS = re.compile(r"(?<![\w'])[^\W\d_]+(?![\w'])")
 
 
 def delete_words(text, rng, probability):
-    """Drops each word with some probability; one stays.
+    """Drops each word with some probability, but keeps at least one.
 
     Args:
         text: str.
@@ -46,7 +47,7 @@ def delete_words(text, rng, probability):
 
 
 def swap_words(text, rng, probability):
-    """Lets two words change places, as often as the probability times the number of words, once at least.
+    """Swaps two random words, as often as the probability times the number of words, but at least once.
 
     Args as for `delete_words`. Source: Wei and Zou 2019 (1901.11196), random swap.
     """
@@ -63,10 +64,10 @@ def swap_words(text, rng, probability):
 
 
 def insert_words(text, rng, probability):
-    """Repeats words of the text in other places, as often as the probability times their number, once at least.
+    """Inserts words of the text at random places, as often as the probability times their number, but at least once.
 
-    Args as for `delete_words`. Source: Wei and Zou 2019 (1901.11196), random insertion. Deviation: theirs are synonyms
-    of the text's words, from WordNet, which other languages than English lack.
+    Args as for `delete_words`. Source: Wei and Zou 2019 (1901.11196), random insertion. Deviation: they
+    insert synonyms of the text's words from WordNet, which covers only English.
     """
     words = [word.group() for word in _WORD.finditer(text)]
     for _ in range(max(1, round(probability * len(words))) if words else 0):
@@ -78,7 +79,7 @@ def insert_words(text, rng, probability):
 
 
 def drop_punctuation(text, rng, probability):
-    """Drops each punctuation mark, as Unicode has them, with some probability; args as for `delete_words`."""
+    """Drops each punctuation mark (Unicode category P) with some probability; args as for `delete_words`."""
     marks = (unicodedata.category(character).startswith("P") for character in text)
     return "".join(character for character, mark in zip(text, marks) if not (mark and rng.random() < probability))
 
@@ -87,10 +88,10 @@ def drop_stop_words(text, rng, probability):
     """Drops each English or Chinese stop word with some probability; args as for `delete_words`.
 
     Raises:
-        InputError: the text has Chinese, and what finds its words is not installed.
+        InputError: the text contains Chinese, and the packages for it are not installed.
 
-    Source: scikit-learn's English list, which is that of the Glasgow Information Retrieval Group; the Chinese one of
-    stopwords-iso, with words as jieba finds them.
+    Source: scikit-learn's English list, that of the Glasgow Information Retrieval Group, and the Chinese list of
+    stopwords-iso, with words as segmented by jieba.
     """
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
@@ -103,7 +104,7 @@ def drop_stop_words(text, rng, probability):
 
 @functools.cache
 def _chinese():
-    """Returns (the module jieba, the set of Chinese stop words)."""
+    """Returns the module jieba and the set of Chinese stop words."""
     try:
         import jieba
         import stopwordsiso
@@ -129,12 +130,12 @@ def _of_nlpaug(name):
     except ModuleNotFoundError as error:
         if error.name == "nlpaug":
             raise InputError(f"--augment=nlpaug:{name} needs nlpaug: {install_command('nlpaug')}.") from None
-        raise InputError(f"--augment=nlpaug:{name}: {error}; nlpaug has char.KeyboardAug, for example.") from None
-    except Exception as error:  # some want resources of their own
-        raise InputError(f"--augment=nlpaug:{name} cannot be made: {type(error).__name__}: {error}.") from None
+        raise InputError(f"--augment=nlpaug:{name}: {error}; a valid name is char.KeyboardAug, for example.") from None
+    except Exception as error:  # some need resources of their own
+        raise InputError(f"--augment=nlpaug:{name} cannot be created: {type(error).__name__}: {error}.") from None
 
     def augment(text, rng, probability):
-        random.seed(int(rng.integers(2**32)))  # it draws from the generators of the process
+        random.seed(int(rng.integers(2**32)))  # it uses the global generators of the process
         np.random.seed(int(rng.integers(2**32)))
         return next(iter(augmenter.augment(text)), text)
 
@@ -145,12 +146,11 @@ def find_augmentation(name):
     """Returns an augmentation by its name: callable (text, rng, probability) -> str.
 
     Args:
-        name: str. A key of AUGMENTATIONS; `nlpaug:char.KeyboardAug`, an augmenter of that library, made without
-            arguments, its own share of words kept; or MODULE:FUNCTION, a function (text, rng) -> str that can be
-            imported.
+        name: str. A key of AUGMENTATIONS; `nlpaug:char.KeyboardAug`, an augmenter of that library with its default
+            arguments; or MODULE:FUNCTION, an importable function (text, rng) -> str.
 
     Raises:
-        InputError: there is no such one.
+        InputError: there is no such augmentation.
     """
     if name in AUGMENTATIONS:
         return AUGMENTATIONS[name]
@@ -163,14 +163,15 @@ def find_augmentation(name):
         raise InputError(f"--augment={name} cannot be imported: {type(error).__name__}: {error}.") from None
     if not callable(found):
         known = ", ".join([*AUGMENTATIONS, "masked_words:FOLDER", "nlpaug:KIND"])
-        raise InputError(f"--augment takes {known} or MODULE:FUNCTION. Received: {name!r}.")
+        hint = did_you_mean(name, AUGMENTATIONS)
+        raise InputError(f"--augment takes {known} or MODULE:FUNCTION. Received: {name!r}.{hint}")
     return lambda text, rng, probability: found(text, rng)
 
 
 def with_copies(examples, names, copies, probability, seed, epoch=0, find=find_augmentation):
-    """Yields each example, and after it its changed copies, each made by one of some augmentations, drawn at random.
+    """Yields each example, followed by its modified copies, each made by a randomly drawn augmentation.
 
-    What a copy is follows from the seed, the epoch, the number of its row and its own number.
+    A copy depends only on the seed, the epoch, the row number and the number of the copy.
 
     Args:
         examples: iterable of dict, as `read_examples` yields them.
@@ -178,11 +179,11 @@ def with_copies(examples, names, copies, probability, seed, epoch=0, find=find_a
         copies: int.
         probability: float.
         seed, epoch: int.
-        find: callable (name) -> callable (text, rng, probability) -> str. One with `many` (texts, rngs, probability)
-            gets the texts of many rows at a time.
+        find: callable (name) -> callable (text, rng, probability) -> str. If that has a method `many` (texts, rngs,
+            probability), it is called with the texts of many rows at a time.
 
     Raises:
-        InputError: there is no such augmentation, or a user's function fails or returns no text.
+        InputError: there is no such augmentation, or a user's function fails or does not return a str.
     """
     functions = [find(name) for name in names]
     return _copied(examples, list(zip(names, functions)), copies, probability, (seed, epoch))
@@ -205,7 +206,7 @@ def _copied(examples, functions, copies, probability, seeds):
 
 
 def _change(examples, name, function, probability):
-    """Changes the texts of some examples, each with its generator, in place; all at a time where a function can."""
+    """Changes the texts of examples in place, each with its own generator; in one call if the function supports it."""
     for side in _SIDES:
         given = [(changed, rng) for changed, rng in examples if side in changed]
         if hasattr(function, "many"):
@@ -227,7 +228,7 @@ def _checked(name, function, text, rng, probability, where):
 
 
 def _without(text, words):
-    """Returns a text without some of its words, (start, end), each taken out with the space behind it."""
+    """Returns a text without some of its words, given as (start, end), and without the space after each."""
     parts, start = [], 0
     for begin, end in words:
         parts.append(text[start:begin])

@@ -1,4 +1,4 @@
-"""The tf.data pipeline: any batch of a run, from its number alone."""
+"""The tf.data pipeline: any batch of a run can be computed from its number alone."""
 
 import tensorflow as tf
 
@@ -7,17 +7,17 @@ from tfbert.data.parallel_map import parallel_map
 from tfbert.data.rows import ROW_LENGTHS, batch_features, pack_rows
 from tfbert.data.sampling import epoch_order
 
-# Fuller than this, rows of one window each leave packing too little to win.
+# If rows of one window each are fuller than this, packing gains too little.
 _FULL = 0.8
 
 
 class ExampleBatches:
-    """The batches (features, labels, weights) of some examples, epoch after epoch, any of which can be had alone.
+    """The batches (features, labels, weights) of some examples over all epochs, with random access.
 
     Attributes:
         examples: TokenizedExamples.
         batch_size: int. Examples of a batch, over all devices; the last one of an epoch may hold fewer.
-        draws: GroupDraws or None. Which examples an epoch takes; None: each once.
+        draws: GroupDraws or None. Which examples an epoch has; None: each once.
         steps_per_epoch: int.
     """
 
@@ -35,24 +35,24 @@ class ExampleBatches:
         before=None,
         renew=None,
     ):
-        """Says what the batches are; nothing is computed yet.
+        """Describes the batches; nothing is computed yet.
 
         Args:
             examples: TokenizedExamples.
             batch_size: int.
-            row_length: int. The most pieces of a row.
+            row_length: int. Maximum number of tokens of a row.
             shuffle: bool. A new order every epoch, or the order of the examples.
-            seed: int. Decides the order.
-            static_shapes: bool. Every batch has the same shape, as XLA wants it: a row a window, or the rows that
-                `shares` is given; else windows share as few rows as a batch needs.
-            windows_per_step: int or None. The windows that are encoded at a time: each has a row of its own, and the
-                rows are a multiple of so many. None: all at once.
-            masker: WordMasker or None. Masks words; the features then say what is to be predicted, and a label is what
-                each prediction counts in the example's loss. The examples must be SegmentExamples.
-            draws: GroupDraws or None. Which examples an epoch takes; None: each once.
-            before: (ExampleBatches, int) or None. Other batches, which a run takes for so many steps first.
-            renew: callable (epoch) -> TokenizedExamples or None. As many examples with the same labels, which take the
-                place of `examples` in a later epoch.
+            seed: int. Determines the order.
+            static_shapes: bool. Whether all batches have the same shape, as XLA needs: one row per window, or the rows
+                passed to `shares`; else windows share as few rows as a batch needs.
+            windows_per_step: int or None. Windows encoded at a time: each has its own row, and the number of rows is a
+                multiple of this. None: all at once.
+            masker: WordMasker or None. Masks words; the features then include what to predict, and a label is the
+                weight of each prediction in the example's loss. The examples must be SegmentExamples.
+            draws: GroupDraws or None. Which examples an epoch has; None: each once.
+            before: (ExampleBatches, int) or None. Other batches, which a run uses first for the given number of steps.
+            renew: callable (epoch) -> TokenizedExamples or None. The same number of examples with the same labels,
+                which replace `examples` in a later epoch.
         """
         self.examples, self.batch_size, self.seed, self.draws = examples, batch_size, seed, draws
         self._epoch_size = draws.size if draws else examples.size
@@ -62,10 +62,10 @@ class ExampleBatches:
         self._masker, self._before, self._renew = masker, before, renew
 
     def phases(self, first_step, last_step):
-        """Yields whose batches a run takes in [first_step, last_step), each made when its turn comes.
+        """Yields the batches that a run uses in [first_step, last_step), each created when it is needed.
 
         Yields:
-            (ExampleBatches, int): and up to which step.
+            (ExampleBatches, int): the batches, and the step up to which they are used.
         """
         if self._before and first_step < self._before[1]:
             before = self._before[0].with_shapes(self._static_shapes, self._windows_per_step)
@@ -80,11 +80,11 @@ class ExampleBatches:
 
     @property
     def needs_here(self):
-        """What the pipeline needs of this process, and other hosts have not: list of str, of `tfbert.data.hosts`."""
+        """What the pipeline requires of this process and other hosts lack: list of str, see `tfbert.data.hosts`."""
         return self.examples.needs_here + (self._masker.needs_here if self._masker else [])
 
     def with_shapes(self, static_shapes, windows_per_step=None):
-        """Returns the same batches with static shapes, or without, for so many windows at a time."""
+        """Returns the same batches with or without static shapes, for a number of windows at a time."""
         return self._like(static_shapes=static_shapes, windows_per_step=windows_per_step)
 
     def with_batch_size(self, batch_size):
@@ -97,16 +97,16 @@ class ExampleBatches:
         return self._like(examples=self.examples.subset(indices), renew=renew)
 
     def with_draws(self, draws):
-        """Returns batches of the same examples, of which an epoch takes others: GroupDraws or None."""
+        """Returns batches of the same examples with another sampling: GroupDraws or None."""
         return self._like(draws=draws)
 
     def in_order(self):
-        """Returns batches in which each of the examples stands once, in their own order: what is evaluated."""
+        """Returns batches with each example once, in original order, for evaluation."""
         return self._like(shuffle=False, draws=None, before=None, renew=None)
 
     @property
     def content(self):
-        """What decides the batches of `in_order` but for their shapes: (TokenizedExamples, WordMasker or None, int)."""
+        """What determines the batches of `in_order`, except shapes: (TokenizedExamples, WordMasker or None, int)."""
         return self.examples, self._masker, self.batch_size
 
     def _like(self, **changes):
@@ -127,23 +127,23 @@ class ExampleBatches:
 
     @property
     def static_length(self):
-        """The pieces of a row where windows share rows of static shape: int."""
+        """The row length if windows share rows of static shape: int."""
         longest = self.examples.window_lengths.max()
         return min([self._row_length, *(length for length in ROW_LENGTHS if length >= longest)])
 
     def static_rows(self, last_step, shares):
-        """Returns how many rows each share of a batch must have for its windows to share them in static shapes.
+        """Returns the number of rows per share of a batch with which windows can share rows of static shape.
 
-        Every share of a run's steps is packed for it, those before a resumed run's first step too, so that the shapes,
-        and with them what dropout draws, are the same: it takes a millisecond or so of a core each.
+        Every share of all steps is packed for this, also before the first step of a resumed run, so that the shapes,
+        and hence the dropout masks, are the same; this takes about a millisecond of one core each.
 
         Args:
             last_step: int. Steps of the run.
             shares: int. Shares of a batch, over all devices and parts.
 
         Returns:
-            int; None where each window is to have a row: windows that nearly fill it, that are encoded some at a time,
-            or of examples that change from epoch to epoch, and with them the rows.
+            int; None if each window needs its own row: if windows nearly fill it, are encoded in chunks, or belong to
+            examples that change from epoch to epoch, and the rows with them.
         """
         if self._masker or self._windows_per_step or self._renew:
             return None
@@ -161,14 +161,14 @@ class ExampleBatches:
         return most if most < -(-self.batch_size // shares) * examples.most_windows else None
 
     def shares(self, first_step, last_step, parts=1, pipeline=0, pipelines=1, rows=None):
-        """Returns the batches of the steps in [first_step, last_step), each cut into shares for devices and for parts.
+        """Returns the batches of the steps in [first_step, last_step), each split into shares for devices and parts.
 
         Args:
             first_step, last_step: int. Steps since the start of the run.
             parts: int. Shares of a batch for each pipeline: its devices times the parts of gradient accumulation.
             pipeline, pipelines: int. This host's number, and how many hosts there are.
-            rows: int or None. With static shapes, the rows of a share, as many as `static_rows` says at least; None: a
-                row a window.
+            rows: int or None. With static shapes, the rows of a share, at least `static_rows`; None: one row per
+                window.
 
         Returns:
             tf.data.Dataset of (features, labels, weights): for every step, `parts` shares, in order of the examples. A
@@ -184,7 +184,7 @@ class ExampleBatches:
         return _mapped(numbers, share)
 
     def _share(self, step, share, shares, rows=None, exact=False):
-        """Returns share number `share` of the batch of a step, with `exact` without slots that no example fills."""
+        """Returns share number `share` of the batch of a step; with `exact` there are no empty slots."""
         indices = self._indices(step, share, shares)
         slots = tf.size(indices) if exact else -(-self.batch_size // shares)
         epoch, step = step // self.steps_per_epoch, step % self.steps_per_epoch
@@ -218,11 +218,11 @@ class ExampleBatches:
         return self._chosen(step // self.steps_per_epoch, step % self.steps_per_epoch, places)
 
     def _chosen(self, epoch, step, places):
-        """Returns the examples at some places of the batch, those that there are: int64 [n] -> int64 [at most n]."""
+        """Returns the examples at positions of the batch, as far as they exist: int64 [n] -> int64 [at most n]."""
         positions = step * self.batch_size + places
         filled = (places < self.batch_size) & (positions < self._epoch_size)
         indices = tf.where(filled, positions, 0)
-        if self._shuffle:  # all places at once: the cipher refuses an empty list
+        if self._shuffle:  # all positions at once, as the cipher refuses an empty list
             indices = epoch_order(indices, epoch, self._epoch_size, self.seed)
         if self.draws:
             indices = self.draws.examples(indices, epoch, self.seed)
@@ -230,13 +230,13 @@ class ExampleBatches:
 
 
 class ExampleDataset(ExampleBatches, tf.data.Dataset):
-    """ExampleBatches that `model.fit` takes, too: iterating them gives an epoch, each time the next one.
+    """ExampleBatches that `model.fit` also accepts: each iteration yields the next epoch.
 
-    A batch that is iterated holds nothing but examples, each of weight 1, the last one of an epoch what is left: Keras
-    counts every row of a batch in its means, and predicts every row.
+    Iterated batches contain only real examples with weight 1, the last batch of an epoch the remaining ones, because
+    Keras counts and predicts every row of a batch.
 
     Attributes:
-        task: one of TASKS or None. Whose labels they have.
+        task: one of TASKS or None. The task of the labels.
     """
 
     def __init__(self, *args, **kwargs):
@@ -256,7 +256,7 @@ class ExampleDataset(ExampleBatches, tf.data.Dataset):
         return self._batches.element_spec
 
     def begin_at(self, epoch):
-        """Has the next epoch that is iterated be that of a number: int."""
+        """Sets the number (int) of the epoch that is iterated next."""
         self._epoch.assign(epoch - 1)
 
     def rebatch(self, *args, **kwargs):
@@ -264,9 +264,9 @@ class ExampleDataset(ExampleBatches, tf.data.Dataset):
         self.unbatch()
 
     def unbatch(self, *args, **kwargs):
-        """Refuses: the rows of a batch are not its examples."""
+        """Refuses, as the rows of a batch are not its examples."""
         raise InputError(
-            "A batch of examples cannot be cut, as several may share a row; give tfbert.make_dataset another "
+            "A batch of examples cannot be split, as several may share a row; pass tfbert.make_dataset another "
             "batch_size."
         )
 
@@ -286,10 +286,10 @@ def begin_epochs(dataset, epoch):
 
 
 def check_fits(dataset, model):
-    """Raises InputError where the examples of a dataset, or of what tf.data made of it, are not for a model.
+    """Raises InputError if the examples of a dataset, or of a tf.data transformation of it, do not fit a model.
 
-    They would have other classes than the model under the same numbers, or more pieces than it has positions, which a
-    CPU finds in the middle of a step, and an accelerator never.
+    Their classes might have other numbers than the model's, or they might have more tokens than it has positions, which
+    a CPU detects only during a step, and an accelerator never.
     """
     for source in _sources_of(dataset):
         if source.task and model.task and _named(source.task) != _named(model.task):

@@ -1,4 +1,4 @@
-"""Rows of binary files: Parquet, and TFRecord of tf.Example."""
+"""Rows of binary files: Parquet, and TFRecord files of tf.Example."""
 
 import io
 
@@ -10,22 +10,22 @@ from tfbert.core.errors import InputError
 from tfbert.data.lines import LONGEST, as_input_errors, is_packed, open_bytes
 from tfbert.data.values import missing_column
 
-# Rows decoded at a time. A file of a few kilobytes may hold a long text once, for all of its rows.
+# Rows decoded at a time. A file of a few kilobytes may store one long text that all its rows share.
 _ROWS = 256
 
 
 def read_parquet(path, columns):
-    """Yields (number, row) of a Parquet file, from 1; texts as bytes, which may be no UTF-8.
+    """Yields (number, row) of a Parquet file, from 1; texts as bytes, which need not be UTF-8.
 
     Args:
         path: str.
-        columns: dict, role -> name of a column; all must be there but the id.
+        columns: dict, role -> name of a column; all but the id must exist.
 
     Raises:
-        InputError: the file cannot be read, or lacks a column or has it twice.
+        InputError: the file cannot be read, or a column is missing or occurs twice.
     """
     if is_packed(path):
-        raise InputError(f"{path}: Parquet is packed inside already; unpack the file.")
+        raise InputError(f"{path}: gzipped Parquet is not supported, as Parquet is compressed already; unpack it.")
     with as_input_errors(path, "Parquet"), open_bytes(path) as file:
         with pyarrow.parquet.ParquetFile(file) as table:
             names, number = _present(columns, table.schema_arrow, path), 0
@@ -46,14 +46,14 @@ def _present(columns, schema, path):
 
 
 def _values(column):
-    """Returns the values of a column, texts as bytes: pyarrow.Array -> list."""
+    """Returns the values of a column, with texts as bytes: pyarrow.Array -> list."""
     if pyarrow.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     as_bytes = _TEXTS.get(column.type)
     return (column.view(as_bytes) if as_bytes else column).to_pylist()
 
 
-# Types of text, and of their bytes, which need not be UTF-8.
+# String types, and the types of their raw bytes, which need not be UTF-8.
 _TEXTS = {
     pyarrow.string(): pyarrow.binary(),
     pyarrow.large_string(): pyarrow.large_binary(),
@@ -69,7 +69,7 @@ def read_tfrecord(path, columns):
         columns: dict, role -> name of a feature.
 
     Raises:
-        InputError: the file cannot be read, or a record is damaged or no tf.Example.
+        InputError: the file cannot be read, or a record is damaged or not a tf.Example.
     """
     _check_lengths(path)
     names = set(columns.values())
@@ -81,15 +81,15 @@ def read_tfrecord(path, columns):
 
 
 def _check_lengths(path):
-    """Raises InputError where a record is too long: TensorFlow takes the memory for what a record says it holds."""
+    """Raises InputError if a record is too long: TensorFlow would allocate whatever length a record claims."""
     number = 0
     with open_bytes(path) as file:
-        while len(head := file.read(12)) == 12:  # the length and its checksum, then as much and another checksum
+        while len(head := file.read(12)) == 12:  # length and checksum, then the data and its checksum
             number, length = number + 1, int.from_bytes(head[:8], "little")
             if length > LONGEST:
                 raise InputError(
-                    f"{path} cannot be read as TFRecord of tf.Example: record {number} would have {length:,} bytes, "
-                    f"where {LONGEST:,} are allowed."
+                    f"{path} cannot be read as TFRecord of tf.Example: record {number} claims {length:,} bytes, "
+                    f"but at most {LONGEST:,} are allowed."
                 )
             file.read(length + 4) if is_packed(path) else file.seek(length + 4, io.SEEK_CUR)
 
@@ -97,11 +97,11 @@ def _check_lengths(path):
 def _example(path, number, record):
     try:
         return tf.train.Example.FromString(record)
-    except Exception:  # protobuf's DecodeError, which each of its versions keeps elsewhere
-        raise InputError(f"{path}, record {number}: not a tf.Example; write one tf.train.Example a record.") from None
+    except Exception:  # protobuf's DecodeError, whose module differs between versions
+        raise InputError(f"{path}, record {number}: not a tf.Example; write one tf.train.Example per record.") from None
 
 
 def _feature(feature):
-    """Returns a feature's only value, or the list of them."""
+    """Returns the value of a feature, or the list of its values if there is not exactly one."""
     values = list(getattr(feature, feature.WhichOneof("kind") or "bytes_list").value)
     return values[0] if len(values) == 1 else values

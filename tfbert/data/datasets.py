@@ -1,4 +1,4 @@
-"""From a data location, or rows in memory, to the batches that a model is trained on."""
+"""Building the dataset of a model from a data location or rows in memory."""
 
 from __future__ import annotations
 
@@ -45,22 +45,30 @@ def make_dataset(
     delimiter: str | None = None,
     encoding: str | None = None,
 ) -> ExampleDataset:
-    """Returns an ExampleDataset of a data location: what `model.fit` and `tfbert.train` take.
+    """Returns an ExampleDataset of a data location, for `model.fit` and `tfbert.train`.
 
     Args:
-        location: str or path of a data location; or rows that are in memory: a DataFrame or a dict of lists that has
-            the columns, an iterable of dicts that have them, or one of (text, label) or (text, second text, label).
+        location: str or path of a data location; or rows in memory: a DataFrame or a dict of lists with the columns,
+            an iterable of dicts with them, or of (text, label) or (text, second text, label).
         tokenizer: BertTokenizer.
         task: one of `TASKS`; it turns labels into numbers.
-        batch_size: int. Examples of a step, over all devices.
-        max_seq_length: int. Pieces of a sequence, special ones included.
-        seed: int. Decides the order of the examples.
+        batch_size: int. Examples per step, over all devices.
+        max_seq_length: int. Maximum number of tokens per sequence, special ones included.
+        seed: int. Determines the order of the examples.
         shuffle: bool. A new order of all examples each epoch.
         text_column, text_pair_column, label_column, quoting, split, limit, delimiter, encoding: see `read_examples`.
-            With rows in memory the first three name the columns, and the others do nothing.
-        long_text: LongText. What is kept of a text that is too long; the model must be built with the same.
-        draws: callable (labels) -> GroupDraws or None. Which examples an epoch takes, such as
+            For rows in memory the first three name the columns, and the others have no effect.
+        long_text: LongText. How long texts are handled; the model must be built with the same.
+        draws: callable (labels) -> GroupDraws or None. Which examples an epoch has, such as
             `lambda labels: tfbert.epoch_draws(task, labels, oversample={"urgent": 4})`; None: each once.
+
+    Example:
+        >>> task = tfbert.TASKS["classification"](labels=["calm", "urgent"])
+        >>> rows = [{"text": "Lunch is at noon.", "label": "calm"}, {"text": "The server burns!", "label": "urgent"}]
+        >>> dataset = tfbert.make_dataset(rows, tfbert.load_tokenizer("minilm"), task, 2, 16, shuffle=False)
+        >>> features, labels, weights = next(iter(dataset))
+        >>> labels.numpy().tolist(), weights.numpy().tolist()
+        ([0, 1], [1.0, 1.0])
     """
     check_tokenizer(tokenizer)
     check_task(task)

@@ -12,7 +12,7 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
 _HIGH = re.compile(rb"[\x80-\xff]+")
-# What is neither a piece of UTF-8 nor a byte of ASCII, and the pieces themselves, of two to four bytes.
+# What is neither a token of UTF-8 nor a byte of ASCII, and the tokens themselves, of two to four bytes.
 _UTF8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 # GB2312, of which nearly all Chinese text consists: punctuation and full-width letters, and the 3,755 common
 # characters in the order of their sound.
@@ -44,7 +44,7 @@ def byte_order_mark(start):
 def guess_encoding(sample, whole=True):
     """Returns the encoding of text without a byte order mark: "utf-8", "utf-16-le", "utf-16-be", "cp1252" or "gb18030".
 
-    None where it cannot be told. UTF-8 proves itself, and so does damaged UTF-8, which is called UTF-8 all the same, so
+    None if it cannot be told. UTF-8 proves itself, and so does damaged UTF-8, which is called UTF-8 all the same, so
     that its damaged line is found. Of others only what is most widespread is looked for, Western European and Chinese,
     and only where nearly all of the text is as it is there: a letter outside ASCII stands alone between others in
     Western languages, and in GB18030 comes as a pair of bytes of common characters. General detectors were tried; of
@@ -70,7 +70,7 @@ def guess_encoding(sample, whole=True):
 
 
 def _utf16(sample):
-    """Returns which UTF-16 the text of a header line is in, whose characters are ASCII; None where it is in none."""
+    """Returns which UTF-16 the text of a header line is in, whose characters are ASCII; None if it is in none."""
     for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
         zeros, others = sample[first:16:2], sample[1 - first : 16 : 2]
         if len(zeros) > 1 and not any(zeros) and all(others):

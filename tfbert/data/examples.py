@@ -1,4 +1,4 @@
-"""Examples tokenised once."""
+"""Examples, tokenised once and stored."""
 
 import copy
 import functools
@@ -19,28 +19,28 @@ _CHUNK, _CHUNK_CHARACTERS = 1024, 2**20
 
 
 class TokenizedExamples:
-    """Windows and labels of a data set, any of which can be had by number inside the TensorFlow graph.
+    """Windows and labels of a dataset, with random access by number inside the TensorFlow graph.
 
     Attributes:
         size: int. Number of examples.
         numbers: np.int64 [size]. The place of each among the rows that were tokenised, from 0.
         labels: np.ndarray [size, ...], or None.
-        window_lengths: np.int32 [windows]. Pieces of each window.
+        window_lengths: np.int32 [windows]. Tokens of each window.
         window_counts: np.int32 [size]. Windows of each example.
-        most_windows: int. The most that an example may have.
-        lost: np.int32 [size]. Pieces of each example that are in no window.
-        lost_pieces: int. The sum of them.
-        text_lengths: np.int32 [size]. Pieces of each example in one window that takes it whole, with the special ones.
-        cut_share: float. Share of the examples that lost pieces.
+        most_windows: int. Maximum number of windows per example.
+        lost: np.int32 [size]. Tokens of each example that are not in any window.
+        lost_pieces: int. Their sum.
+        text_lengths: np.int32 [size]. Tokens of each example if it were not truncated, special tokens included.
+        cut_share: float. Fraction of the examples that lost tokens.
         fingerprint: str. A hash of all windows and labels, in order.
     """
 
     def __init__(self, windows, labels, most_windows=1):
-        """Stores windows as they come.
+        """Stores windows as they arrive.
 
         Args:
-            windows: iterable of (pieces int32 [total], lengths int32 [w], first_lengths int32 [w], counts int32 [n],
-                lost int32 [n], text_lengths int32 [n]) for n examples with w windows, an example's side by side.
+            windows: iterable of (tokens int32 [total], lengths int32 [w], first_lengths int32 [w], counts int32 [n],
+                lost int32 [n], text_lengths int32 [n]) for n examples with w windows; those of an example are adjacent.
             labels: callable returning np.ndarray [size, ...] or None; called when `windows` is exhausted.
             most_windows: int.
         """
@@ -56,11 +56,11 @@ class TokenizedExamples:
 
     @property
     def needs_here(self):
-        """What taking windows needs of this process: list of str, of `tfbert.data.hosts`."""
+        """What reading windows requires of this process: list of str, see `tfbert.data.hosts`."""
         return self._pieces.needs_here
 
     def subset(self, indices):
-        """Returns some of the examples, by number: int [n] -> TokenizedExamples, which shares the pieces."""
+        """Returns some of the examples, by number: int [n] -> TokenizedExamples, which shares the tokens."""
         chosen = copy.copy(self)
         chosen.numbers = self.numbers[indices]
         labels = None if self.labels is None else self.labels[indices]
@@ -72,7 +72,7 @@ class TokenizedExamples:
         return chosen
 
     def _keep(self, starts, lengths, first_lengths, counts, lost, text_lengths, labels, digest):
-        """Keeps what there is of each example but its pieces."""
+        """Stores everything about the examples except their tokens."""
         self.window_lengths, self.window_counts, self.labels = lengths, counts, labels
         self.lost, self.text_lengths = lost, text_lengths
         self.size, self.cut_share, self.lost_pieces = len(counts), (lost > 0).mean(), int(lost.sum())
@@ -87,13 +87,13 @@ class TokenizedExamples:
             self._labels = None if labels is None else tf.constant(labels)
 
     def windows(self, indices):
-        """Returns the windows of some examples, an example's side by side.
+        """Returns the windows of some examples; those of an example are adjacent.
 
         Args:
             indices: int64 [n].
 
         Returns:
-            (pieces, first_lengths, counts): RaggedTensor int32 [w, (pieces)]; int32 [w], pieces in segment 0; int32
+            (tokens, first_lengths, counts): RaggedTensor int32 [w, (tokens)]; int32 [w], tokens in segment 0; int32
             [n], windows of each example.
         """
         windows, counts = indices, tf.ones_like(indices)
@@ -104,7 +104,7 @@ class TokenizedExamples:
         return pieces, tf.gather(self._first_lengths, windows), tf.cast(counts, tf.int32)
 
     def labels_of(self, indices):
-        """Returns the labels of some examples: int64 [n] -> [n, ...]; zeros where there are none."""
+        """Returns the labels of some examples: int64 [n] -> [n, ...]; zeros if there are none."""
         return tf.zeros_like(indices) if self._labels is None else tf.gather(self._labels, indices)
 
 
@@ -116,7 +116,7 @@ def tokenize_examples(examples, tokenizer, max_seq_length, encode_label=None, lo
         tokenizer: BertTokenizer.
         max_seq_length: int. The longest window.
         encode_label: callable (label, where) -> number or np.ndarray; None: no labels.
-        long_text: LongText. What is kept of a text that is too long.
+        long_text: LongText. How long texts are handled.
 
     Returns:
         TokenizedExamples.
@@ -141,20 +141,20 @@ def tokenize_examples(examples, tokenizer, max_seq_length, encode_label=None, lo
 
 
 def checked_examples(examples, labelled=False):
-    """Yields examples with their texts as str, and a place for messages where they have none.
+    """Yields examples with their texts as str, adding a place for messages if they have none.
 
     Args:
         examples: iterable of dict, from `read_examples` or a caller's own.
         labelled: bool. Whether each must have a label.
 
     Raises:
-        InputError: one is no dict, has no text or no label, or is a pair where the first is none, or the reverse.
+        InputError: one is not a dict, has no text or label, or is a pair although the first is not, or vice versa.
     """
     sides = None
     for number, example in enumerate(examples, 1):
         if not isinstance(example, dict):
             raise WrongType(
-                f"Examples are dicts with text, label and the like. Received: a {type(example).__name__}, "
+                f"Examples must be dicts with text, label etc. Received: a {type(example).__name__}, "
                 f"{str(example)[:40]!r}."
             )
         where = example.get("where", ("examples", number))
@@ -162,29 +162,29 @@ def checked_examples(examples, labelled=False):
         needed = (*sides, "label") if labelled else sides
         if any(name not in example for name in needed) or ("text_pair" in example and "text_pair" not in sides):
             raise InputError(
-                f"{describe(where)}: an example with {', '.join(map(str, example))}, where {' and '.join(needed)} are "
-                "needed in each."
+                f"{describe(where)}: the example has {', '.join(map(str, example))}, but every example needs "
+                f"{' and '.join(needed)}."
             )
         yield example | {"where": where} | {side: text_of(example[side], side, where) for side in sides}
 
 
 def map_texts(texts, function, signature):
-    """Yields what TensorFlow makes of texts as they are read, on several cores, in their order.
+    """Applies a TensorFlow function to texts while they are read, on several cores; yields the results in order.
 
     Args:
         texts: callable () -> iterator of what `signature` describes.
-        function: callable on the tensors of one of them.
+        function: callable on the tensors of one element.
         signature: tf.TensorSpec, or tuple of them.
 
     Raises:
-        InputError: as reading them does.
+        InputError: reading the texts raised it.
     """
     refused = []
 
     def read():
         try:
             yield from texts()
-        except InputError as error:  # tf.data would wrap it in an error of its own, with its traceback
+        except InputError as error:  # tf.data would wrap it in an error of its own with a traceback
             refused.append(error)
 
     with here():
@@ -209,9 +209,9 @@ def windows_of(first, second, tokenizer, max_seq_length, long_text):
     return make_windows(*pieces, max_seq_length, tokenizer.cls_id, tokenizer.sep_id, long_text)
 
 
-@functools.lru_cache(maxsize=8)  # of train, dev and test, one is traced
+@functools.lru_cache(maxsize=8)  # traced once for train, dev and test
 def _window_function(tokenizer, sides, max_seq_length, long_text):
-    """Returns a function (string [n], and for pairs string [n]) -> what TokenizedExamples stores of them."""
+    """Returns a function (string [n], for pairs twice) -> what TokenizedExamples stores of them."""
 
     def to_windows(first, second=None):
         made = windows_of(first, second, tokenizer, max_seq_length, long_text)
@@ -222,11 +222,11 @@ def _window_function(tokenizer, sides, max_seq_length, long_text):
 
 
 def next_chunk(texts, characters_of):
-    """Returns the next texts, fewer where they are long, so that documents of any length need little memory.
+    """Returns the next chunk of texts; fewer if they are long, so that long documents need little memory.
 
     Args:
         texts: iterator.
-        characters_of: callable (one of them) -> int.
+        characters_of: callable (text) -> int.
     """
     chunk, characters = [], 0
     for text in texts:
@@ -238,5 +238,5 @@ def next_chunk(texts, characters_of):
 
 
 def _starts_of(lengths):
-    """Returns where each of some pieces laid end to end begins: int [n] -> int64 [n]."""
+    """Returns the start of each of several concatenated tokens, from their lengths: int [n] -> int64 [n]."""
     return np.cumsum(lengths, dtype=np.int64) - lengths

@@ -1,4 +1,4 @@
-"""Which training rows are left out together."""
+"""Splitting the training rows into folds for cross-validation."""
 
 import warnings
 
@@ -8,9 +8,9 @@ from tfbert.core.errors import InputError
 
 
 def fold_numbers(classes, folds, groups=None):
-    """Deals rows into folds that are alike in their classes: np.int64 [N], from 0.
+    """Assigns rows to folds, stratified by class: np.int64 [N], from 0.
 
-    The same data is always dealt in the same way, so that runs can be compared.
+    The same data is always split in the same way, so that runs can be compared.
 
     Args:
         classes: int [N]. A task's `strata`.
@@ -18,7 +18,7 @@ def fold_numbers(classes, folds, groups=None):
         groups: list [N], or None. Rows with the same entry stay together.
 
     Raises:
-        InputError: no class has as many rows as there are folds.
+        InputError: every class has fewer rows than there are folds.
 
     Source: scikit-learn's StratifiedKFold and StratifiedGroupKFold.
     """
@@ -26,11 +26,11 @@ def fold_numbers(classes, folds, groups=None):
 
     most = int(np.unique(classes, return_counts=True)[1].max())
     if most < folds:
-        raise InputError(f"--folds={folds} needs a label that as many rows have; the most frequent one has {most}.")
+        raise InputError(f"--folds={folds} needs a label with at least as many rows; the most frequent has {most}.")
     splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
     numbers = np.empty(len(classes), np.int64)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The least populated class")  # then not every fold has a row of it
+        warnings.filterwarnings("ignore", "The least populated class")  # then some folds have no row of it
         splits = splitter(folds, shuffle=True, random_state=0).split(numbers, classes, groups)
         for number, (_, left_out) in enumerate(splits):
             numbers[left_out] = number
@@ -38,7 +38,7 @@ def fold_numbers(classes, folds, groups=None):
 
 
 def split_texts(fingerprints, folds):
-    """Returns how many rows have a text that is in another fold, too: int.
+    """Returns how many rows have a text that also occurs in another fold: int.
 
     Args:
         fingerprints: np.uint64 [N]. Equal for equal texts.

@@ -1,24 +1,23 @@
-"""Texts that a caller gives from Python: lists of them, columns of a table, rows."""
+"""Texts passed from Python: lists, columns of a table, or rows."""
 
 from collections.abc import Iterable, Mapping, Set
 
 from tfbert.core.errors import InputError, WrongType
 
-
 _SIDES = ("text", "text_pair")
 
 
 def given_texts(texts, columns=("text",)):
-    """Returns what a caller gives as texts, or as pairs of them: list of (str,), or list of (str, str).
+    """Returns texts or text pairs passed by a caller as a list of (str,) or of (str, str).
 
     Args:
-        texts: iterable of str, UTF-8 bytes, (str, str), or of dicts that have the columns; or a DataFrame, or a dict of
-            lists, that has them. A list of two is a pair where a model reads two columns.
-        columns: tuple of str. Where a model's training data had the text, and the second one of a pair.
+        texts: iterable of str, UTF-8 bytes, (str, str), or of dicts with the columns; or a DataFrame or a dict of lists
+            with the columns. A list of two texts is a pair if the model reads two columns.
+        columns: tuple of str. The text columns of the model's training data.
 
     Raises:
-        WrongType: it is something else, such as one text, lists of tokens, numbers or null; its place is named.
-        InputError: texts and pairs of texts, single texts where a model reads pairs, or columns that are not there.
+        WrongType: it is something else, such as a single text, lists of tokens, numbers or null; the place is named.
+        InputError: texts are mixed with pairs, single texts are given to a model of pairs, or columns are missing.
     """
     found = [_sides(text, number, columns) for number, text in enumerate(_listed(texts, columns))]
     if len({len(sides) for sides in found}) > 1:
@@ -49,7 +48,7 @@ def given_examples(rows, text_column="text", text_pair_column=None, label_column
             yield dict(zip(roles, values))
         return
     if not isinstance(rows, Iterable):
-        raise WrongType(f"Examples are a table, or a list of rows. Received: a {type(rows).__name__}.")
+        raise WrongType(f"Examples must be a table, or a list of rows. Received: a {type(rows).__name__}.")
     for row in rows:
         if isinstance(row, Mapping):
             yield dict(row) | {role: row[name] for role, name in zip(roles, names) if name in row}
@@ -57,13 +56,13 @@ def given_examples(rows, text_column="text", text_pair_column=None, label_column
             yield {"text": row[0], "label": row[-1]} | ({"text_pair": row[1]} if len(row) == 3 else {})
         else:
             raise WrongType(
-                "Examples are dicts with text, label and the like, or (text, label). Received: a "
+                "Examples must be dicts with text, label etc., or (text, label). Received: a "
                 f"{type(row).__name__}, {str(row)[:40]!r}."
             )
 
 
 def _is_table(rows):
-    """Says whether something has columns by name: a DataFrame, or a dict of lists."""
+    """Returns whether something has columns by name: a DataFrame, or a dict of lists."""
     return isinstance(rows, Mapping) or (hasattr(rows, "columns") and hasattr(rows, "__getitem__"))
 
 
@@ -73,7 +72,7 @@ def _rows_of(table, columns, usual, what):
     chosen = {name: _column(table[name]) for name in _columns(names, columns, usual, what)}
     if len({len(values) for values in chosen.values()}) > 1:
         lengths = ", ".join(f"{len(values)} of {name!r}" for name, values in chosen.items())
-        raise InputError(f"The columns of {what} must have as many rows each. Received: {lengths}.")
+        raise InputError(f"The columns of {what} must have the same length. Received: {lengths}.")
     return list(zip(*chosen.values()))
 
 
@@ -95,19 +94,19 @@ def _column(values):
 
 
 def _columns(names, columns, usual, what):
-    """Returns by which names something is had: those asked for, or those that `read_examples` gives.
+    """Returns the column names to use: the requested ones, or those that `read_examples` yields.
 
     Args:
-        names: list of str. Those that there are.
-        columns: sequence of str. Those asked for.
+        names: list of str. The existing columns.
+        columns: sequence of str. The requested columns.
         usual: sequence of str. Those of `read_examples`.
-        what: str. What has them, for the message.
+        what: str. What has the columns, for the message.
     """
     for wanted in (tuple(columns), tuple(usual)):
         if set(wanted) <= set(names):
             return wanted
     known = ", ".join(map(repr, names))
-    raise InputError(f"{what} has the columns {known}, where {', '.join(map(repr, columns))} is needed.")
+    raise InputError(f"{what} has the columns {known}, but {', '.join(map(repr, columns))} is needed.")
 
 
 def _sides(text, number, columns):
@@ -120,7 +119,7 @@ def _sides(text, number, columns):
     pair = isinstance(parts, tuple) and len(parts) in (1, 2)
     if pair or (isinstance(parts, list) and len(parts) == len(columns) == 2):
         return tuple(_text(part, number) for part in parts)
-    words = "; of tokens, join them" if isinstance(parts, (list, tuple)) else ""
+    words = "; join tokens to one text" if isinstance(parts, (list, tuple)) else ""
     raise WrongType(
         f"texts[{number}] must be a text, or a tuple (text, second text){words}. Received: {_shown(text)}."
     )
@@ -131,7 +130,7 @@ def _text(text, number):
         try:
             return text.decode("utf-8")
         except UnicodeDecodeError:
-            raise InputError(f"texts[{number}] is no UTF-8. Received: {_shown(text)}.") from None
+            raise InputError(f"texts[{number}] is not valid UTF-8. Received: {_shown(text)}.") from None
     if not isinstance(text, str):
         raise WrongType(f"texts[{number}] must be a text. Received: {_shown(text)}.")
     return str(text)

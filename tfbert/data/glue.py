@@ -1,4 +1,4 @@
-"""Raw GLUE folders: which file a split is, and what its columns are called."""
+"""Raw GLUE folders: the file of each split and the names of its columns."""
 
 import os
 
@@ -8,14 +8,14 @@ from tfbert.core.errors import InputError
 
 
 def glue_file(location, split):
-    """Returns the file of a raw GLUE folder's split, or None where the location is no such folder.
+    """Returns the file of a raw GLUE folder's split, or None if the location is not such a folder.
 
     Args:
         location: str. `FOLDER` or `FOLDER:SPLIT`.
-        split: str. The split where the location names none.
+        split: str. The split to use if the location names none.
 
     Returns:
-        (path, columns, header): str; dict, role -> name; list of str, or None where the file has a header line.
+        (path, columns, header): str; dict, role -> name; list of str, or None if the file has a header line.
 
     Raises:
         InputError: the folder has no such split.
@@ -33,13 +33,13 @@ def glue_file(location, split):
 
 
 def scored_splits(location):
-    """Returns the parts of a data location on which a model may be scored: all of a GLUE folder's but train, or one.
+    """Returns the splits of a data location that a model may be scored on: all but train of a GLUE folder, else one.
 
     Args:
         location: str, as `read_examples` takes it.
 
     Returns:
-        list of str, each a `split` for `read_examples`; ["test"] where the location names its part, or has none.
+        list of str, each a `split` for `read_examples`; ["test"] if the location names its split, or has none.
     """
     if tf.io.gfile.isdir(location) and _is_glue_folder(location):
         names = (os.path.splitext(name) for name in tf.io.gfile.listdir(location))
@@ -48,7 +48,7 @@ def scored_splits(location):
 
 
 def is_glue(location):
-    """Says whether a data location is a raw GLUE folder, whose columns have names of their own."""
+    """Returns whether a data location is a raw GLUE folder, whose column names are fixed."""
     return _is_glue_folder(location if tf.io.gfile.exists(location) else location.rpartition(":")[0])
 
 
@@ -60,7 +60,7 @@ def _task_of(folder):
     return os.path.basename(folder.rstrip("/"))
 
 
-# Task -> the columns of its raw files, and the names of the columns where train and dev have no header.
+# Task -> the columns of its raw files, and the names of all columns if train and dev have no header.
 GLUE = {
     "CoLA": ({"text": "sentence", "label": "label", "id": "index"}, ["source", "label", "star", "sentence"]),
     "MNLI": ({"text": "sentence1", "text_pair": "sentence2", "label": "gold_label", "id": "index"}, None),

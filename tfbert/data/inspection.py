@@ -1,15 +1,15 @@
-"""What a data set is like, and what follows from it for the settings: counts, lengths, doubles, conflicts, overlaps."""
+"""Statistics of a dataset (lengths, duplicates, conflicts, overlaps) and the settings that they suggest."""
 
 import dataclasses
 
 import numpy as np
 import tensorflow as tf
 
-# Examples whose pieces are in memory at once.
+# Examples whose tokens are held in memory at a time.
 _CHUNK = 4096
-# Rows with a share of unknown pieces, of empty texts, or of conflicts above these are worth a word.
+# Shares of unknown tokens and of empty texts above which there is a warning.
 _UNKNOWN, _EMPTY = 0.02, 0.01
-# A run under so many steps is short (Mosbach et al. 2020: 20 epochs on 2,500 rows).
+# A run with fewer steps is short (Mosbach et al. 2020: 20 epochs on 2,500 rows).
 _SHORT = 300
 _SMALL, _SHOWN, _MOST_EPOCHS = 2000, 3, 20
 _LONGEST = 512  # tokens that a BERT takes
@@ -17,14 +17,14 @@ _LONGEST = 512  # tokens that a BERT takes
 
 @dataclasses.dataclass(frozen=True)
 class Inspection:
-    """What was found in one data set.
+    """What was found in one dataset.
 
     Attributes:
-        fingerprints: np.uint64 [N]. Equal for texts that are the same to the model: equal pieces.
-        lengths: np.int32 [N]. Pieces of each text in one window that takes it whole, special ones included.
-        cut_share: float. Share of the texts that lose pieces.
-        unknown_share: float. Share of [UNK] among the pieces that are not special.
-        empty: int. Single texts without any piece.
+        fingerprints: np.uint64 [N]. Equal for texts that look the same to the model, having equal tokens.
+        lengths: np.int32 [N]. Tokens of each text if it were not truncated, special tokens included.
+        cut_share: float. Fraction of the texts that lose tokens.
+        unknown_share: float. Fraction of [UNK] among the non-special tokens.
+        empty: int. Number of single texts without any token.
         labels: np.ndarray [N, ...], or None.
     """
 
@@ -37,7 +37,7 @@ class Inspection:
 
 
 def inspect_examples(examples, tokenizer):
-    """Looks at all pieces once, some thousands of examples at a time, and keeps 16 bytes an example.
+    """Reads all tokens once, some thousands of examples at a time, keeping 16 bytes per example.
 
     Args:
         examples: TokenizedExamples.
@@ -67,10 +67,10 @@ def inspect_examples(examples, tokenizer):
 
 
 def _fingerprints(pieces, lengths):
-    """Returns a hash of each example's pieces, in order: int32 [total], int [n] -> uint64 [n].
+    """Returns a hash of each example's tokens, in order: int32 [total], int [n] -> uint64 [n].
 
-    A sum over the pieces of a mix (SplitMix64's, Steele et al. 2014) of piece and place: two different texts in a
-    million rows are taken for the same with a chance of about one in 37 million.
+    A sum over the tokens of a mix (SplitMix64, Steele et al. 2014) of token and position: the probability that any two
+    different texts among a million rows collide is about one in 37 million.
     """
     starts = np.cumsum(lengths) - lengths
     places = np.arange(len(pieces)) - np.repeat(starts, lengths)
@@ -81,11 +81,11 @@ def _fingerprints(pieces, lengths):
 
 
 def doubles(inspection):
-    """Returns how often texts repeat, and with other labels.
+    """Returns how often texts are duplicated, and which duplicates have different labels.
 
     Returns:
-        (repeated, conflicts): int, rows whose text an earlier row has; list of int arrays, for each text that rows have
-        with different labels, the numbers of those rows, from 0.
+        (repeated, conflicts): int, the number of rows whose text occurs in an earlier row; list of int arrays, the row
+        numbers, from 0, of each text that occurs with different labels.
     """
     order = np.argsort(inspection.fingerprints, kind="stable")
     new = np.append(True, np.diff(inspection.fingerprints[order]) != 0)
@@ -100,7 +100,7 @@ def doubles(inspection):
 
 
 def shared(first, second):
-    """Returns which rows of the second data set have a text of the first: int [n]."""
+    """Returns which rows of the second dataset have a text that occurs in the first: int [n]."""
     return np.flatnonzero(np.isin(second.fingerprints, first.fingerprints))
 
 
@@ -157,7 +157,7 @@ def _same_text(train):
     rows = len(train.lengths)
     common = np.unique(train.fingerprints, return_counts=True)[1].max()
     if rows > 20 and common > rows / 3:
-        return [f"{common:,} of {rows:,} training rows have the same text: is --text_column the right one?"]
+        return [f"{common:,} of {rows:,} training rows have the same text: is --text_column correct?"]
     return []
 
 
@@ -182,8 +182,8 @@ def advice(task, train, steps, batch_size, max_seq_length, given=frozenset(), pa
             lines.append(f"{' or '.join(ways)}, as {train.cut_share:.0%} of the texts are cut.")
     elif enough <= max_seq_length / 2 and not packed and "max_seq_length" not in given:
         lines.append(
-            f"--max_seq_length={max(enough, 16)}, as 99 % of the texts are shorter: saves time and memory on GPU and "
-            "TPU, where each text takes a row of its own."
+            f"--max_seq_length={max(enough, 16)}, as 99 % of the texts are shorter; this saves time and memory on GPU "
+            "and TPU, where each text is padded to this length."
         )
     if rows < _SMALL and batch_size > 32 and "train_batch_size" not in given:
         lines.append(f"--train_batch_size=16 or 32, as {rows:,} rows give few steps otherwise.")

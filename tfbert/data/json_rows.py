@@ -21,15 +21,25 @@ def read_json(path, columns, encoding=None):
     Raises:
         InputError: it cannot be read, is not JSON, or a row is no object; its line is named.
     """
-    hook = _row_maker(set(columns.values()))
+    names = set(columns.values())
     with open_text(path, encoding=encoding) as text:
         while (start := text.read(_BLOCK)).isspace():
             pass
-    return (_array if start.lstrip().startswith("[") else _lines)(path, hook, encoding)
+    if start.lstrip().startswith("["):
+        return _array(path, _row_maker(names), encoding)
+    return json_objects(path, numbered_lines(path, encoding), names)
 
 
-def _lines(path, hook, encoding):
-    for number, line in numbered_lines(path, encoding):
+def json_objects(path, lines, names):
+    """Yields (line, row) of lines that hold an object each; blank ones are passed over.
+
+    Args:
+        path: str. Whose lines they are, for messages.
+        lines: iterable of (number, str).
+        names: set of str. The columns, of which none may stand twice in an object.
+    """
+    hook = _row_maker(names)
+    for number, line in lines:
         if line.isspace():
             continue
         try:
@@ -133,5 +143,5 @@ def _row_maker(names):
 def _not_json(path, line, error):
     reason = "objects are nested too deep" if isinstance(error, RecursionError) else error
     return InputError(
-        f"{path}, line {line}: not JSON ({reason}); one object a line, or an array of objects, is needed."
+        f"{path}, line {line}: not JSON ({reason}); one object per line, or an array of objects, is needed."
     )

@@ -28,7 +28,7 @@ _SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 
 def is_packed(path):
-    """Says whether a file is gzip, by its ending."""
+    """Returns whether a file is gzip, by its ending."""
     return path.lower().endswith(".gz")
 
 
@@ -92,7 +92,7 @@ def open_text(path, newline="", encoding=None):
 
 
 def same_encoding(one, other):
-    """Says whether two names are of one encoding, such as "UTF8" and "utf-8-sig", or "utf-16" and "utf-16-le"."""
+    """Returns whether two names are of one encoding, such as "UTF8" and "utf-8-sig", or "utf-16" and "utf-16-le"."""
     one, other = (codecs.lookup(name).name.removesuffix("-sig") for name in (one, other))
     return one == other or one.startswith(f"{other}-")
 
@@ -105,12 +105,12 @@ def tell_format(path, encoding, separator=None):
         encoding: str or None. None: it is not to be told.
         separator: str or None. What separates fields; None: it is not to be told.
     """
-    found = [f"its encoding is {encoding}"] * (encoding not in (None, "utf-8"))
-    found += [f"its fields are separated by {separator!r}"] * bool(separator)
+    found = [f"encoding {encoding}"] * (encoding not in (None, "utf-8"))
+    found += [f"fields separated by {separator!r}"] * bool(separator)
     flags = ["--encoding"] * (encoding not in (None, "utf-8")) + ["--delimiter"] * bool(separator)
     if found:
-        override = "override this" if len(flags) > 1 else "overrides this"
-        _tell_once(f"{path}: {' and '.join(found)}, as its first rows show; {' and '.join(flags)} {override}.")
+        override = "override" if len(flags) > 1 else "overrides"
+        _tell_once(f"{path}: {', '.join(found)} (detected; {' and '.join(flags)} {override} this).")
 
 
 @functools.cache
@@ -127,7 +127,7 @@ def spreadsheet(path):
 
 
 def _encoding_of(path):
-    """Returns the encoding of a file, by the first block of it that is not ASCII; InputError where none is certain."""
+    """Returns the encoding of a file, by the first block of it that is not ASCII; InputError if none is certain."""
     with open_bytes(path) as file:
         block = file.read(_BLOCK)
         marked, _ = byte_order_mark(block[:4])

@@ -1,4 +1,4 @@
-"""Numbers by the million: in memory while they are few, in a temporary file when they are many."""
+"""Large arrays of numbers: held in memory while small, in a temporary file when large."""
 
 import hashlib
 import os
@@ -14,21 +14,21 @@ _MEMORY_BYTES = 16 * 2**20
 
 
 class NumberColumn:
-    """Numbers of one type, appended first and then had from any places inside the TensorFlow graph.
+    """Numbers of one type, first appended, then read at random inside the TensorFlow graph.
 
     Attributes:
-        size: int. How many there are.
+        size: int. Number of elements.
         digest: hashlib object, fed with all of them.
     """
 
     def __init__(self, dtype):
-        """Starts with none: a NumPy dtype."""
+        """Creates an empty column of a NumPy dtype."""
         self._dtype, self._held, self._held_bytes, self._file = np.dtype(dtype), [], 0, None
         self.size, self.digest = 0, hashlib.sha256()
 
     @property
     def needs_here(self):
-        """What taking them needs of this process: list of str, of `tfbert.data.hosts`."""
+        """What reading them requires of this process: list of str, see `tfbert.data.hosts`."""
         return [TEMPORARY_FILE] if self._file else []
 
     def extend(self, numbers):
@@ -43,7 +43,7 @@ class NumberColumn:
             self._flush()
 
     def close(self):
-        """Ends the appending; the numbers can be had from then on."""
+        """Finishes appending; from then on the numbers can be read."""
         if self._file:
             self._flush()
             return
@@ -52,13 +52,13 @@ class NumberColumn:
         self._held = []
 
     def view(self):
-        """Returns all numbers, without reading those of a file: np.ndarray [size], not to be written to."""
+        """Returns all numbers, memory-mapped if they are in a file: np.ndarray [size], read-only."""
         if self._file and self.size:
             return np.memmap(self._file, self._dtype, "r")
         return self._numbers.numpy()
 
     def stretches(self, starts, lengths):
-        """Returns stretches of the numbers: int64 [n], int64 [n] -> RaggedTensor [n, (numbers)]."""
+        """Returns slices of the numbers: int64 [n], int64 [n] -> RaggedTensor [n, (numbers)]."""
         if self._file:
             numbers = tf.ensure_shape(tf.numpy_function(self._read, [starts, lengths], self._dtype), [None])
         else:
@@ -72,8 +72,8 @@ class NumberColumn:
             self._file.flush()
         except OSError as error:
             raise InputError(
-                f"The temporary folder {tempfile.gettempdir()} cannot take the data ({error.strerror}); name one with "
-                "more space: TMPDIR=/path."
+                f"The temporary folder {tempfile.gettempdir()} cannot hold the data ({error.strerror}); set "
+                "TMPDIR=/path to one with more space."
             ) from None
         self._held, self._held_bytes = [], 0
 

@@ -1,8 +1,8 @@
-"""From windows to rows: the one batch format of the project.
+"""Packing windows into rows: the batch format.
 
-A batch holds M examples in W windows in R rows of S pieces (the features), with their labels and weights:
+A batch holds M examples in W windows in R rows of S tokens (the features), with their labels and weights:
 
-    token_ids, segment_ids, positions  int32 [R, S]   a row's pieces; positions restart in each window
+    token_ids, segment_ids, positions  int32 [R, S]   a row's tokens; positions restart in each window
     window_ids                         int32 [R, S]   0 = padding, else the window's number in its row
     window_start                       int32 [W]      flat index (row * S + column) of the window's [CLS]; unused: 0
     window_example                     int32 [W]      the example a window belongs to; unused: M
@@ -12,10 +12,10 @@ A batch holds M examples in W windows in R rows of S pieces (the features), with
 
 import tensorflow as tf
 
-# Of which a packed row's length is a multiple: a program is compiled for every shape.
+# The length of a packed row is a multiple of this, as a program is compiled for every shape.
 _MULTIPLE = 8
-# Attention takes a row's length times its pieces: a packed row is no longer than the first of these that holds the
-# longest window. Below them it is a small part of a step.
+# The cost of attention grows with the row length, so a packed row is at most as long as the first of these that holds
+# the longest window. Below them, attention is a small part of a step.
 ROW_LENGTHS = tuple(2**power for power in range(7, 14))
 
 
@@ -33,20 +33,21 @@ def batch_features(
     """Returns the features of a batch.
 
     Args:
-        windows: RaggedTensor int32 [n, (pieces)].
-        first_lengths: int32 [n]. Pieces of each window in segment 0.
-        counts: int32 [m]. Windows of each example, in order; n in all.
-        row_length: int. The most pieces of a row.
-        example_slots: int or int32 scalar, M. m at least.
-        most_windows: int. The most that an example may have.
-        static_shapes: bool. The same shape for every batch, a row a window but for `static_rows`; else windows share
-            rows.
-        windows_per_step: int or None. The windows that are encoded at a time: each has a row of its own, and the rows
-            are a multiple of so many. None: all at once.
-        static_rows: int or None. With static shapes, the rows that the windows share: as many as they need, or more.
+        windows: RaggedTensor int32 [n, (tokens)].
+        first_lengths: int32 [n]. Tokens of each window in segment 0.
+        counts: int32 [m]. Number of windows of each example, in order; their sum is n.
+        row_length: int. Maximum number of tokens of a row.
+        example_slots: int or int32 scalar, M, at least m.
+        most_windows: int. Maximum number of windows per example.
+        static_shapes: bool. The same shape for every batch, one row per window unless `static_rows` is given; else
+            windows share rows.
+        windows_per_step: int or None. Number of windows encoded at a time: each gets a row of its own, and the number
+            of rows is a multiple of this. None: all at once.
+        static_rows: int or None. With static shapes, the number of rows that the windows share; at least as many as
+            needed.
 
     Returns:
-        dict of the features named at the top of this file.
+        dict of the features listed at the top of this file.
     """
     lengths = tf.cast(windows.row_lengths(), tf.int32)
     together = windows_per_step or 1
@@ -71,21 +72,21 @@ def _shortest_row(lengths, row_length):
     return tf.reduce_min([row_length, *(tf.where(longest <= most, most, row_length) for most in ROW_LENGTHS)])
 
 
-@tf.function(autograph=False, reduce_retracing=True)  # every pipeline packs alike, and tracing it takes 0.4 s
+@tf.function(autograph=False, reduce_retracing=True)  # shared by all pipelines, as tracing takes 0.4 s
 def pack_rows(lengths, row_length):
-    """Distributes windows over few rows, evenly where that takes no more of them.
+    """Distributes windows over few rows, evenly if that does not take more rows.
 
-    The longest goes first, to the row with the most room: what is fullest then sets the rows' length. If that row would
-    be too long with as few rows as the pieces might fill, each window goes where it leaves the least room instead, and
-    then evenly over so many rows if they hold them.
+    With as few rows as the tokens could fill, the longest window goes first, each to the row with the most room; the
+    fullest row sets the row length. If that row would be too long, best-fit packing finds the number of rows, over
+    which the windows are then distributed evenly if they fit.
 
     Args:
-        lengths: int32 [W]. Pieces of each window, at most `row_length`.
-        row_length: int or int32 scalar. The most pieces of a row.
+        lengths: int32 [W]. Tokens of each window, at most `row_length`.
+        row_length: int or int32 scalar. Maximum number of tokens of a row.
 
     Returns:
         (rows, columns, numbers, row_count, width): int32 [W] each window's row, first column and number in its row
-        (from 1); int32 scalars: how many rows there are, and their pieces, a multiple of 8 or `row_length`.
+        (from 1); int32 scalars: the number of rows and their length, a multiple of 8 or `row_length`.
 
     Source: longest-processing-time-first list scheduling (Graham 1969), best-fit decreasing (Johnson 1973).
     """
@@ -124,7 +125,7 @@ def pack_rows(lengths, row_length):
     placed = evenly(tf.maximum(1, -(-tf.reduce_sum(lengths) // row_length)))
     loads, chosen = tf.cond(fits(*placed), lambda: placed, in_more_rows)
     width = tf.minimum(tf.maximum(-(-tf.reduce_max(loads) // _MULTIPLE), 1) * _MULTIPLE, row_length)
-    # Row after row, the windows of each in the order in which they were placed.
+    # Row by row, the windows of each in the order of placement.
     by_row = tf.argsort(chosen, stable=True)
     rows = tf.gather(chosen, by_row)
     filled = tf.math.bincount(chosen, minlength=tf.size(loads))
@@ -135,7 +136,7 @@ def pack_rows(lengths, row_length):
 
 
 def pad_rows(lengths, row_length, row_count):
-    """Gives each window a row of its own, of fixed length: what `pack_rows` returns, with static shapes for XLA."""
+    """Places each window in a row of its own, of fixed length: returns what `pack_rows` does, with static shapes."""
     rows = tf.range(tf.size(lengths))
     return rows, tf.zeros_like(rows), tf.ones_like(rows), row_count, row_length
 
@@ -144,15 +145,15 @@ def fill_rows(windows, first_lengths, counts, placement, window_slots, example_s
     """Writes windows into rows: the features of a batch.
 
     Args:
-        windows: RaggedTensor int32 [n, (pieces)].
-        first_lengths: int32 [n]. Pieces of each window in segment 0.
-        counts: int32 [m]. Windows of each example, in order; n in all.
+        windows: RaggedTensor int32 [n, (tokens)].
+        first_lengths: int32 [n]. Tokens of each window in segment 0.
+        counts: int32 [m]. Number of windows of each example, in order; their sum is n.
         placement: what `pack_rows` or `pad_rows` returned for the windows.
-        window_slots: int or int32 scalar, W. n at least.
-        example_slots: int or int32 scalar, M. m at least.
+        window_slots: int or int32 scalar, W, at least n.
+        example_slots: int or int32 scalar, M, at least m.
 
     Returns:
-        dict of the features named at the top of this file.
+        dict of the features listed at the top of this file.
     """
     rows, columns, numbers, row_count, row_length = placement
     starts = rows * row_length + columns

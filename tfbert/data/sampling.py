@@ -1,30 +1,31 @@
-"""Which training examples an epoch takes, how often, and in what order."""
+"""Sampling: which training examples an epoch has, how often, and in what order."""
 
 import numpy as np
 import tensorflow as tf
 
-# SplitMix64 steps by the first.
+# Constants of SplitMix64; the first is its increment.
 _STEPS = [np.uint64(number * 0x9E3779B97F4A7C15 % 2**64) for number in (1, 2, 3)]
 
 
 def epoch_order(positions, epoch, size, seed):
-    """Returns which examples stand at some positions of an epoch: a permutation of all, seeded, in no memory.
+    """Returns the examples at given positions of an epoch: a seeded permutation of all that needs no memory.
 
-    Every position can be asked for alone, so that any device, and a run that resumes, finds its share without reading
-    what comes before it.
+    Each position can be computed alone, so any device, or a resumed run, finds its share without reading what comes
+    before it.
 
     Args:
         positions: int64 [n]. Positions within the epoch, 0 to size - 1.
-        epoch: int64 scalar. The epoch's number; each has an order of its own.
+        epoch: int64 scalar. Number of the epoch; each has its own order.
         size: int. Number of examples.
         seed: int.
 
     Returns:
         int64 [n]. Indices of examples.
 
-    Source: TensorFlow's RandomIndexShuffle (the Simon cipher, walked in cycles). `tf.random.experimental.index_shuffle`
-    runs it with 4 rounds, and then neighbouring seeds give related orders: over 24 orders of 1,000 examples the number
-    of one class in a batch varied 2.7 times as much as in random draws. From 8 rounds on no difference was found.
+    Source: TensorFlow's RandomIndexShuffle (the Simon cipher with cycle walking).
+    `tf.random.experimental.index_shuffle` uses 4 rounds, with which neighbouring seeds give correlated orders: over 24
+    orders of 1,000 examples, the number of examples of one class in a batch varied 2.7 times as much as in random
+    draws. With 8 or more rounds no difference was found.
     """
     key = tf.stack([tf.constant(seed, tf.int64), epoch, tf.constant(0, tf.int64)])
     return _shuffled(positions, key, tf.constant(size - 1, tf.int64))
@@ -35,9 +36,9 @@ def _shuffled(positions, key, last):
 
 
 def _hashed(key):
-    """Returns three words, each of which depends on all of a key's: int64 [..., 3] -> uint64 [..., 3].
+    """Returns three words, each depending on all words of a key: int64 [..., 3] -> uint64 [..., 3].
 
-    The shuffle reads but the lowest bits of a key, 8 of them for 1,000 positions: seeds 0 and 256 would be one.
+    The shuffle reads only the lowest bits of a key, 8 of them for 1,000 positions: seeds 0 and 256 would be the same.
 
     Source: Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators", SplitMix64.
     """
@@ -54,20 +55,20 @@ def _mixed(word):
 
 
 class GroupDraws:
-    """Epochs that take so many examples of each group, which may be more or fewer than there are.
+    """Epochs with a given number of examples of each group, which may be more or fewer than the group has.
 
-    A group's examples are gone through in a random order, then in another one, on from where the last epoch stopped:
-    all are taken equally often, give or take one, and of a group that is taken in part, each epoch has another part.
-    Which example stands in which slot follows from the epoch, the slot and the seed alone.
+    The examples of a group are drawn in one random order after another, each epoch continuing where the last stopped:
+    all are drawn equally often, to within one, and if an epoch has only part of a group, the next epoch has another
+    part. The example in a slot depends only on the epoch, the slot and the seed.
 
     Attributes:
         size: int. Examples of an epoch.
-        counts: np.int64 [groups]. How many of them are of each group.
-        rates: np.float64 [N]. How often an epoch takes each example, on average.
+        counts: np.int64 [groups]. Number of examples of each group in an epoch.
+        rates: np.float64 [N]. How often an epoch has each example, on average.
     """
 
     def __init__(self, groups, counts):
-        """Prepares to draw.
+        """Prepares drawing.
 
         Args:
             groups: int [N]. The group of each example, from 0.
@@ -81,7 +82,7 @@ class GroupDraws:
             self._first_members, self._first_slots = (tf.cumsum(x, exclusive=True) for x in (self._sizes, self._counts))
 
     def examples(self, slots, epoch, seed):
-        """Returns the examples in some slots of an epoch; its slots are sorted by group: int64 [n] -> int64 [n].
+        """Returns the examples in given slots of an epoch, which are sorted by group: int64 [n] -> int64 [n].
 
         Args:
             slots: int64 [n]. 0 to size - 1.

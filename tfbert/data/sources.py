@@ -31,13 +31,13 @@ def read_examples(
     delimiter=None,
     encoding=None,
 ):
-    """Yields the examples of a data location, in order, one dict a row.
+    """Yields the examples of a data location, in order, one dict per row.
 
     Args:
         location: str. A path or glob, local or with a scheme that `tf.io.gfile` knows; the format follows the ending
             (.tsv, .csv, .jsonl, .json, .parquet, .tfrecord, .txt, and each with .gz but Parquet). Or a raw GLUE folder,
             named after its task, as `glue_data/MRPC` or `glue_data/MRPC:dev`, whose columns are known. Or
-            `tfds:NAME[/CONFIG]:SPLIT`, looked for where TFDS looks ($TFDS_DATA_DIR).
+            `tfds:NAME[/CONFIG]:SPLIT`, looked for where TFDS looks ($TFDS_DATA_DIR). Or `-`: standard input, once.
         text_column, text_pair_column, label_column, id_column: str or None. Names of the columns. A label and a text
             pair must be there if named; an id is taken where it is. The lines of .txt are texts whatever the name.
         quoting: "auto", "on" or "off". Whether a field of TSV and CSV may stand in double quotes; auto is on for CSV
@@ -76,6 +76,10 @@ def read_examples(
 
 def _sources(location, columns, form, split):
     """Returns (columns, list of (path, rows)): by role, a GLUE folder's being its own; the rows of each file."""
+    if location == "-":
+        from tfbert.data.standard_input import NAME, read_standard_input
+
+        return columns, [(NAME, read_standard_input(columns, form[2]))]
     if location.startswith("tfds:"):
         return columns, [(location, read_tfds(location, columns))]
     if glue := glue_file(location, split):
@@ -135,7 +139,7 @@ def _reader(path, columns, quoting, delimiter, encoding):
 
 
 def _read_text(path, columns, encoding):
-    """Yields (line, row) of plain text, a text a line, which is what the text column holds whatever its name."""
+    """Yields (line, row) of plain text, one text per line, as the text column whatever its name."""
     for number, line in numbered_lines(path, encoding):
         yield number, {columns["text"]: line.rstrip("\r\n")}
 

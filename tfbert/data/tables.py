@@ -113,7 +113,7 @@ def _places(columns, names, where):
 
 
 def _check(path, line, row, names, separator, quoted, header):
-    """Raises InputError where a row has not as many fields as the header, or is the header once more."""
+    """Raises InputError if a row has not as many fields as the header, or is the header once more."""
     if len(row) != len(names):
         fewer = "few" if len(row) < len(names) else "many"
         hint = "" if quoted else " If its fields stand in double quotes, say --quoting=on."

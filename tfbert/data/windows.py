@@ -1,31 +1,35 @@
-"""From the pieces of a text to windows: sequences of at most `max_seq_length` pieces with [CLS] and [SEP]."""
+"""Building windows: sequences of at most `max_seq_length` tokens with [CLS] and [SEP], from the tokens of a text."""
 
 import dataclasses
 
 import tensorflow as tf
 
-# How the windows of a long text are merged to one vector.
+# How the vectors of the windows of a long text are merged.
 MERGES = ("mean", "max", "attention")
 
 
 @dataclasses.dataclass(frozen=True)
 class LongText:
-    """What becomes of a text that is too long for one window.
+    """How texts that are too long for one window are handled.
 
     Attributes:
-        strategy: "head", its beginning; "tail", its end; "head_tail", some of its beginning and the rest from its end;
-            or several windows, whose vectors are merged: "mean", "max" or "attention".
-        head_pieces: int or None. With "head_tail", pieces from the beginning; None: a quarter, rounded up, which of 510
-            is the 128 of Sun et al.
-        truncation: of a pair, which side is cut: "longest_first", piece by piece the longer one, the second at a tie,
-            as google-research/bert does; "only_first" or "only_second", the other one being cut only where it alone
-            is too long. Where there are several windows, that side is spread over them, and the other one stands in
-            each, cut to its beginning where it would take more than half of a window.
-        max_windows: int. The most windows of one text; what lies beyond them is lost.
-        stride: int or None. Pieces from the beginning of a window to that of the next, at most those that fit; None:
-            so many, and no piece is in two windows.
+        strategy: "head": keep the beginning; "tail": keep the end; "head_tail": keep some of the beginning and the rest
+            from the end; or use several windows and merge their vectors by "mean", "max" or "attention".
+        head_pieces: int or None. With "head_tail", number of tokens from the beginning; None: a quarter, rounded up,
+            which is 128 of 510 as in Sun et al.
+        truncation: which text of a pair is truncated. "longest_first": token by token the longer one, the second at a
+            tie, as google-research/bert does; "only_first" or "only_second": that one, and the other only if it alone
+            is too long. With several windows, that text is spread over them, and the other one is repeated in each,
+            truncated if it would take more than half of a window.
+        max_windows: int. Maximum number of windows per text; tokens beyond them are lost.
+        stride: int or None. Tokens from the start of one window to the start of the next, at most as many as fit in a
+            window; None: as many as fit, so that windows do not overlap.
 
     Source: Sun et al. 2019 (1905.05583), section 5.3.1.
+
+    Example:
+        >>> tfbert.LongText("mean", max_windows=3).windows
+        3
     """
 
     strategy: str = "head"
@@ -36,7 +40,7 @@ class LongText:
 
     @property
     def windows(self):
-        """The most windows of one text, int."""
+        """Maximum number of windows per text, int."""
         return self.max_windows if self.strategy in MERGES else 1
 
 
@@ -45,12 +49,12 @@ class Windows:
     """The windows of some texts.
 
     Attributes:
-        pieces: RaggedTensor int32 [windows, (pieces)]. With the special ones; a text's windows side by side.
-        first_lengths: int32 [windows]. Pieces of each that belong to segment 0, special ones included.
+        pieces: RaggedTensor int32 [windows, (tokens)]. Tokens, special ones included; the windows of a text are
+            adjacent.
+        first_lengths: int32 [windows]. Tokens of each window in segment 0, special ones included.
         counts: int32 [texts]. Windows of each text, at least one.
-        lost: int32 [texts]. Pieces of each text that are in no window.
-        text_lengths: int32 [texts]. Pieces that each text would have in one window that takes it whole, with the
-            special ones.
+        lost: int32 [texts]. Tokens of each text that are not in any window.
+        text_lengths: int32 [texts]. Tokens that each text would have without truncation, special ones included.
     """
 
     pieces: tf.RaggedTensor
@@ -64,9 +68,9 @@ def make_windows(first, second, max_seq_length, cls_id, sep_id, long_text=LongTe
     """Builds the windows of texts, each [CLS] first [SEP] or [CLS] first [SEP] second [SEP].
 
     Args:
-        first: RaggedTensor int32 [batch, (pieces)].
-        second: RaggedTensor int32 [batch, (pieces)], or None for single texts.
-        max_seq_length: int. The longest window, special pieces included.
+        first: RaggedTensor int32 [batch, (tokens)].
+        second: RaggedTensor int32 [batch, (tokens)], or None for single texts.
+        max_seq_length: int. The longest window, special tokens included.
         cls_id, sep_id: int.
         long_text: LongText.
 
@@ -97,7 +101,7 @@ def make_windows(first, second, max_seq_length, cls_id, sep_id, long_text=LongTe
 
 
 def _most_of_each(lengths, room, truncation):
-    """Returns how many pieces of each side one window can take: list of int64 [batch]."""
+    """Returns how many tokens of each text fit into one window: list of int64 [batch]."""
     if len(lengths) == 1:
         return [tf.fill(tf.shape(lengths[0]), tf.constant(room, tf.int64))]
     first, second = lengths
@@ -110,7 +114,7 @@ def _most_of_each(lengths, room, truncation):
 
 
 def _keep(pieces, most, long_text):
-    """Keeps at most so many pieces of each row, int64 [batch]: those that the strategy names."""
+    """Keeps at most `most` (int64 [batch]) tokens of each row, chosen by the strategy."""
     lengths = pieces.row_lengths()
     if long_text.strategy == "tail":
         head = tf.zeros_like(most)
@@ -126,10 +130,10 @@ def _keep(pieces, most, long_text):
 
 
 def _several(sides, lengths, room, long_text):
-    """Spreads one side over windows, the other one in each.
+    """Spreads one text of a pair over several windows and repeats the other in each.
 
     Returns:
-        (kept, counts, lost): a RaggedTensor [windows, (pieces)] for each side; int64 [batch]; int64 [batch].
+        (kept, counts, lost): a RaggedTensor [windows, (tokens)] for each side; int64 [batch]; int64 [batch].
     """
     most = tf.constant(long_text.max_windows, tf.int64)
     if len(sides) == 1:
@@ -145,7 +149,7 @@ def _several(sides, lengths, room, long_text):
     beside = tf.minimum(other, tf.maximum(room - length, room // 2))
     width = room - beside
     stride = width if long_text.stride is None else tf.minimum(width, long_text.stride)
-    stride = tf.maximum(stride, 1)  # nothing to spread, and no room beside the other side
+    stride = tf.maximum(stride, 1)  # nothing to spread, and no room beside the other text
     counts = tf.clip_by_value(1 + -(-tf.maximum(length - width, 0) // stride), 1, most)
     lost = other - beside + tf.maximum(length - (counts - 1) * stride - width, 0)
     text = tf.repeat(tf.range(tf.size(counts)), counts)

@@ -1,4 +1,4 @@
-"""Several models that predict as one."""
+"""Ensembles: several models that predict as one."""
 
 import keras
 from keras import ops
@@ -11,12 +11,12 @@ from tfbert.models.keras_model import BatchModel, task_from_config
 class EnsembleModel(BatchModel):
     """Averages the probabilities of its members: features -> float32 [M, outputs].
 
-    The outputs are logits of the mean probabilities (log-odds for several labels), or the mean of the numbers, so that
-    it can stand wherever a TextModel predicts. Each member's own prior correction and temperature come before the mean.
+    The outputs are logits of the mean probabilities (log-odds for several labels), or the mean of the numbers, so
+    that it can replace a TextModel for prediction. Each member's prior correction and temperature are applied first.
 
     Attributes:
         members: list of TextModel, of the same task, tokenizer and lengths.
-        task: one of TASKS, with a decision of its own.
+        task: one of TASKS, with its own decision.
         tokenizer, max_seq_length, long_text, text_columns: as in TextModel.
     """
 
@@ -47,8 +47,8 @@ class EnsembleModel(BatchModel):
         return cls(members, task_from_config(config["task"]), name=config["name"])
 
     def vector_model(self, *about):
-        """Raises InputError, as the members have each a vector of their own."""
-        raise InputError("An ensemble has no vectors; name one of its members, FOLDER/members/*.")
+        """Raises InputError, as each member has its own vectors."""
+        raise InputError("An ensemble has no vectors; use one of its members, FOLDER/members/*.")
 
     @property
     def width(self):
@@ -57,7 +57,7 @@ class EnsembleModel(BatchModel):
 
     @property
     def windows_per_step(self):
-        """Windows that are encoded at a time, int or None."""
+        """Windows encoded at a time, int or None."""
         return self.members[0].windows_per_step
 
     @windows_per_step.setter
@@ -72,17 +72,17 @@ class EnsembleModel(BatchModel):
             member.check_length(max_seq_length)
 
     def fit(self, *args, **kwargs):
-        """Refuses: each member is trained by itself.
+        """Refuses, as each member is trained separately.
 
         Raises:
             InputError: always.
         """
-        raise InputError("An ensemble is not trained as one: train its members, each alone.")
+        raise InputError("An ensemble cannot be trained as a whole; train its members separately.")
 
     def call(self, features, training=False):
         outputs = [member.calibrated(member(features, training=training)) for member in self.members]
         return self.task.mean_outputs(ops.stack(outputs))
 
     def calibrated(self, outputs):
-        """Returns outputs as they are to be read, np.float32 [N, outputs]."""
+        """Returns the corrected outputs, np.float32 [N, outputs]."""
         return self.task.decision.calibrated(outputs)

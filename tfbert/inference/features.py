@@ -1,4 +1,4 @@
-"""Vectors of texts, for other uses than tfbert's own heads: from Python, or from a file of any size."""
+"""Extracting vectors of texts, from Python or from a file of any size."""
 
 from __future__ import annotations
 
@@ -38,15 +38,20 @@ def extract_features(
             with long texts are used.
         texts: list of str, or of (str, str); or what else `given_texts` takes.
         pooling: str, as `Pooling` takes it. None: a TextModel's own, the mean over the tokens for a BertEncoder.
-        batch_size: int. Texts of a step; changes speed only.
-        max_seq_length: int. Pieces of a sequence, for a BertEncoder.
-        long_text: LongText. What becomes of a longer text, for a BertEncoder.
+        batch_size: int. Texts per step; affects speed only.
+        max_seq_length: int. Tokens of a sequence, for a BertEncoder.
+        long_text: LongText. How longer texts are handled, for a BertEncoder.
 
     Returns:
         np.float32 [texts, width].
 
     Raises:
-        InputError: a pooling or a merge of windows that has learned weights, which the model does not have.
+        InputError: the pooling or the merge of windows needs learned weights that the model does not have.
+
+    Example:
+        >>> encoder = tfbert.load_encoder("minilm")
+        >>> tfbert.extract_features(encoder, ["Lunch is at noon.", "The server room burns!"]).shape
+        (2, 384)
     """
     check_model(model)
     about = (pooling, max_seq_length, long_text)
@@ -55,34 +60,35 @@ def extract_features(
 
 
 def vector_model(model, pooling=None, max_seq_length=128, long_text=LongText(), windows_per_step=None):
-    """Returns what makes vectors from batches: VectorModel. Arguments and errors are those of `extract_features`.
+    """Returns a VectorModel for batches. Arguments and errors are those of `extract_features`.
 
     Args:
-        windows_per_step: int or None. Windows that are encoded at a time; None: all of a batch.
+        windows_per_step: int or None. Windows encoded at a time; None: all of a batch.
     """
     own = getattr(model, "vector_model", None)  # a BertEncoder has none
     about = (pooling, max_seq_length, long_text, windows_per_step)
     return own(*about) if own else encoder_vectors(model, *about)
 
 
-def write_features(model, examples, path, batch_size, strategy=None, xla=False):
+def write_features(model, examples, path, batch_size, strategy=None, xla=False, total=None):
     """Writes a vector for each example, in order, to a .npy or a Parquet file.
 
     Args:
         model: VectorModel.
         examples: iterable of dict, as `read_examples` yields them.
-        path: str. `.npy`: float32 [examples, width]; `.parquet`: `vector`, and `id` where the data has it. Written
-            whole or not at all. Of several workers, all of which compute together, only the chief writes.
-        batch_size: int. Examples of a step, over all devices; changes speed only.
+        path: str. `.npy`: float32 [examples, width]; `.parquet`: `vector`, and `id` if the data has it. Written
+            atomically. With several workers, all compute but only the chief writes.
+        batch_size: int. Examples per step, over all devices; affects speed only.
         strategy: tf.distribute.Strategy or None.
         xla: bool. Compile the forward pass.
+        total: int or None. How many examples there are, for the time left.
 
     Returns:
-        int. How many examples there were.
+        int. Number of examples.
     """
     format_blocks = _npy_blocks if path.endswith(".npy") else _parquet_blocks
     blocks = functools.partial(format_blocks, width=model.width)
-    return write_outputs(model, examples, path, batch_size, blocks, strategy, xla)
+    return write_outputs(model, examples, path, batch_size, blocks, strategy, xla, total)
 
 
 def _npy_blocks(chunks, width):

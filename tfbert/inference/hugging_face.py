@@ -1,16 +1,16 @@
-"""What a saved model's folder says to transformers, and what it must not be taken for there."""
+"""The files of a saved model for transformers."""
 
 import json
 
 
 def beyond_transformers(model):
-    """Returns what of a model's predictions transformers does not make by itself: list of str, sentences."""
-    cleaned = "Texts are cleaned of HTML and the like (clean_text) before all else."
+    """Returns sentences on how a model's predictions differ from those in transformers: list of str."""
+    cleaned = "Texts are first cleaned of HTML and the like (clean_text)."
     return model.beyond_transformers() + [cleaned] * bool(model.tokenizer.clean)
 
 
 def hugging_face_files(model):
-    """Returns the text of the files that are Hugging Face's: dict of name -> str.
+    """Returns the content of the files in Hugging Face's format: dict of name -> str.
 
     Args:
         model: TextModel or PretrainingModel.
@@ -62,12 +62,12 @@ def _added_token(token):
 
 
 def _own_pieces(tokenizer):
-    """Returns the pieces of WordPiece, which end where those begin that were added."""
+    """Returns the WordPiece tokens, up to the first appended added token."""
     added = [token.id for token in tokenizer.added_tokens if not token.in_vocabulary]
     return tokenizer.vocabulary[: min(added, default=None)]
 
 
 def _line(index, piece):
-    """Returns a piece as a line of vocab.txt; one that no line can hold is in no word, either, and gets a name."""
+    """Returns a token as a line of vocab.txt, or a placeholder if it does not fit in a line, as no word has it then."""
     fits = piece and piece == (piece.rstrip() or piece) and not set(piece) & set("\r\n")
     return piece if fits else f"[no piece {index}]"

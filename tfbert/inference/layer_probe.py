@@ -1,4 +1,4 @@
-"""What each layer knows: a linear probe on every layer and pooling of an encoder, from one pass over the data."""
+"""Linear probes on every layer and pooling of an encoder, from one pass over the data."""
 
 import numpy as np
 from keras import ops
@@ -6,7 +6,7 @@ from keras import ops
 from tfbert.models.pooling import Pooling, max_of_tokens, mean_of_tokens
 from tfbert.models.vector_model import VectorModel
 
-# What is taken of each layer, the embeddings' output first: [CLS], the mean and the maximum of the tokens.
+# Vectors of each layer, starting with the embeddings' output: [CLS], the mean and the maximum of the tokens.
 TOKENS = ("cls", "mean", "max")
 
 # Of [CLS] in every layer, float [rows, layers, hidden], the embeddings' output first: what `--pooling` makes of it.
@@ -21,7 +21,7 @@ COMBINED = {
 
 
 class LayerVectors(VectorModel):
-    """Makes the vectors of TOKENS for each layer, then the pooler's: features -> float [M, vectors * hidden]."""
+    """Computes the vectors of TOKENS for each layer, then the pooler's: features -> float [M, vectors * hidden]."""
 
     def __init__(self, encoder):
         """Takes the encoder, with its tokenizer."""
@@ -29,7 +29,7 @@ class LayerVectors(VectorModel):
 
     @property
     def width(self):
-        """The size of what the model makes of a text, int."""
+        """The size of the model's output per text, int."""
         return ((self.encoder.num_layers + 1) * len(TOKENS) + 1) * self.encoder.hidden_dim
 
     def call(self, features, training=False, seed=None):
@@ -49,7 +49,7 @@ def probe_layers(train, dev, on_score=None):
     A probe is a logistic regression (scikit-learn) on standardised vectors.
 
     Args:
-        train, dev: (float32 [rows, vectors, hidden], [rows] labels). What `LayerVectors` gives.
+        train, dev: (float32 [rows, vectors, hidden], [rows] labels). The outputs of `LayerVectors`.
         on_score: callable (name, accuracy) called after each.
 
     Source: compare Sun et al. 2019 (1905.05583), table 3, which fine-tunes a whole BERT for every row.
@@ -63,7 +63,7 @@ def probe_layers(train, dev, on_score=None):
 
 
 def _vector_sets(layers):
-    """Returns what a probe sees, by its name: dict of functions float [rows, vectors, hidden] -> [rows, width]."""
+    """Returns the inputs of the probes by name: dict of functions float [rows, vectors, hidden] -> [rows, width]."""
     sets = {}
     for place, token in enumerate(TOKENS):
         for layer in range(layers):
@@ -85,6 +85,6 @@ def _probe(train, dev):
 
 
 def share_of_most_frequent(train, dev):
-    """Returns the accuracy on dev of the label that most training rows have: ([rows], [rows]) -> float."""
+    """Returns the accuracy on dev of always predicting the most frequent training label: ([rows], [rows]) -> float."""
     values, counts = np.unique(train, return_counts=True)
     return float((dev == values[counts.argmax()]).mean())

@@ -1,4 +1,4 @@
-"""Changed copies of texts in which a masked-word model has replaced some words."""
+"""Data augmentation by a masked-word model that replaces some words."""
 
 import re
 
@@ -9,23 +9,23 @@ from tfbert.data.augmentation import CJK
 from tfbert.inference.saved_model import load_model
 from tfbert.tasks.masked_lm.fill_mask import fill_windows, fills_masks, masked_windows
 
-# A word without the marks around it.
+# A word without surrounding punctuation.
 _BARE_WORD = re.compile(rf"[{CJK}]|[^\W{CJK}]+(?:'[^\W{CJK}]+)?")
 
 _GUESSES = 5
 
 
 class MaskedWords:
-    """An augmentation that replaces words by what a masked-word model says could stand there.
+    """An augmentation that replaces words by predictions of a masked-word model.
 
-    Each word is hidden with some probability, one at least; in its place comes another whole word of the model's five
-    best guesses, drawn by their probabilities. Words beyond the model's longest sequence stay.
+    Each word is masked with some probability, but at least one; it is replaced by another whole word among the model's
+    five best predictions, drawn by their probabilities. Words beyond the model's maximum length are kept.
 
     Source: Kobayashi 2018 (1805.06201), contextual augmentation. Deviation: without its condition on the label.
     """
 
     def __init__(self, folder):
-        """Loads a model that --task=masked_lm has saved.
+        """Loads a model saved by --task=masked_lm.
 
         Args:
             folder: str.
@@ -35,14 +35,14 @@ class MaskedWords:
         """
         self._model = load_model(folder)
         if not fills_masks(self._model):
-            raise InputError(f"--augment=masked_words:{folder} needs a model that --task=masked_lm has saved.")
+            raise InputError(f"--augment=masked_words:{folder} needs a model saved by --task=masked_lm.")
 
     def __call__(self, text, rng, probability):
-        """Returns a changed text; args as for `delete_words`."""
+        """Returns a modified text; args as for `delete_words`."""
         return self.many([text], [rng], probability)[0]
 
     def many(self, texts, rngs, probability):
-        """Returns some texts changed, which the model takes together; each with its own generator."""
+        """Returns several modified texts, each with its own generator, in one batch."""
         hidden = [_hidden(text, rng, probability) for text, rng in zip(texts, rngs)]
         masked = [_replaced(text, words, ["[MASK]"] * len(words)) for text, words in zip(texts, hidden)]
         windows = masked_windows(self._model, masked)
@@ -57,7 +57,7 @@ class MaskedWords:
 
 
 def _hidden(text, rng, probability):
-    """Returns which words of a text are to be replaced, (start, end) each: one at least where there is one."""
+    """Returns the words of a text to replace, (start, end) each: at least one if there is any."""
     words = [word.span() for word in _BARE_WORD.finditer(text)]
     hidden = rng.random(len(words)) < probability
     if words and not hidden.any():
@@ -66,7 +66,7 @@ def _hidden(text, rng, probability):
 
 
 def _drawn(word, guesses, rng):
-    """Returns one of the guesses that is another word, by their probabilities; the word where there is none."""
+    """Returns one of the predictions that is another word, drawn by probability; or the word itself."""
     others = [guess for guess in guesses if guess["piece"].isalnum() and guess["piece"] != word.lower()]
     odds = np.array([guess["probability"] for guess in others])
     return others[rng.choice(len(others), p=odds / odds.sum())]["piece"] if odds.sum() else word

@@ -1,4 +1,4 @@
-"""tfbert.json of a saved model: what prediction needs to know beside the weights. It may come from anywhere."""
+"""tfbert.json of a saved model: what prediction needs besides the weights. It is untrusted input."""
 
 import dataclasses
 import json
@@ -14,7 +14,7 @@ from tfbert.tasks.labelled.decision import Decision
 
 
 def about_of(model):
-    """Returns what prediction needs to know, beside the weights, the content of tfbert.json: str."""
+    """Returns what prediction needs besides the weights, the content of tfbert.json: str."""
     own = model.task.to_json()
     about = {"task": own.pop("task"), "labels": own.pop("labels")}
     about |= {"max_seq_length": model.max_seq_length, "text_columns": model.text_columns}
@@ -23,15 +23,15 @@ def about_of(model):
 
 
 def about_of_ensemble(model, members):
-    """Returns the content of an ensemble's tfbert.json, whose members are in the folders of these names: str."""
+    """Returns the content of tfbert.json of an ensemble with members in these folders: str."""
     return json.dumps({"members": members} | model.task.to_json(), indent=2, ensure_ascii=False)
 
 
 def read_about(folder):
-    """Returns the content of tfbert.json: dict, whose values are of the kinds that they should be.
+    """Returns the content of tfbert.json as a dict with validated values.
 
     Raises:
-        InputError: it is damaged; the value and what is needed are named.
+        InputError: it is damaged; the message names the value and what is needed.
     """
     about = read_json(folder, "tfbert.json")
     _check(about, ["task"], folder)
@@ -41,7 +41,7 @@ def read_about(folder):
 
 def _check(about, needed, folder):
     for name in needed:
-        check, meaning = _CHECKS.get(name, (lambda value: True, ""))  # what a task of one's own has, it reads itself
+        check, meaning = _CHECKS.get(name, (lambda value: True, ""))  # a custom task reads its own keys itself
         if name not in about:
             raise InputError(f"{folder}/tfbert.json is damaged: it has no {name}.")
         if not check(about[name]):
@@ -105,22 +105,22 @@ _DECISION = {
     "temperature": lambda value: _is_number(value) and value > 0,
     "thresholds": _none_or(_list_of(_is_number)),
 }
-# Name -> (whether a value is good, what it must be).
+# Name -> (check of the value, description of valid values).
 _CHECKS = {
     "task": (lambda value: isinstance(value, str) and value in TASKS, f"one of {', '.join(TASKS)}"),
     "labels": (
         _list_of(lambda value: isinstance(value, (str, int)) and not isinstance(value, bool)),
         "a list of texts or whole numbers",
     ),
-    "max_seq_length": (lambda value: _is_whole(value, 3), "a whole number from 3"),
+    "max_seq_length": (lambda value: _is_whole(value, 3), "a whole number of at least 3"),
     "text_columns": (_list_of(_is_text, 1, 2), "one or two names"),
     "clean_text": (lambda value: isinstance(value, bool), "true or false"),
     "next_sentence": (lambda value: isinstance(value, bool), "true or false"),
     "pooling": (lambda value: _is_text(value) and len(value) < 50, "a name"),
-    "head_layers": (_list_of(lambda value: _is_whole(value, 1, 10**5), most=100), "a list of widths"),
+    "head_layers": (_list_of(lambda value: _is_whole(value, 1, 10**5), most=100), "a list of sizes"),
     "head_activation": (lambda value: value in ["tanh", *ACTIVATIONS], f"one of tanh, {', '.join(ACTIVATIONS)}"),
-    "long_text": (_fields_of(LongText, _LONG_TEXT), "what LongText has"),
-    "decision": (_fields_of(Decision, _DECISION), "what Decision has"),
+    "long_text": (_fields_of(LongText, _LONG_TEXT), "the fields of LongText"),
+    "decision": (_fields_of(Decision, _DECISION), "the fields of Decision"),
     "members": (_list_of(_is_member, 1, 1000), "a list of members/1, members/2 and so on"),
 }
 _ENSEMBLE = ("members", "labels", "decision")

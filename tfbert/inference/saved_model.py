@@ -1,4 +1,4 @@
-"""A model folder: Hugging Face's layout, which transformers reads where it knows the head, with what tfbert adds."""
+"""A model folder: Hugging Face's layout, which transformers can read if it has the head, with additions by tfbert."""
 
 from __future__ import annotations
 
@@ -24,14 +24,21 @@ if TYPE_CHECKING:
 
 
 def save_model(model: BatchModel, folder: str | os.PathLike) -> None:
-    """Writes all that prediction needs: weights, configuration, vocabulary, labels, lengths.
+    """Writes everything that prediction needs: weights, configuration, vocabulary, labels, lengths.
 
-    The weights come last, and each file is whole once it has its name: a folder that holds `model.safetensors` is
-    complete. This needs no renaming of folders, which object stores do not have.
+    The weights are written last, and each file atomically, so a folder with `model.safetensors` is complete. This
+    avoids renaming folders, which object stores do not support.
 
     Args:
         model: TextModel or PretrainingModel.
-        folder: str or path. Local, or with a scheme that `tf.io.gfile` knows. Another model there is replaced.
+        folder: str or path. Local, or with a scheme that `tf.io.gfile` knows. An existing model is replaced.
+
+    Example:
+        >>> import os
+        >>> task = tfbert.TASKS["regression"]()
+        >>> tfbert.save_model(tfbert.build_model(tfbert.load_encoder("minilm"), task), "my_model")
+        >>> sorted(os.listdir("my_model"))
+        ['config.json', 'model.safetensors', 'tfbert.json', 'tokenizer_config.json', 'vocab.txt']
     """
     check_model(model)
     folder = read_path(folder)
@@ -47,13 +54,13 @@ def save_model(model: BatchModel, folder: str | os.PathLike) -> None:
 
 
 def save_decision(model, folder):
-    """Writes how a model decides, such as its threshold, to the folder where its weights are already."""
+    """Writes a model's decision, such as its threshold, to a folder that already has its weights."""
     for name, text in {"config.json": hugging_face_files(model)["config.json"], "tfbert.json": about_of(model)}.items():
         write_whole(os.path.join(folder, name), text.encode())
 
 
 def save_ensemble(model, folder):
-    """Writes the members, each a model of its own in FOLDER/members, and what makes them one.
+    """Writes the members, each as a model in FOLDER/members, and the description of the ensemble.
 
     Args:
         model: EnsembleModel.
@@ -71,27 +78,33 @@ def load_model(
     dtype: str | keras.DTypePolicy = "float32",
     windows_per_step: int | None = None,
 ) -> BatchModel:
-    """Returns the model of a folder that `save_model` or `save_ensemble` wrote, with labels, tokenizer, lengths.
+    """Loads the model of a folder written by `save_model` or `save_ensemble`, with labels, tokenizer and lengths.
 
     Args:
         folder: str or path.
         dropout: float or None. None: the rate it was trained with.
         dtype: str or keras.DTypePolicy. "float32" or "mixed_bfloat16".
-        windows_per_step: int or None. Windows that are encoded at a time, to need less memory; None: all of a batch.
+        windows_per_step: int or None. Windows encoded at a time, to save memory; None: all of a batch.
 
     Raises:
-        InputError: it is no such folder, or it is damaged; `windows_per_step` for a task that does without.
+        InputError: it is not such a folder, or damaged; or the task does not support `windows_per_step`.
+
+    Example:
+        >>> task = tfbert.TASKS["classification"](labels=["calm", "urgent"])
+        >>> tfbert.save_model(tfbert.build_model(tfbert.load_encoder("minilm"), task), "my_model")
+        >>> tfbert.load_model("my_model").task.labels
+        ['calm', 'urgent']
     """
     folder = read_path(folder)
     if not tf.io.gfile.exists(os.path.join(folder, "tfbert.json")):
-        raise InputError(f"{folder} is no model saved by tfbert: it has no tfbert.json. Train one with --mode=train.")
+        raise InputError(f"{folder} is not a model saved by tfbert: it has no tfbert.json. Train one: --mode=train.")
     about = read_about(folder)
     if "members" in about:
         return _load_ensemble(folder, about, dropout, dtype, windows_per_step)
     task = task_of(about, folder)
     if windows_per_step and "windows_per_step" in task.rules.ignores:
         raise InputError(
-            f"--windows_per_step={windows_per_step} does nothing with a model of --task={task.name}; lower "
+            f"--windows_per_step={windows_per_step} has no effect with a model of --task={task.name}; lower "
             "--eval_batch_size to save memory."
         )
     encoder = find_preset(folder).encoder(dropout, dtype, clean=about["clean_text"])
@@ -106,13 +119,13 @@ def _load_ensemble(folder, about, *options):
     for name in about["members"]:
         own = read_about(os.path.join(folder, name))
         if "members" in own or (own["task"], own.get("labels")) != (about["task"], about["labels"]):
-            raise InputError(f"{folder}/{name} is no member of this ensemble: its task or its labels are others.")
+            raise InputError(f"{folder}/{name} is not a member of this ensemble: its task or labels differ.")
         members.append(load_model(os.path.join(folder, name), *options))
     return EnsembleModel(members, task)
 
 
 def load_weights(model, folder):
-    """Puts the weights of a folder that `save_model` wrote into a model of the same kind."""
+    """Loads the weights of a folder written by `save_model` into a model of the same kind."""
     reader = SafetensorsReader(folder, model.encoder.family)
     load_tensors(model.encoder, reader, folder)
     model.load_head(reader, folder)

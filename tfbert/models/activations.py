@@ -1,4 +1,4 @@
-"""The activations of a BERT, by the names that its configuration gives them."""
+"""The activations of a BERT, by their names in its configuration."""
 
 import keras
 from keras import ops

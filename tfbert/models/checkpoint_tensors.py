@@ -1,4 +1,4 @@
-"""Tensors of pre-trained BERTs: their names, the files that hold them, and the variables where they belong."""
+"""Tensors of pre-trained BERTs: their names and files, and assigning them to variables."""
 
 import contextlib
 import math
@@ -13,14 +13,14 @@ from tfbert.models.families import FAMILIES
 from tfbert.models.model_files import file_inside, first_line, has_file, local_file, read_json
 
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
-# Weights in files that tfbert does not read -> how to make those that it does, with transformers.
+# Weight files that tfbert does not read -> how to convert them with transformers.
 _OTHER_WEIGHTS = {
     "pytorch_model.bin": "save the model again with safe_serialization=True",
     "pytorch_model.bin.index.json": "save the model again with safe_serialization=True",
     "tf_model.h5": "load it with from_tf=True in transformers 4, and save it again",
     "flax_model.msgpack": "load it with from_flax=True in transformers 4, and save it again",
-    "adapter_model.safetensors": "it is an adapter alone: merge it into its model, and save that",
-    "model.onnx": "take the checkpoint it was made from",
+    "adapter_model.safetensors": "it is only an adapter: merge it into its model, and save that",
+    "model.onnx": "use the checkpoint it was made from",
 }
 
 
@@ -63,18 +63,18 @@ def _norm_variables(name, layer):
 
 
 def load_tensors(encoder, reader, folder):
-    """Puts every tensor into its variable; a missing pooler stays new, any other missing tensor is an InputError."""
+    """Assigns every tensor to its variable; a missing pooler stays new, other missing tensors raise InputError."""
     load_variables(named_variables(encoder), reader, folder, {"pooler/": "pooler"})
 
 
 def load_variables(variables, reader, folder, optional):
-    """Puts tensors into variables; a part that is missing as a whole may stay new, and is told of.
+    """Assigns tensors to variables; an optional part that is missing stays new, which is reported.
 
     Args:
         variables: dict of Google's name -> variable.
         reader: SafetensorsReader or CheckpointReader.
         folder: str. For messages.
-        optional: dict of str. What may be missing: the beginning of its names -> what it is called.
+        optional: dict of str. Parts that may be missing: prefix of their names -> description.
 
     Raises:
         InputError: another tensor is missing, or one has the wrong shape.
@@ -88,35 +88,35 @@ def load_variables(variables, reader, folder, optional):
     for name, variable in variables.items():
         value = values[name]
         if value is None:
-            raise InputError(f"{folder} is incomplete: there is no tensor {name} (nor by Hugging Face's name for it).")
+            raise InputError(f"{folder} is incomplete: there is no tensor {name} (nor under Hugging Face's name).")
         value = as_float32(value, name, folder)
         if reader.transposed and name.endswith("kernel"):
             value = value.T
         if value.shape != _flat_shape(name, variable):
             raise InputError(
-                f"{folder} does not fit its configuration: {name} has the shape {list(value.shape)}, where "
+                f"{folder} does not fit its configuration: {name} has the shape {list(value.shape)}, but "
                 f"{list(_flat_shape(name, variable))} is needed."
             )
         variable.assign(value.reshape(variable.shape))
 
 
 def as_float32(value, name, folder):
-    """Returns a tensor as np.float32; InputError for whole numbers, as quantised models have, and for NaN and inf."""
+    """Returns a tensor as np.float32; raises InputError for integers (quantised models), NaN and inf."""
     kind = value.dtype.name
     if kind not in _FLOATS:
         raise InputError(
-            f"{folder} has the tensor {name} as {kind}; tfbert reads {', '.join(_FLOATS)}. A quantised model must be "
-            "saved again in one of these."
+            f"{folder} has the tensor {name} of type {kind}; tfbert reads {', '.join(_FLOATS)}. A quantised model "
+            "must be saved again in one of these."
         )
-    with np.errstate(over="ignore"):  # float64 may, and is refused
+    with np.errstate(over="ignore"):  # float64 may overflow, which is refused
         value = value.astype(np.float32)
     if not np.isfinite(value).all():
-        raise InputError(f"{folder} holds what is no finite number, in {name}: its training failed, or it is damaged.")
+        raise InputError(f"{folder} has non-finite values in {name}: its training failed, or it is damaged.")
     return value
 
 
 def check_size(reader, config, folder):
-    """Raises InputError where a configuration asks for far more memory than a checkpoint could fill.
+    """Raises InputError if a configuration needs far more memory than the checkpoint has weights.
 
     Args:
         reader: SafetensorsReader or CheckpointReader.
@@ -136,7 +136,7 @@ def encoder_tensors(encoder):
 
 
 def hugging_face_tensors(variables, family):
-    """Returns what a dict of Google's names to variables holds, by a family's names and in Hugging Face's shapes."""
+    """Returns the values of variables keyed by Google's names, by a family's names and in Hugging Face's shapes."""
     tensors = {}
     for name, variable in variables.items():
         value = variable.numpy().reshape(_flat_shape(name, variable))
@@ -146,7 +146,7 @@ def hugging_face_tensors(variables, family):
 
 
 def _flat_shape(name, variable):
-    """Returns a variable's shape as checkpoints have it; Keras keeps those of attention split by head."""
+    """Returns the shape of a variable in checkpoints; Keras splits attention variables by head."""
     shape = tuple(variable.shape)
     if name.endswith("bias"):
         return (math.prod(shape),)
@@ -158,7 +158,7 @@ def _flat_shape(name, variable):
 class SafetensorsReader:
     """Reads tensors by Google's name from a Hugging Face folder: `model.safetensors`, or its shards.
 
-    Source: huggingface/transformers, `PreTrainedModel.from_pretrained`, which takes the single file where both are.
+    Source: huggingface/transformers, `PreTrainedModel.from_pretrained`, which prefers the single file if both exist.
     """
 
     transposed = True
@@ -168,7 +168,7 @@ class SafetensorsReader:
 
         Args:
             folder: str.
-            family: Family. Whose names they have; None: BERT's.
+            family: Family. Determines the names; None: BERT.
         """
         self._folder, self._opened, self._family = folder, {}, family or FAMILIES["bert"]
         if has_file(folder, _INDEX) and not has_file(folder, "model.safetensors"):
@@ -198,7 +198,7 @@ class SafetensorsReader:
             raise InputError(f"{path} is damaged: {error}") from None
 
     def get(self, name):
-        """Returns a tensor by Google's name for it, or None where there is none."""
+        """Returns a tensor by Google's name for it, or None if there is none."""
         today = self._family.tensor_name(name)
         early = re.sub("LayerNorm.weight$", "LayerNorm.gamma", re.sub("LayerNorm.bias$", "LayerNorm.beta", today))
         names = [root + spelled for root in self._roots for spelled in (today, early)]
@@ -211,17 +211,17 @@ class SafetensorsReader:
         return self._read(name, lambda file: file.get_tensor(name))
 
     def has(self, name):
-        """Says whether there is a tensor of this very name."""
+        """Returns whether there is a tensor with exactly this name."""
         return name in self._files
 
     def shape(self, name):
-        """Returns the shape of a tensor of this very name: list of int."""
+        """Returns the shape of the tensor with exactly this name: list of int."""
         if name not in self._files:
             raise InputError(f"{self._folder} is incomplete: there is no tensor {name}.")
         return self._read(name, lambda file: file.get_slice(name).get_shape())
 
     def size(self):
-        """Returns how many numbers the tensors hold, int."""
+        """Returns the total number of elements of the tensors, int."""
         return sum(math.prod(self.shape(name)) for name in self._files)
 
     def _read(self, name, read):
@@ -229,7 +229,7 @@ class SafetensorsReader:
 
         try:
             return read(self._open(self._files[name]))
-        except (SafetensorError, OSError, TypeError, AttributeError) as error:  # a type that numpy lacks
+        except (SafetensorError, OSError, TypeError, AttributeError) as error:  # a type that NumPy lacks
             raise InputError(f"{self._folder} is damaged at {name}, or of a type that is not read: {error}") from None
 
 
@@ -237,7 +237,7 @@ _INDEX = "model.safetensors.index.json"
 
 
 def _roots(names, folder, family):
-    """Returns what stands before the names of an encoder's tensors, and of its heads': "" and "bert.", or a wrapper's.
+    """Returns the prefixes of the names of encoder and head tensors: "" and "bert.", or those of a wrapper.
 
     torch's DataParallel writes `module.`, sentence-transformers `0.auto_model.`.
 
@@ -253,8 +253,8 @@ def _roots(names, folder, family):
         return "", own
     if len(roots) > 1:
         raise InputError(
-            f"{folder} holds several encoders, whose tensors begin with {', '.join(sorted(roots))}; tfbert reads one: "
-            "save it alone."
+            f"{folder} holds several encoders, whose tensors begin with {', '.join(sorted(roots))}; tfbert reads one, "
+            "so save it separately."
         )
     [root] = roots
     return root, root + own
@@ -278,15 +278,15 @@ class CheckpointReader:
         self._bytes = sum(tf.io.gfile.stat(file).length for file in files)
 
     def size(self):
-        """Returns how many numbers the tensors hold, int."""
+        """Returns the total number of elements of the tensors, int."""
         return sum(math.prod(shape) for shape in self._shapes.values())
 
     def get(self, name):
-        """Returns a tensor, or None where there is none of this name."""
+        """Returns a tensor, or None if there is none of this name."""
         name = next((prefix + name for prefix in ("bert/", "") if prefix + name in self._shapes), None)
         if name is None:
             return None
-        if math.prod(self._shapes[name]) > self._bytes:  # TensorFlow would make room for them first
+        if math.prod(self._shapes[name]) > self._bytes:  # TensorFlow would allocate memory first
             raise InputError(f"{self._prefix} is damaged at {name}: its shape is {self._shapes[name]}.")
         with self._damage_named(f" at {name}"):
             return self._reader.get_tensor(name)
@@ -295,5 +295,5 @@ class CheckpointReader:
     def _damage_named(self, where=""):
         try:
             yield
-        except (tf.errors.OpError, ValueError, IndexError, RuntimeError, TypeError) as error:  # TensorFlow raises all
+        except (tf.errors.OpError, ValueError, IndexError, RuntimeError, TypeError) as error:  # TensorFlow raises any
             raise InputError(f"{self._prefix} is damaged{where}: {first_line(error)}") from None

@@ -1,4 +1,4 @@
-"""BERT over rows of packed windows, with every layer's output."""
+"""BERT over rows of packed windows, returning every layer's output."""
 
 import functools
 
@@ -19,32 +19,32 @@ from tfbert.models.tokenizers.wordpiece import BertTokenizer
 from tfbert.models.traces import KeepsTraces
 
 _DTYPES = ("float32", "mixed_bfloat16")
-# Narrower, and a run of hundreds of steps does not win back what it takes to compile; at 384, 150 steps of SST-2 do.
+# Below this width, compiling takes longer than hundreds of steps save; at 384, 150 steps of SST-2 suffice.
 _COMPILED_WIDTH = 256
 
 
 @keras.saving.register_keras_serializable("tfbert")
 class BertEncoder(KeepsTraces, keras.Model):
-    """A backbone of keras-hub, of one of FAMILIES, run over the rows of a batch (`tfbert.data.rows`).
+    """An encoder: a keras-hub backbone of one of FAMILIES, run over the rows of a batch (`tfbert.data.rows`).
 
-    The backbone owns the weights; the computation is written out here, because rows hold several windows: positions
-    restart in each, attention stays inside each, and every layer's output is kept.
+    The backbone owns the weights; the computation is implemented here, because rows hold several windows: positions
+    restart in each window, attention stays within it, and every layer's output is returned.
 
     Call it with the batch's features (a dict; `token_ids`, `segment_ids`, `positions`, `window_ids`, int32 [R, S]).
     Returns a list of num_layers + 1 float tensors [R, S, hidden]: the embeddings' output, then each layer's.
 
     Attributes:
         backbone: keras_hub Backbone.
-        family: Family. What kind of encoder it is.
+        family: Family. The kind of encoder.
         parts: Parts. The backbone's layers.
         activation: str, a key of ACTIVATIONS. "gelu" is the exact one (erf), as Hugging Face names it; "gelu_new" the
             tanh approximation of google-research/bert and keras-hub.
         layer_norm_epsilon: float.
         dropout_rate: float. For the embeddings and both outputs of a layer.
         attention_dropout_rate: float. For the attention probabilities.
-        remat: bool. Whether training keeps no more of a layer than its input, and computes the rest twice.
-        mixout: Mixout or None. What stands in dropout's place (`adapt`).
-        tokenizer: BertTokenizer or None. The one that was beside the weights.
+        remat: bool. Whether training keeps only the input of each layer and recomputes the rest.
+        mixout: Mixout or None. Replaces dropout (`adapt`).
+        tokenizer: BertTokenizer or None. The tokenizer that belongs to the weights.
 
     Source: Devlin et al. 2018 (1810.04805), google-research/bert `modeling.py`.
     """
@@ -61,14 +61,14 @@ class BertEncoder(KeepsTraces, keras.Model):
         **kwargs,
     ):
         check_keras()
-        # Keras would cast the whole table of tokens, half of a small BERT, for the few that a batch has.
+        # Keras would cast the whole embedding table, half of a small BERT, for the few tokens of a batch.
         super().__init__(autocast=False, **kwargs)
         _check_dtype(self.dtype_policy)
         self.backbone, self.family = backbone, FAMILIES[family]
         self.parts = self.family.parts(backbone)
         self.pooler, self._set_aside = self.parts.pooler, ()
         for variable in backbone.variables:
-            # Nor in the layers that call this one: mixout takes a small difference, before it is cast here.
+            # Nor in the layers that call this one: mixout needs a small difference before it is cast here.
             variable._autocast = False
         self.activation = activation
         self.layer_norm_epsilon = layer_norm_epsilon
@@ -84,7 +84,7 @@ class BertEncoder(KeepsTraces, keras.Model):
         self.built = True
 
     def get_config(self):
-        """Returns all that `from_config` needs, the vocabulary too: dict, as JSON has it."""
+        """Returns everything that `from_config` needs, including the vocabulary: dict, JSON-serialisable."""
         return {
             "name": self.name,
             "dtype": keras.dtype_policies.serialize(self.dtype_policy),
@@ -102,7 +102,7 @@ class BertEncoder(KeepsTraces, keras.Model):
 
     @classmethod
     def from_config(cls, config):
-        """Returns an encoder of what `get_config` returned, with new weights."""
+        """Returns an encoder from what `get_config` returned, with new weights."""
         config = dict(config)
         mixout, tokenizer, frozen = (config.pop(key) for key in ("mixout", "tokenizer", "frozen"))
         encoder = cls(FAMILIES[config["family"]].backbone_class().from_config(config.pop("backbone")), **config)
@@ -121,11 +121,11 @@ class BertEncoder(KeepsTraces, keras.Model):
 
         Args:
             features: dict of int32 [R, S] tensors.
-            training: bool. Whether to drop out, or mix.
-            seed: int32 [2]. Decides the masks of dropout and mixout; None: the next of the encoder's own generator.
+            training: bool. Whether to apply dropout, or mixout.
+            seed: int32 [2]. Seed of the dropout and mixout masks; None: the next of the encoder's own generator.
             last_layer_at: int32 [W], flat indices of tokens (row * S + column). The last layer's output is computed
-                for these alone, [W, hidden], which saves its feed-forward over all others; None: for every token.
-            depth: int. So many layers, from the bottom; None: all.
+                only for these, [W, hidden], which saves the feed-forward of all others; None: for every token.
+            depth: int. Number of layers, from the bottom; None: all.
         """
         seed = self.dropout_seed(training, seed)
         rows, length = ops.shape(features["token_ids"])
@@ -147,7 +147,7 @@ class BertEncoder(KeepsTraces, keras.Model):
         return ops.cast(self._seeds.next(), "int32") if seed is None else seed
 
     def begin_masks(self, seed):
-        """Begins a new stream of the seeds of masks: int."""
+        """Starts a new stream of mask seeds: int."""
         self._seeds.state.assign([seed, 0])
 
     def check_length(self, max_seq_length):
@@ -155,17 +155,17 @@ class BertEncoder(KeepsTraces, keras.Model):
         positions = self.backbone.max_sequence_length
         if max_seq_length > positions:
             raise InputError(
-                f"max_seq_length must be at most {positions}, the positions this encoder has. Received: "
+                f"max_seq_length must be at most {positions}, the number of positions of this encoder. Received: "
                 f"{max_seq_length}."
             )
 
     def check_segments(self, texts):
-        """Raises InputError for examples of more texts than the encoder has kinds of segments: int."""
-        segments = self.backbone.num_segments if self.parts.segments else texts  # a family without takes any
+        """Raises InputError for examples with more texts (int) than the encoder has segments."""
+        segments = self.backbone.num_segments if self.parts.segments else texts  # a family without segments takes any
         if texts > segments:
             raise InputError(
-                f"This encoder was pre-trained on single texts (type_vocab_size {segments}), and the examples are of "
-                f"{texts}; leave out the second text, or join the two in one column."
+                f"This encoder was pre-trained on single texts (type_vocab_size {segments}), but the examples have "
+                f"{texts}; leave out the second text, or join both in one column."
             )
 
     def pool(self, vectors, training=False, seed=None):
@@ -174,12 +174,12 @@ class BertEncoder(KeepsTraces, keras.Model):
         return activation(self._dense(vectors, self.pooler, self.dropout_seed(training, seed)))
 
     def train_only(self, depth, pooler):
-        """Trains the lowest layers alone, and the pooler or not: what nothing passes through has no gradient.
+        """Makes only the lowest layers, and optionally the pooler, trainable, as unused parts have no gradient.
 
-        What an earlier call has set aside, for another model, is trained again.
+        Parts excluded by an earlier call, for another model, become trainable again.
 
         Args:
-            depth: int. Layers, from the bottom.
+            depth: int. Number of layers, from the bottom.
             pooler: bool.
         """
         layers = [block.layer for block in self.parts.blocks] + [self.pooler]
@@ -201,9 +201,9 @@ class BertEncoder(KeepsTraces, keras.Model):
         return dropout(self.norm(x, parts.embeddings_norm), rate, site_seed(seed, 0))
 
     def _layer(self, layer, x, seed, window_ids, at):
-        """One transformer layer, normalised after each half: float [R * S, hidden] -> the same, or its rows `at`."""
+        """One transformer layer with post-normalisation: float [R * S, hidden] -> the same, or its rows `at`."""
         block = self.parts.blocks[layer]
-        # Batches of static shapes are for steps that are compiled whole, or run eagerly.
+        # Batches of static shapes are for steps that are compiled as a whole, or run eagerly.
         compiled = None in window_ids.shape and self.hidden_dim >= _COMPILED_WIDTH and can_compile_parts()
         mixed = self.mixout and layer in self.mixout.layers
         rate, attention_rate = (0.0, 0.0) if mixed else (self.dropout_rate, self.attention_dropout_rate)
@@ -223,11 +223,11 @@ class BertEncoder(KeepsTraces, keras.Model):
         return add_and_norm(x, y, block.ffn_output, block.ffn_norm, seeds[2])
 
     def _attention(self, block, x, window_ids, seed, rate, mask_seed, compiled):
-        """Attention's heads side by side, before its last product: float [R * S, hidden] -> the same."""
+        """The concatenated attention heads, before the output projection: float [R * S, hidden] -> the same."""
         rows, length = ops.shape(window_ids)
         heads, hidden = self.num_heads, self.hidden_dim
         parts = [block.query, block.key, block.value]
-        # One product for the three; unstack's gradient is a concatenation, indexing's would be three padded copies.
+        # One product for all three; the gradient of unstack is a concatenation, that of indexing three padded copies.
         kernel = ops.concatenate([self._kernel(part, seed) for part in parts], axis=1)
         offset = ops.concatenate([self._cast(part.bias, (hidden,)) for part in parts], axis=0)
         qkv = ops.reshape(ops.matmul(x, kernel) + offset, (rows, length, 3, heads, hidden // heads))
@@ -236,7 +236,7 @@ class BertEncoder(KeepsTraces, keras.Model):
         return ops.reshape(ops.transpose(y, (0, 2, 1, 3)), (-1, hidden))
 
     def norm(self, x, layer):
-        """Normalises the rows of x with a layer's gamma and beta: float [..., hidden] -> float of the compute type."""
+        """Normalises the rows of x with a layer's gamma and beta: float [..., hidden] -> float of the compute dtype."""
         return self._cast(norm(x, layer.gamma, layer.beta, self.layer_norm_epsilon))
 
     def _dense(self, x, layer, seed):
@@ -245,7 +245,7 @@ class BertEncoder(KeepsTraces, keras.Model):
     def _kernel(self, layer, seed):
         """Returns a dense layer's kernel, mixed where mixout covers it: float [inputs, outputs]."""
         shape = layer.kernel.shape
-        # Attention keeps its heads apart: query, key and value [hidden, heads, d], output [heads, d, hidden].
+        # Attention kernels are split by head: query, key and value [hidden, heads, d], output [heads, d, hidden].
         flat = shape if len(shape) == 2 else (self.hidden_dim, self.hidden_dim)
         kernel = ops.reshape(layer.kernel, flat)
         return self._cast(self.mixout.mix(layer, kernel, seed) if self.mixout else kernel)

@@ -1,13 +1,13 @@
-"""Which layers in a model are frozen, by name, so that a copy of it has the same ones frozen."""
+"""The frozen layers of a model, by name, so that a copy of it has the same layers frozen."""
 
 
 def frozen_layers(model):
-    """Returns which layers in a model are not to be trained, by their names from the outermost on: list of str."""
+    """Returns the non-trainable layers of a model, by their names from the outermost on: list of str."""
     return [path for path, layer in _layers_in(model) if not layer.trainable]
 
 
 def freeze_layers(model, paths):
-    """Has the layers that `frozen_layers` returned not be trained."""
+    """Makes the layers that `frozen_layers` returned non-trainable."""
     for path, layer in _layers_in(model):
         if path in paths:
             layer.trainable = False

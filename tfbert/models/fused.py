@@ -1,8 +1,8 @@
-"""What BERT computes between its matrix products.
+"""Fused operations: what BERT computes between its matrix products.
 
-On a CPU these operations, one at a time, take longer than the products themselves, in bfloat16 several times as long.
-`compiled` makes a part a program of a few passes over the memory, float32 inside, and so its gradient, which computes
-again what is inside rather than keep it. Not where the whole step is compiled.
+On a CPU these operations, run one at a time, take longer than the products themselves, in bfloat16 several times as
+long. `compiled` turns a part, and its gradient, into a program of a few passes over the memory, with float32 inside;
+the gradient recomputes intermediate values instead of keeping them. It is not used if the whole step is compiled.
 """
 
 import functools
@@ -55,7 +55,7 @@ def residual_norm(x, y, bias, gamma, beta, rate, seed, epsilon, compiled=False):
         x, y: float [T, hidden].
         bias, gamma, beta: float [hidden].
         rate, seed: those of `dropout`.
-        epsilon: float. What the variance is raised by.
+        epsilon: float. Added to the variance.
         compiled: bool.
     """
     if not compiled:
@@ -108,13 +108,13 @@ def attention(q, k, v, window_ids, rate, seed, compiled=False):
 
 
 def _mask(shape, rate, seed):
-    """Returns what dropout keeps: bool; None: everything."""
+    """Returns the mask of elements kept by dropout: bool; None: all."""
     return None if seed is None or rate == 0 else kept(shape, rate, seed)
 
 
 @functools.cache
 def _programs(activation):
-    """Returns an activation compiled, and its gradient: (x, bias) -> y and (x, bias, dy) -> dx."""
+    """Returns a compiled activation and its gradient: (x, bias) -> y and (x, bias, dy) -> dx."""
 
     def forward(x, bias):
         return tf.cast(activation(tf.cast(x, tf.float32) + tf.cast(bias, tf.float32)), x.dtype)
@@ -134,7 +134,7 @@ def _summed(x, y, bias, mask, rate):
 
 @compile_part
 def _normed(x, y, bias, gamma, beta, mask, rate, epsilon):
-    """Returns what `residual_norm` does, and the mean and 1 / √(variance + epsilon) of its rows: float32 [T, 1]."""
+    """Returns the result of `residual_norm`, and the mean and 1 / √(variance + epsilon) of its rows: float32 [T, 1]."""
     summed = _summed(x, y, bias, mask, rate)
     mean = tf.reduce_mean(summed, axis=-1, keepdims=True)
     scale = tf.math.rsqrt(tf.reduce_mean(tf.square(summed - mean), axis=-1, keepdims=True) + epsilon)
@@ -159,7 +159,7 @@ def _normed_gradient(x, y, bias, gamma, mask, rate, mean, scale, d_normed):
 
 @compile_part
 def _softmax(scores, window_ids, mask, rate, scale):
-    """Returns what dropout leaves of the probabilities, and log Σ exp of each row of scores: float32 [..., S, 1]."""
+    """Returns the probabilities after dropout, and log Σ exp of each row of scores: float32 [..., S, 1]."""
     masked = _masked(tf.cast(scores, tf.float32) * scale, window_ids)
     highest = tf.reduce_max(masked, axis=-1, keepdims=True)
     powers = tf.exp(masked - highest)

@@ -1,4 +1,4 @@
-"""From an example's vector to the task's outputs."""
+"""Heads: from the vector of an example to the task's outputs."""
 
 import functools
 
@@ -13,25 +13,25 @@ _SITE = 9999
 
 
 class Head(keras.layers.Layer):
-    """Dropout and one dense layer, as in google-research/bert `run_classifier.py`; more layers where asked for.
+    """Dropout and one dense layer, as in google-research/bert `run_classifier.py`; more layers if requested.
 
     Call it with float [M, width] and a dropout seed (int32 [2] or None); returns float32 [M, outputs].
 
     Attributes:
         outputs: int.
         hidden: list of (kernel, bias). The layers below the last, each after its own dropout.
-        activation: str. What follows each of them, a key of ACTIVATIONS or "tanh".
+        activation: str. Their activation, a key of ACTIVATIONS or "tanh".
     """
 
     def __init__(self, outputs, width, dropout_rate, init_seed=0, layers=(), activation="tanh", **kwargs):
-        """Makes new weights.
+        """Initialises new weights.
 
         Args:
             outputs: int.
             width: int. Size of an example's vector.
             dropout_rate: float.
             init_seed: int.
-            layers: sequence of int. Widths of the layers below the last.
+            layers: sequence of int. Sizes of the layers below the last.
             activation: str.
         """
         super().__init__(**kwargs)

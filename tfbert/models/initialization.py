@@ -1,4 +1,4 @@
-"""New weights for the top of a pre-trained encoder."""
+"""Re-initialisation of the top of a pre-trained encoder."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tfbert.core.errors import InputError
 if TYPE_CHECKING:
     from tfbert.models.encoder import BertEncoder
 
-# Streams of the initial seed: a layer's is its number; the head's own seed is used whole, which no stream equals.
+# Streams of the initial seed: that of a layer is its number; the head uses the seed itself, which equals no stream.
 _POOLER_STREAM, _EMBEDDINGS_STREAM = 10_000, 20_000
 
 
 def reinitialize(encoder: BertEncoder, layers: int = 0, pooler: bool = False, init_seed: int = 0) -> None:
-    """Gives the top layers, and the pooler, the weights of an untrained BERT.
+    """Re-initialises the top layers, and the pooler, with the weights of an untrained BERT.
 
-    Kernels are drawn from BERT's truncated normal (standard deviation 0.02, cut at two of them), biases and the shifts
-    of LayerNorm are 0, its scales 1. A layer's new weights depend on its number and the seed alone, not on how many
-    layers are new, nor on the head.
+    Kernels are drawn from BERT's truncated normal (standard deviation 0.02, truncated at two), biases and shifts of
+    LayerNorm are 0, its scales 1. The new weights of a layer depend only on its number and the seed, not on the number
+    of new layers or the head.
 
     Source: Zhang et al. 2020 (2006.05987), section 5 (the pooler and the top L layers); Devlin et al. 2018
     (1810.04805), google-research/bert `modeling.py`, `create_initializer`. Deviation: Zhang et al. draw from a normal
@@ -30,12 +30,18 @@ def reinitialize(encoder: BertEncoder, layers: int = 0, pooler: bool = False, in
 
     Args:
         encoder: BertEncoder, changed in place.
-        layers: int. How many, counted from the top.
+        layers: int. Number of layers, counted from the top.
         pooler: bool.
         init_seed: int.
 
     Raises:
-        InputError: fewer layers than 0, or more than the encoder has.
+        InputError: `layers` is negative, or exceeds the number of layers.
+
+    Example:
+        >>> encoder = tfbert.load_encoder("minilm")
+        >>> tfbert.reinitialize(encoder, layers=1, pooler=True)
+        >>> float(encoder.pooler.bias.numpy().sum())
+        0.0
     """
     check_encoder(encoder)
     check_layers(encoder, layers)
@@ -47,22 +53,22 @@ def reinitialize(encoder: BertEncoder, layers: int = 0, pooler: bool = False, in
 
 
 def new_kernel(seed):
-    """Returns an initializer that draws BERT's truncated normal, in float32 whatever the dtype of the variable."""
+    """Returns an initializer that draws BERT's truncated normal, in float32 regardless of the variable's dtype."""
     draw = keras.initializers.TruncatedNormal(stddev=0.02, seed=seed)
     return lambda shape, dtype=None: keras.ops.cast(draw(shape, "float32"), dtype or "float32")
 
 
 def check_layers(encoder, layers):
-    """Raises InputError for a number of new layers that an encoder cannot have."""
+    """Raises InputError if an encoder does not have this number of layers."""
     count = encoder.num_layers
     if not 0 <= layers <= count:
         raise InputError(
-            f"--reinit_layers must be at most {count}, the layers of this encoder, and not below 0. Received: {layers}."
+            f"--reinit_layers must be at most {count}, the layers of this encoder, and at least 0. Received: {layers}."
         )
 
 
 def initialize(encoder, init_seed=0):
-    """Gives the whole encoder the weights of an untrained BERT; arguments as for `reinitialize`."""
+    """Initialises the whole encoder like an untrained BERT; arguments as for `reinitialize`."""
     reinitialize(encoder, encoder.num_layers, True, init_seed)
     for number, part in enumerate(encoder.parts.embeddings):
         _renew(part, (init_seed, _EMBEDDINGS_STREAM + number))

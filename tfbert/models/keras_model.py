@@ -1,4 +1,4 @@
-"""What the models here are to plain Keras: fit, evaluate, predict, `.keras` files, SavedModels."""
+"""The Keras interface of the models: fit, evaluate, predict, `.keras` files, SavedModels."""
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ from tfbert.models.traces import KeepsTraces
 
 _OF_ROWS = ("token_ids", "segment_ids", "positions", "window_ids")
 _OF_WINDOWS = ("window_start", "window_example", "example_windows")
-# What does the same under a strategy of several devices.
+# Equivalents under a strategy with several devices.
 _INSTEAD = {
     "fit": "tfbert.train(model, dataset, optimizer, strategy)",
     "evaluate": "tfbert.evaluate(model, dataset, strategy)",
@@ -21,12 +21,12 @@ _ON_ONE = {"fit": "train_on_batch", "evaluate": "test_on_batch", "predict": "pre
 
 
 class BatchModel(KeepsTraces, keras.Model):
-    """A Keras model of batches (`tfbert.data.rows`), which keeps what has been traced of it.
+    """A Keras model over batches (`tfbert.data.rows`).
 
     Attributes:
-        encoder: BertEncoder, if it is to be trained.
-        task: one of TASKS, if it is to be compiled.
-        features: dict of str to tf.TensorSpec. What it reads of a batch.
+        encoder: BertEncoder, if it can be trained.
+        task: one of TASKS, if it can be compiled.
+        features: dict of str to tf.TensorSpec. The features that it reads of a batch.
         windows_per_step: int or None. Windows that are encoded at a time; None: all of a batch.
     """
 
@@ -39,13 +39,13 @@ class BatchModel(KeepsTraces, keras.Model):
         return [self.windows_per_step, *super().trace_state()]
 
     def compile(self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, **kwargs):
-        """Configures `fit`: as `keras.Model.compile`, with the task's loss and accuracy where none are given."""
+        """Configures `fit`: as `keras.Model.compile`, with the task's loss and accuracy by default."""
         loss = loss or TaskLoss(self.task)
         metrics = self.task.keras_metrics() if metrics is None and weighted_metrics is None else metrics
         super().compile(optimizer, loss, loss_weights, metrics, weighted_metrics, **kwargs)
 
     def compile_from_config(self, config):
-        """Compiles as the saved model was: what `keras.Model` leaves out where `compile` has defaults of its own."""
+        """Compiles like the saved model, which `keras.Model` does not do if `compile` has its own defaults."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer:
             self.optimizer.build(self.trainable_variables)
@@ -53,18 +53,18 @@ class BatchModel(KeepsTraces, keras.Model):
     def fit(self, x=None, y=None, *args, class_weight=None, **kwargs):
         """Trains as `keras.Model.fit`, on one device.
 
-        Where `keras.utils.set_random_seed` was called it decides what is dropped out and, with the dataset's own seed,
-        the order of the examples: two fits that begin with the same seed are the same.
+        If `keras.utils.set_random_seed` was called, it determines the dropout masks and, together with the dataset's
+        seed, the order of the examples: two fits that start with the same seed are identical.
 
         Args:
-            x: ExampleDataset, or what `tf.data` makes of it.
+            x: ExampleDataset, or a tf.data transformation of it.
             y, *args, **kwargs: as there.
-            class_weight: dict of int to float. The factor of a class in the loss, by its number; classes that are not
-                there have 1. For one class an example; a task of several labels has `class_weights` of its own.
+            class_weight: dict of int to float. Weight of each class in the loss, by its number; missing classes have 1.
+                Only for one class per example; for several labels use the task's own `class_weights`.
 
         Raises:
-            InputError: a strategy of several devices, something else than batches, `windows_per_step`, or weights of
-                classes that are not there.
+            InputError: there is a strategy with several devices, `x` is not a dataset of batches, `windows_per_step` is
+                set, or `class_weight` names unknown classes.
         """
         self._check("fit", x)
         if seed := first_seed():
@@ -75,12 +75,12 @@ class BatchModel(KeepsTraces, keras.Model):
         return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x=None, *args, **kwargs):
-        """Scores as `keras.Model.evaluate`; InputError under a strategy of several devices, or for no batches."""
+        """Scores as `keras.Model.evaluate`; raises InputError under a multi-device strategy, or without batches."""
         self._check("evaluate", x)
         return super().evaluate(x, *args, **kwargs)
 
     def predict(self, x, *args, **kwargs):
-        """Predicts as `keras.Model.predict`; InputError under a strategy of several devices, or for no batches."""
+        """Predicts as `keras.Model.predict`; raises InputError under a multi-device strategy, or without batches."""
         self._check("predict", x)
         return super().predict(x, *args, **kwargs)
 
@@ -88,7 +88,7 @@ class BatchModel(KeepsTraces, keras.Model):
         replicas = self.distribute_strategy.num_replicas_in_sync
         if replicas > 1:
             raise InputError(
-                f"model.{name} runs on one device, as Keras would cut the rows of a batch from its examples; the "
+                f"model.{name} runs on one device, as Keras would separate the rows of a batch from its examples; the "
                 f"model was made for {replicas}. Use {_INSTEAD[name]}."
             )
         if self.windows_per_step:
@@ -98,7 +98,7 @@ class BatchModel(KeepsTraces, keras.Model):
             )
         if isinstance(x, (str, list, tuple, dict, np.ndarray, tf.Tensor)):
             raise InputError(
-                f"model.{name} takes a dataset of batches, as tfbert.make_dataset gives it; texts go to "
+                f"model.{name} takes a dataset of batches, as returned by tfbert.make_dataset; texts go to "
                 f"tfbert.predict(model, texts), one batch to model.{_ON_ONE[name]}. Received: {type(x).__name__}."
             )
         check_fits(x, self)
@@ -108,18 +108,18 @@ class BatchModel(KeepsTraces, keras.Model):
         self.encoder.check_length(max_seq_length)
 
     def _weighted(self, x, class_weight):
-        """Returns batches whose weights are multiplied by those of their classes."""
+        """Returns batches whose weights are multiplied by the class weights."""
         spec = x.element_spec if isinstance(x, tf.data.Dataset) else ()
         if len(spec) != 3 or not self.task.one_class:
             raise InputError(
-                "class_weight wants batches of (features, labels, weights) with one class an example, as "
-                "tfbert.make_dataset gives them for a classification; other tasks, and other data, take "
+                "class_weight needs batches of (features, labels, weights) with one class per example, as "
+                "returned by tfbert.make_dataset for classification; other tasks, and other data, use "
                 "TASKS[...](labels, class_weights=[...])."
             )
         unknown = [number for number in class_weight if number not in range(self.task.outputs)]
         if unknown:
             raise InputError(
-                f"class_weight takes a class by its number, 0 to {self.task.outputs - 1}. Received: {unknown[0]!r}."
+                f"class_weight takes class numbers, 0 to {self.task.outputs - 1}. Received: {unknown[0]!r}."
             )
         for number, factor in class_weight.items():
             if isinstance(factor, bool) or not isinstance(factor, (int, float, np.number)) or not 0 <= factor < np.inf:
@@ -134,7 +134,7 @@ class BatchModel(KeepsTraces, keras.Model):
 
 @keras.saving.register_keras_serializable("tfbert")
 class TaskLoss(keras.losses.Loss):
-    """The mean of a task's training losses over a batch, each times its weight.
+    """The mean of a task's weighted training losses over a batch.
 
     As with Keras' own losses, and with a task's `class_weights`, the mean is over the number of examples.
 
@@ -150,15 +150,15 @@ class TaskLoss(keras.losses.Loss):
         return self._task.training_loss(y_true, y_pred)
 
     def get_config(self):
-        """Returns what `from_config` needs: dict, as JSON has it."""
+        """Returns what `from_config` needs: dict, JSON-serialisable."""
         return {"task": self._task.get_config()}
 
     @classmethod
     def from_config(cls, config):
-        """Returns the loss of what `get_config` returned."""
+        """Returns the loss from what `get_config` returned."""
         return cls(task_from_config(config["task"]))
 
 
 def task_from_config(config):
-    """Returns the task of what its `get_config` returned, dict; Keras' registry knows where tasks are."""
+    """Returns the task from what its `get_config` returned (dict), by Keras' registry."""
     return keras.saving.get_registered_object("tfbert>Task").from_config(config)

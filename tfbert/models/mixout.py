@@ -1,4 +1,4 @@
-"""Mixout: dropout that falls back on the pre-trained weights instead of on 0."""
+"""Mixout: dropout that falls back to the pre-trained weights instead of 0."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Mixout(keras.layers.Layer):
 
         W_mix = ( M̄ U + M W - p U ) / (1 - p) = U + M / (1 - p) ⊙ (W - U)
 
-    where U is the kernel's value at the start, M has a 1 for each input unit that keeps its weights and a 0, with
-    probability p, for each that falls back on U with all its outgoing weights, and M̄ = 1 - M. E[W_mix] = W. M is drawn
-    anew for each kernel in each step, from the step's seed: like dropout's masks it depends on the replica and on the
-    part of an accumulated step, so each of them mixes in its own way. Outside training nothing is mixed.
+    where U is the initial value of the kernel, M has a 1 for each input unit that keeps its weights and, with
+    probability p, a 0 for each that falls back to U with all its outgoing weights, and M̄ = 1 - M. E[W_mix] = W. M is
+    drawn for each kernel in each step from the step's seed; like dropout masks it depends on the replica and on the
+    part of an accumulated step. Outside training nothing is mixed.
 
     Source: Lee et al. 2019 (1909.11299), section 3 and figure 1. As there, biases are not mixed, and new weights (the
     head) have dropout. Deviation from the authors' code: the gradient is that of the formula, M / (1 - p) times that of
@@ -40,7 +40,7 @@ class Mixout(keras.layers.Layer):
         pooler: bool. Whether to mix the pooler.
 
     Raises:
-        InputError: a probability that is out of its range.
+        InputError: the probability is out of range.
     """
 
     def __init__(self, encoder, probability, layers, pooler):
@@ -66,13 +66,13 @@ class Mixout(keras.layers.Layer):
         self.built = True
 
     def arguments(self):
-        """Returns the arguments of the constructor but for the encoder: dict, as JSON has it."""
+        """Returns the constructor's arguments except the encoder: dict, JSON-serialisable."""
         return {"probability": self.probability, "layers": sorted(self.layers), "pooler": self.pooler}
 
     def mix(self, dense, kernel, seed):
         """Returns the kernel to compute with: float [inputs, outputs] -> the same, mixed in 32 bits or more.
 
-        W - U is soon less than 16 bits can tell of W: what they are to be cast to, they are cast to afterwards.
+        W - U may be too small for the precision of 16-bit W, so casting is done afterwards.
 
         Args:
             dense: layer of the encoder.
@@ -90,19 +90,25 @@ class Mixout(keras.layers.Layer):
 
 
 def add_mixout(encoder: BertEncoder, probability: float, reinit_layers: int = 0, reinit_pooler: bool = False) -> None:
-    """Puts mixout in place of dropout in an encoder; see `Mixout`.
+    """Replaces dropout by mixout in an encoder; see `Mixout`.
 
-    The layers it covers drop nothing out, nor do the embeddings. Layers that were re-initialised have no pre-trained
-    weights to fall back on: they keep their dropout.
+    The mixed layers, and the embeddings, have no dropout. Re-initialised layers have no pre-trained weights to fall
+    back to and keep their dropout.
 
     Args:
         encoder: BertEncoder, changed in place.
         probability: float, p.
-        reinit_layers: int. So many of the top layers are new.
+        reinit_layers: int. Number of newly initialised top layers.
         reinit_pooler: bool. Whether the pooler is new.
 
     Raises:
-        InputError: a probability that is out of its range, or more new layers than there are.
+        InputError: the probability is out of range, or there are fewer layers than `reinit_layers`.
+
+    Example:
+        >>> encoder = tfbert.load_encoder("minilm")
+        >>> tfbert.add_mixout(encoder, 0.1)
+        >>> len(encoder.mixout.layers)
+        6
     """
     check_encoder(encoder)
     check_layers(encoder, reinit_layers)

@@ -1,4 +1,4 @@
-"""Files of model folders, which may come from anywhere: what is read is bounded, and lies in the folder."""
+"""Reading files of model folders, which are untrusted: sizes are bounded, and files must be in the folder."""
 
 import json
 import os
@@ -18,7 +18,7 @@ def read_json(folder, file):
         file: str.
 
     Raises:
-        InputError: it is missing or damaged, of more than 100 MB, or no JSON object.
+        InputError: it is missing, damaged, larger than 100 MB, or not a JSON object.
     """
     path = os.path.join(folder, file)
     try:
@@ -28,17 +28,17 @@ def read_json(folder, file):
             raise
         raise InputError(f"{path} is damaged: {first_line(error)}") from None
     if not isinstance(content, dict):
-        raise InputError(f"{path} is damaged: it holds {type(content).__name__}, where a JSON object is needed.")
+        raise InputError(f"{path} is damaged: it holds {type(content).__name__}, but a JSON object is needed.")
     return content
 
 
 def optional_json(folder, file):
-    """Returns what `read_json` does, an empty dict where there is no such file."""
+    """Returns what `read_json` does, or an empty dict if there is no such file."""
     return read_json(folder, file) if has_file(folder, file) else {}
 
 
 def has_file(folder, file):
-    """Says whether a model folder has a file."""
+    """Returns whether a model folder has a file."""
     return tf.io.gfile.exists(os.path.join(folder, file))
 
 
@@ -52,20 +52,20 @@ def local_file(path):
 
 
 def file_inside(folder, name, where):
-    """Returns the name of a file that one of a model folder's files refers to; InputError unless it lies beside it.
+    """Returns the name of a file that a file of a model folder refers to; raises InputError unless it is in the folder.
 
     Args:
         folder: str. For the message.
-        name: what was found in the place of a name.
+        name: the value found as a name.
         where: str. Which file refers to it.
     """
     if not isinstance(name, str) or name in ("", ".", "..") or set(name) & set("/\\\0"):
-        raise InputError(f"{where} in {folder} refers to {name!r}; it may name only files that lie beside it.")
+        raise InputError(f"{where} in {folder} refers to {name!r}; it may refer only to files in the same folder.")
     return name
 
 
 def first_line(error):
-    """Returns the first line of an error's message, ending in a full stop; without a sentence that leads to a list."""
+    """Returns the first line of an error's message, ending in a full stop, without one that introduces a list."""
     lines = str(error).strip().splitlines()
     line = lines[0].rstrip(".") if lines else type(error).__name__
     if line.endswith(":"):

@@ -1,4 +1,4 @@
-"""From the encoder to one vector a window, and from those to one an example."""
+"""Pooling: one vector per window from the encoder's outputs, and one per example from its windows."""
 
 import functools
 import re
@@ -7,11 +7,12 @@ import keras
 from keras import ops
 
 from tfbert.core.errors import InputError
+from tfbert.core.names import did_you_mean
 from tfbert.models.initialization import new_kernel
 
 
 class Pooling(keras.layers.Layer):
-    """Makes one vector of a window, from its tokens or from its [CLS] in several layers.
+    """Computes one vector per window, from its tokens or from its [CLS] in several layers.
 
     | name | vector |
     |---|---|
@@ -29,19 +30,19 @@ class Pooling(keras.layers.Layer):
 
     Attributes:
         pooling: str.
-        depth: int. Layers that are computed.
+        depth: int. Number of layers that are computed.
         width: int. Size of the vector.
     """
 
     def __init__(self, pooling, encoder, **kwargs):
-        """Makes the pooling of an encoder's windows.
+        """Creates the pooling for an encoder.
 
         Args:
             pooling: str.
             encoder: BertEncoder.
 
         Raises:
-            InputError: an unknown name, or a layer that the encoder does not have.
+            InputError: the name is unknown, or the encoder does not have this layer.
         """
         super().__init__(**kwargs)
         self.pooling, self.depth, self.width = pooling, encoder.num_layers, encoder.hidden_dim
@@ -53,7 +54,9 @@ class Pooling(keras.layers.Layer):
                 )
             self.depth = int(layer[1]) + 1
         elif pooling not in POOLINGS:
-            raise InputError(f"--pooling must be one of {', '.join(POOLINGS)}, layer:K. Received: {pooling!r}.")
+            known = ", ".join(POOLINGS)
+            hint = did_you_mean(pooling, POOLINGS)
+            raise InputError(f"--pooling must be one of {known}, layer:K. Received: {pooling!r}.{hint}")
         if pooling in ("last4_concat", "all_concat"):
             self.width *= min(4, encoder.num_layers) if pooling == "last4_concat" else encoder.num_layers
         if pooling == "scalar_mix":
@@ -80,22 +83,22 @@ class Pooling(keras.layers.Layer):
         return _OF_LAYERS[self.pooling](layers)
 
     def shares(self):
-        """Returns each layer's share in a scalar mix: np.float32 [layers]; None for other poolings."""
+        """Returns the weight of each layer in a scalar mix: np.float32 [layers]; None for other poolings."""
         return ops.convert_to_numpy(ops.softmax(self.mix)) if self.pooling == "scalar_mix" else None
 
 
 class WindowMerge(keras.layers.Layer):
-    """Makes one vector of an example from those of its windows: their mean, their maximum, or an attention over them.
+    """Merges the vectors of an example's windows into one by mean, maximum or attention.
 
     Attention: u = tanh(v W + b) for each window's vector v, and the weights softmax(u · c) over an example's windows,
-    with learned W, b and c. Sun et al. name a self-attention and no formula.
+    with learned W, b and c. Sun et al. mention self-attention but give no formula.
 
     Source: Sun et al. 2019 (1905.05583), section 5.3.1; Yang et al. 2016 ("Hierarchical Attention Networks for Document
     Classification"), equations 5 to 7.
     """
 
     def __init__(self, merge, width, init_seed=0, **kwargs):
-        """Makes new weights, of small random values.
+        """Initialises new weights with small random values.
 
         Args:
             merge: str. "mean", "max" or "attention".
@@ -125,7 +128,7 @@ class WindowMerge(keras.layers.Layer):
         return ops.cast(merged, vectors.dtype)
 
     def shares(self, x, features):
-        """Returns each window's weight within its example: float32 [W, width] -> float32 [W]; any value for unused."""
+        """Returns each window's weight within its example: float32 [W, width] -> float32 [W]; arbitrary if unused."""
         example, count = features["window_example"], ops.shape(features["example_windows"])[0]
         kernel, bias, context = (ops.cast(each, "float32") for each in (self.kernel, self.bias, self.context))
         score = ops.sum(ops.tanh(ops.matmul(x, kernel) + bias) * context, axis=-1)
@@ -136,15 +139,16 @@ class WindowMerge(keras.layers.Layer):
 
 
 def _segments(reduce, x, segments, count):
-    """Reduces the rows of each segment, those of number `count` left out: float [n, width] -> float [count, width]."""
+    """Reduces the rows of each segment, ignoring segment number `count`: float [n, width] -> float [count, width]."""
     return reduce(x, segments, num_segments=count + 1)[:-1]
 
 
 def _segment_max(x, segments, num_segments):
-    """Is `keras.ops.segment_max` with a gradient that does not ask for equality.
+    """Computes `keras.ops.segment_max` with a gradient that does not test for equality.
 
-    TensorFlow's goes to the values that equal the maximum, divided by their number. But XLA may compute the values
-    twice, rounded differently: then none does, and the gradient is 0 / 0. Here those within a few roundings share it.
+    TensorFlow distributes the gradient over the values that equal the maximum. But XLA may compute the values twice
+    with different rounding: then none is equal, and the gradient is 0 / 0. Here, values within a few roundings share
+    it.
     """
     fixed = ops.stop_gradient(x)
     highest = ops.segment_max(fixed, segments, num_segments=num_segments)
@@ -180,7 +184,7 @@ def max_of_tokens(layer, features):
 
 
 def _is_used(features):
-    """Says which of the W windows are some example's: bool [W]."""
+    """Returns which of the W windows belong to an example: bool [W]."""
     return features["window_example"] < ops.shape(features["example_windows"])[0]
 
 
@@ -192,7 +196,7 @@ def _slots_of_tokens(features):
     used = _is_used(features)
     number = ops.where(used, ops.take(ops.reshape(window_ids, (-1,)), start), 0)
     where = ops.where(used, start // length, 0) * (length + 1) + number
-    # Window numbers restart in each row: a table of row x number names the slot; number 0, padding, stays at W.
+    # Window numbers restart in each row: a table of row x number holds the window; number 0, padding, maps to W.
     slots = ops.scatter(
         where[:, None], ops.where(used, ops.arange(count, dtype="int32") - count, 0), (rows * (length + 1),)
     )
@@ -205,7 +209,7 @@ _OF_LAYERS = {
     "first_last": lambda layers: (layers[0] + layers[-1]) / 2,
     "last4_concat": lambda layers: ops.concatenate(layers[-4:], axis=-1),
     "last4_mean": lambda layers: ops.mean(ops.stack(layers[-4:]), axis=0),
-    "last4_max": lambda layers: functools.reduce(ops.maximum, layers[-4:]),  # ops.max would ask for equality, too
+    "last4_max": lambda layers: functools.reduce(ops.maximum, layers[-4:]),  # ops.max would test for equality, too
     "all_concat": lambda layers: ops.concatenate(layers, axis=-1),
     "all_mean": lambda layers: ops.mean(ops.stack(layers), axis=0),
 }

@@ -1,10 +1,10 @@
-"""Rematerialisation: memory for work."""
+"""Rematerialisation (gradient checkpointing): trading computation for memory."""
 
 import tensorflow as tf
 
 
 def recomputed(function, x, seed):
-    """Returns function(x, seed), of which only x is kept for the backward pass; that computes the rest again.
+    """Returns function(x, seed), keeping only x for the backward pass, which recomputes the rest.
 
     Args:
         function: callable (x, seed) -> float tensor; it may use variables.
@@ -12,8 +12,8 @@ def recomputed(function, x, seed):
         seed: int32 [2], or None.
 
     Source: Chen et al. 2016 (1604.06174). Deviation from keras.remat and tf.recompute_grad: XLA merges their second
-    computation with the first, so that nothing is saved (measured with the TPU compiler). Here the second one starts
-    from x + 0 · dy, which XLA cannot know to be x, as dy need not be finite, and which is not there before dy is.
+    computation with the first, so nothing is saved (measured with the TPU compiler). Here the second one starts from
+    x + 0 · dy, which XLA cannot simplify to x, as dy need not be finite, and which does not exist before dy.
     """
 
     @tf.custom_gradient
@@ -21,7 +21,7 @@ def recomputed(function, x, seed):
         def gradient(dy, variables=()):
             zero = 0.0 * tf.reshape(dy, [-1])[0]
             again = x + tf.cast(zero, x.dtype)
-            again_seed = None if seed is None else seed + tf.cast(zero, seed.dtype)  # else the masks would be kept
+            again_seed = None if seed is None else seed + tf.cast(zero, seed.dtype)  # otherwise the masks would be kept
             with tf.GradientTape() as tape:
                 tape.watch(again)
                 y = function(again, again_seed)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class TextModel(VectorModel):
     """Predicts a task's outputs from a batch: features -> float32 [M, outputs] (logits, or the values of a regression).
 
-    Attributes, beside those of VectorModel:
+    Attributes, besides those of VectorModel:
         task: one of TASKS.
         head: Head.
     """
@@ -40,7 +40,7 @@ class TextModel(VectorModel):
         encoder.train_only(pooling.depth, pooler=pooling.pooling == "pooler")
 
     def get_config(self):
-        """Returns all that `from_config` needs, the vocabulary too: dict, as JSON has it."""
+        """Returns everything that `from_config` needs, including the vocabulary: dict, JSON-serialisable."""
         return super().get_config() | {
             "task": self.task.get_config(),
             "head_layers": [bias.shape[0] for _, bias in self.head.hidden],
@@ -60,16 +60,16 @@ class TextModel(VectorModel):
         return self.task.outputs
 
     def call(self, features, training=False, seed=None):
-        """Computes the outputs; `seed` (int32 [2]) decides what is dropped out, None: the encoder's own generator."""
+        """Computes the outputs; `seed` (int32 [2]) determines dropout; None: the encoder's own generator."""
         seed = self.encoder.dropout_seed(training, seed)
         return self.head(super().call(features, training, seed), seed=seed)
 
     def calibrated(self, outputs):
-        """Returns outputs as they are to be read, np.float32 [N, outputs]: prior corrected, over the temperature."""
+        """Returns outputs after prior correction and temperature scaling: np.float32 [N, outputs]."""
         return self.task.decision.calibrated(outputs)
 
     def about(self):
-        """Returns what of its making is not the task's: dict of plain values."""
+        """Returns the part of its configuration that is not the task's: dict of plain values."""
         return {
             "pooling": self.pooling,
             "head_layers": [bias.shape[0] for _, bias in self.head.hidden],
@@ -79,53 +79,52 @@ class TextModel(VectorModel):
 
     @property
     def hugging_face(self):
-        """What the name of transformers' class ends with, str."""
+        """The suffix of the class name in transformers, str."""
         return self.task.hugging_face if self._has_berts_head else "Model"
 
     @property
     def _has_berts_head(self):
         """Whether transformers' BertForSequenceClassification computes the outputs, bool.
 
-        That is dropout and one dense layer on the pooler of a single window. The head of every other model is written
-        under a name that transformers does not know, so that it says which weights it misses rather than predict
-        something else.
+        That is dropout and one dense layer on the pooler of a single window. The head of any other model is saved under
+        names unknown to transformers, so that it reports missing weights instead of predicting something else.
         """
         return self.pooling == "pooler" and self.merge is None and not self.head.hidden
 
     def beyond_transformers(self):
-        """Returns what of its predictions transformers does not make by itself: list of str, sentences."""
+        """Returns sentences on how its predictions differ from those in transformers: list of str."""
         decision, found = self.task.decision, []
         if not self._has_berts_head:
             found.append(
                 f"Its head (pooling {self.pooling}, {self.long_text.windows} window(s), hidden layers "
-                f"{[bias.shape[0] for _, bias in self.head.hidden]}) is none of transformers', which loads the encoder "
-                "and reports the classifier's weights as missing."
+                f"{[bias.shape[0] for _, bias in self.head.hidden]}) does not exist in transformers, which loads the "
+                "encoder and reports the classifier's weights as missing."
             )
         if decision.prior_shift is not None:
             shift = [float(value) for value in decision.prior_shift]
-            found.append(f"Probabilities are those of the logits plus the prior's correction, {shift}.")
+            found.append(f"Probabilities are those of the logits plus the prior correction, {shift}.")
         if decision.temperature != 1:
-            found.append(f"Probabilities are those of the logits divided by the temperature, {decision.temperature}.")
+            found.append(f"Probabilities are those of the logits over the temperature, {decision.temperature}.")
         if decision.thresholds is not None:
-            found.append(f"Answers are given from the thresholds {[float(value) for value in decision.thresholds]} on.")
+            found.append(f"Labels are predicted from these thresholds on: {[float(x) for x in decision.thresholds]}.")
         long_text = self.long_text
         cut_otherwise = len(self.text_columns) == 2 and long_text.truncation != "longest_first"
         if long_text.strategy in ("tail", "head_tail") or cut_otherwise:
             found.append(
-                f"Of texts beyond {self.max_seq_length} pieces it takes what long_text={long_text.strategy}, "
-                f"truncate_pair={long_text.truncation} say, not their beginning."
+                f"Texts longer than {self.max_seq_length} tokens are truncated by long_text={long_text.strategy} and "
+                f"truncation={long_text.truncation}, instead of keeping their beginning."
             )
         return found
 
     def head_tensors(self):
-        """Returns the weights that stand on the encoder by their names in a model folder: dict of np.ndarray."""
+        """Returns the weights above the encoder by their names in a model folder: dict of np.ndarray."""
         return {
             name: np.array(variable.numpy().T if transposed else variable.numpy(), order="C")
             for name, (variable, transposed) in self._head_variables().items()
         }
 
     def load_head(self, reader, folder):
-        """Takes these weights from a folder that `save_model` wrote: SafetensorsReader, its name for messages."""
+        """Loads these weights from a folder written by `save_model`: SafetensorsReader, its name for messages."""
         for name, (variable, transposed) in self._head_variables().items():
             name = _name_in(reader, name)
             value = as_float32(reader.tensor(name), name, folder)
@@ -135,7 +134,7 @@ class TextModel(VectorModel):
             variable.assign(value)
 
     def _head_variables(self):
-        """Returns what stands on the encoder: name in the file -> (variable, whether it is transposed there)."""
+        """Returns the variables above the encoder: name in the file -> (variable, whether it is transposed there)."""
         head, merge, name = self.head, self.merge, "classifier" if self._has_berts_head else "tfbert.classifier"
         own = {f"{name}.weight": (head.kernel, True), f"{name}.bias": (head.bias, False)}
         for number, (kernel, bias) in enumerate(head.hidden):
@@ -152,25 +151,25 @@ class TextModel(VectorModel):
 
 
 def check_head(reader, layers, outputs, folder):
-    """Raises InputError where tfbert.json describes another head than that of the weights, before one is made.
+    """Raises InputError if tfbert.json does not match the head's weights, before the head is created.
 
     Args:
         reader: SafetensorsReader.
-        layers: list of int. The widths of its hidden layers.
-        outputs: int. That of its last.
+        layers: list of int. The sizes of its hidden layers.
+        outputs: int. The size of its last layer.
         folder: str. For the message.
     """
     widths = {f"tfbert.head.{number}.bias": units for number, units in enumerate(layers)}
     for name, units in (widths | {_name_in(reader, "tfbert.classifier.bias"): outputs}).items():
         if reader.shape(name) != [units]:
             raise InputError(
-                f"{folder} does not fit its tfbert.json: {name} has the shape {reader.shape(name)}, where [{units}] is "
+                f"{folder} does not fit its tfbert.json: {name} has the shape {reader.shape(name)}, but [{units}] is "
                 "needed."
             )
 
 
 def _name_in(reader, name):
-    """Returns the name of a tensor of the head in a file; earlier versions wrote every classifier as transformers'."""
+    """Returns the name of a head tensor in a file; earlier versions used transformers' names for every classifier."""
     return name if reader.has(name) else name.replace("tfbert.classifier", "classifier")
 
 
@@ -195,18 +194,25 @@ def build_model(
         task: one of TASKS.
         tokenizer: BertTokenizer; None: the one that `load_encoder` read beside the weights.
         pooling: str, as `Pooling` takes it.
-        max_seq_length: int. Pieces of a sequence, special ones included.
+        max_seq_length: int. Tokens of a sequence, special ones included.
         text_columns: (text,) or (text, second text). Columns of the training data, kept for prediction.
         init_seed: int. Seed of the head's weights.
-        train_labels: np.ndarray [N, ...]. The training data's (`ExampleDataset.examples.labels`), from which the task
-            may take the head's first biases: multi-label does.
-        head_layers: sequence of int. Widths of dense layers below the head's last.
-        head_activation: str. What follows each of those: "tanh", or a key of ACTIVATIONS.
-        long_text: LongText. What becomes of a text that is too long; the training data must be made with the same.
-        windows_per_step: int or None. Windows that are encoded at a time, to need less memory; None: all of a batch.
+        train_labels: np.ndarray [N, ...]. The training labels (`ExampleDataset.examples.labels`), from which a task
+            may derive the head's initial biases, as multi-label does.
+        head_layers: sequence of int. Sizes of dense layers below the head's last.
+        head_activation: str. Their activation: "tanh", or a key of ACTIVATIONS.
+        long_text: LongText. How long texts are handled; the training data must use the same.
+        windows_per_step: int or None. Windows encoded at a time, to save memory; None: all of a batch.
 
     Raises:
-        InputError: an unknown pooling, a length beyond the encoder's positions, or pairs where it knows none.
+        InputError: the pooling is unknown, the length exceeds the encoder's positions, or it does not support pairs.
+
+    Example:
+        >>> encoder = tfbert.load_encoder("minilm")
+        >>> task = tfbert.TASKS["classification"](labels=["calm", "urgent"])
+        >>> model = tfbert.build_model(encoder, task, max_seq_length=64)
+        >>> model.width
+        2
     """
     check_encoder(encoder)
     check_task(task)

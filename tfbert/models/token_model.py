@@ -1,4 +1,4 @@
-"""Encoder and head as one Keras model, for answers that stand at some tokens of a window."""
+"""Encoder and head as one Keras model for predictions at some tokens of a window."""
 
 import tensorflow as tf
 from keras import ops
@@ -12,20 +12,20 @@ from tfbert.models.vector_model import encoder_vectors
 
 
 class TokenModel(BatchModel):
-    """What models of tokens share: the places to predict are a feature of the batch, and the last layer is there alone.
+    """The base class of token models: the last layer is computed only at the positions to predict.
 
-    Features, beside those of the encoder: `target_at` int32 [W, K], the flat indices (row * S + column) of the places
-    to predict of each window; for the loss, `targets` [W, K], what stands there, and `target_used` float32 [W, K], 1
-    or 0 for filling. Each example has one window, so that W is M.
+    Features, besides those of the encoder: `target_at` int32 [W, K], the flat indices (row * S + column) of the
+    positions to predict in each window; for the loss, `targets` [W, K], the correct values, and `target_used` float32
+    [W, K], 1, or 0 for padding. Each example has one window, so W is M.
 
     Attributes:
         encoder: BertEncoder.
         task: one of TASKS.
         tokenizer: BertTokenizer.
-        head: keras.layers.Layer. What takes the vectors at the places to predict.
+        head: keras.layers.Layer. Applied to the vectors at the positions to predict.
         max_seq_length: int. The longest sequence the model was made for.
-        text_columns: tuple of str. Where its training data had the text.
-        width: int. Numbers that come back of an example.
+        text_columns: tuple of str. The text columns of the training data.
+        width: int. Number of outputs per example.
         long_text: LongText, of one window.
         windows_per_step: None: all windows at once.
     """
@@ -39,13 +39,13 @@ class TokenModel(BatchModel):
     }
 
     def __init__(self, encoder, task, tokenizer, head, max_seq_length, text_columns, pooler=False, **kwargs):
-        """Takes the parts.
+        """Takes the parts of the model.
 
         Args:
             encoder, task, tokenizer, head, max_seq_length, text_columns: as in the attributes.
             pooler: bool. Whether the encoder's pooler is used.
         """
-        super().__init__(dtype="float32", **kwargs)  # Keras' global policy is not asked: its parts have their own
+        super().__init__(dtype="float32", **kwargs)  # regardless of Keras' global policy, as its parts have their own
         self.encoder, self.task, self.tokenizer, self.head = encoder, task, tokenizer, head
         self.width = task.outputs
         self.max_seq_length, self.text_columns = max_seq_length, tuple(text_columns)
@@ -53,7 +53,7 @@ class TokenModel(BatchModel):
         self.built = True
 
     def get_config(self):
-        """Returns all that `from_config` needs, the vocabulary too: dict, as JSON has it."""
+        """Returns everything that `from_config` needs, including the vocabulary: dict, JSON-serialisable."""
         own_tokenizer = self.tokenizer is not self.encoder.tokenizer
         return {
             "name": self.name,
@@ -67,7 +67,7 @@ class TokenModel(BatchModel):
 
     @classmethod
     def from_config(cls, config):
-        """Returns a model of what `get_config` returned, with new weights."""
+        """Returns a model from what `get_config` returned, with new weights."""
         config = dict(config)
         encoder, task = BertEncoder.from_config(config.pop("encoder")), task_from_config(config.pop("task"))
         tokenizer, frozen = config.pop("tokenizer"), config.pop("frozen")
@@ -82,12 +82,12 @@ class TokenModel(BatchModel):
         raise NotImplementedError
 
     def vectors_at_targets(self, features, training=False, seed=None):
-        """Returns the last layer at the places to predict, and at the [CLS] of each window.
+        """Returns the last layer at the positions to predict, and at the [CLS] of each window.
 
         Args:
             features: dict, the batch's.
             training: bool.
-            seed: int32 [2] or None. Decides what is dropped out.
+            seed: int32 [2] or None. Seed of dropout.
 
         Returns:
             (float [W * K, hidden], float [W, hidden]).
@@ -99,26 +99,26 @@ class TokenModel(BatchModel):
         return last[:targets], last[targets:]
 
     def calibrated(self, outputs):
-        """Returns the outputs as they are: np.float32 [N, width] -> the same."""
+        """Returns the outputs unchanged: np.float32 [N, width] -> the same."""
         return outputs
 
     def vector_model(self, pooling=None, max_seq_length=128, long_text=LongText(), windows_per_step=None):
-        """Returns what makes vectors of texts by the encoder alone: VectorModel."""
+        """Returns a VectorModel of the encoder alone."""
         return encoder_vectors(self.encoder, pooling, max_seq_length, long_text, windows_per_step)
 
     def notes(self):
-        """Returns what the weights of a trained model say, in sentences: an empty list."""
+        """Returns sentences on the weights of a trained model: an empty list."""
         return []
 
     def about(self):
-        """Returns what of its making is not the task's: an empty dict."""
+        """Returns the part of its configuration that is not the task's: an empty dict."""
         return {}
 
     @property
     def hugging_face(self):
-        """What the name of transformers' class ends with, str."""
+        """The suffix of the class name in transformers, str."""
         return self.task.hugging_face
 
     def beyond_transformers(self):
-        """Returns what of its predictions transformers does not make by itself: an empty list."""
+        """Returns sentences on how its predictions differ from those in transformers: an empty list."""
         return []

@@ -1,24 +1,25 @@
-"""What TensorFlow has traced of a model, kept with the model for the next call."""
+"""Traced functions of a model, cached with the model."""
 
 
 class KeepsTraces:
-    """A base of Keras models that keep what has been traced of them."""
+    """A base class of Keras models that cache their traced functions."""
 
     def traced(self, kind, make):
-        """Returns make(), a traced function or what holds it, from the second time on the one that is kept.
+        """Returns make(), a traced function or an object that holds one, cached from the first call on.
 
-        It is made anew once `trace_state` is another: what is traced goes on with the variables that it has seen.
+        It is created again when `trace_state` changes, since a traced function keeps using the variables it was traced
+        with.
 
         Args:
-            kind: hashable. One is kept for each.
+            kind: hashable. The key in the cache.
             make: callable ().
         """
-        kept = vars(self).setdefault("_traced", {})  # as an attribute that is set, Keras would track it
+        kept = vars(self).setdefault("_traced", {})  # Keras would track it if it were set as an attribute
         state, variables = self.trace_state(), self.variables
         if kind not in kept or kept[kind][0] != state:
-            kept[kind] = state, variables, make()  # the variables, as the id of one that is gone can be another's
+            kept[kind] = state, variables, make()  # the variables themselves, as ids may be reused
         return kept[kind][2]
 
     def trace_state(self):
-        """Returns what a trace depends on: list, here which variables the model has."""
+        """Returns what a trace depends on: list, here the variables of the model."""
         return list(map(id, self.variables))

@@ -1,4 +1,4 @@
-"""Encoder, pooling and merge of windows as one Keras model: a vector of each text."""
+"""Encoder, pooling and merge of windows as one Keras model: one vector per text."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from tfbert.models.tokenizers.wordpiece import BertTokenizer
 
 @keras.saving.register_keras_serializable("tfbert")
 class VectorModel(BatchModel):
-    """Makes one vector of each text of a batch: features -> float [M, width].
+    """Computes one vector per text of a batch: features -> float [M, width].
 
     Attributes:
         encoder: BertEncoder.
         tokenizer: BertTokenizer.
         pool: Pooling.
-        merge: WindowMerge; None where a text has one window.
+        merge: WindowMerge; None if a text has one window.
         max_seq_length: int. The longest sequence the model was made for.
-        long_text: LongText. What becomes of a text that is longer.
-        text_columns: tuple of str. Where its training data had the text, and the second text of a pair.
-        windows_per_step: int or None. Windows that are encoded at a time, to need less memory; None: all of a batch.
+        long_text: LongText. How longer texts are handled.
+        text_columns: tuple of str. The text columns of its training data.
+        windows_per_step: int or None. Windows encoded at a time, to save memory; None: all of a batch.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class VectorModel(BatchModel):
         windows_per_step=None,
         **kwargs,
     ):
-        super().__init__(dtype="float32", **kwargs)  # Keras' global policy is not asked: its parts have their own
+        super().__init__(dtype="float32", **kwargs)  # regardless of Keras' global policy, as its parts have their own
         self.encoder, self.tokenizer = encoder, tokenizer
         self.pool, self.merge = pooling, merge
         self.max_seq_length, self.long_text, self.text_columns = max_seq_length, long_text, tuple(text_columns)
@@ -52,7 +52,7 @@ class VectorModel(BatchModel):
         self.built = True
 
     def get_config(self):
-        """Returns all that `from_config` needs, the vocabulary too: dict, as JSON has it."""
+        """Returns everything that `from_config` needs, including the vocabulary: dict, JSON-serialisable."""
         own_tokenizer = self.tokenizer is not self.encoder.tokenizer
         return {
             "name": self.name,
@@ -68,7 +68,7 @@ class VectorModel(BatchModel):
 
     @classmethod
     def from_config(cls, config):
-        """Returns a model of what `get_config` returned, with new weights."""
+        """Returns a model from what `get_config` returned, with new weights."""
         config = dict(config)
         encoder, long_text = BertEncoder.from_config(config.pop("encoder")), LongText(**config.pop("long_text"))
         tokenizer, frozen = config.pop("tokenizer"), config.pop("frozen")
@@ -96,11 +96,11 @@ class VectorModel(BatchModel):
 
     @property
     def width(self):
-        """The size of what the model makes of a text, int."""
+        """The size of the model's output per text, int."""
         return self.pool.width
 
     def call(self, features, training=False, seed=None):
-        """Computes the vectors; `seed` (int32 [2]) decides what is dropped out, None: the encoder's own generator."""
+        """Computes the vectors; `seed` (int32 [2]) determines dropout; None: the encoder's own generator."""
         seed = self.encoder.dropout_seed(training, seed)
         if self.windows_per_step is None:
             vectors = self.pool(features, encoder=self.encoder, training=training, seed=seed)
@@ -111,26 +111,26 @@ class VectorModel(BatchModel):
         return self.merge(vectors, features) if self.merge else vectors
 
     def calibrated(self, outputs):
-        """Returns outputs as they are to be read: np.float32 [N, width], unchanged for vectors."""
+        """Returns the outputs, unchanged for vectors: np.float32 [N, width]."""
         return outputs
 
     def notes(self):
-        """Returns what the weights of a trained model say, in sentences: list of str."""
+        """Returns sentences on the weights of a trained model: list of str."""
         shares = self.pool.shares()
         if shares is None:
             return []
-        return [f"Shares of the layers in the scalar mix, from the bottom: {' '.join(f'{x:.3f}' for x in shares)}"]
+        return [f"Weights of the layers in the scalar mix, from the bottom: {' '.join(f'{x:.3f}' for x in shares)}"]
 
     def vector_model(self, pooling=None, max_seq_length=128, long_text=LongText(), windows_per_step=None):
-        """Returns what makes vectors of texts as this model does, its own lengths kept: VectorModel.
+        """Returns a VectorModel that computes vectors as this model does, with its own lengths.
 
         Args:
-            pooling: str or None. Another pooling than its own.
+            pooling: str or None. Another pooling; None: its own.
             max_seq_length, long_text: not used; `encoder_vectors` takes them.
-            windows_per_step: int or None. Windows that are encoded at a time; None: as many as in this model.
+            windows_per_step: int or None. Windows encoded at a time; None: as in this model.
 
         Raises:
-            InputError: another pooling with learned weights, or below learned weights.
+            InputError: another pooling has learned weights, or the merge of windows has.
         """
         same = pooling in (None, self.pooling)
         pool = self.pool if same else _new_pooling(pooling, self.encoder)
@@ -145,20 +145,20 @@ class VectorModel(BatchModel):
 
 
 def encoder_vectors(encoder, pooling=None, max_seq_length=128, long_text=LongText(), windows_per_step=None):
-    """Returns what makes vectors of texts by a pre-trained encoder: VectorModel.
+    """Returns a VectorModel of a pre-trained encoder.
 
     Args:
         encoder: BertEncoder.
         pooling: str, as `Pooling` takes it; None: the mean.
         max_seq_length: int.
         long_text: LongText.
-        windows_per_step: int or None. Windows that are encoded at a time; None: all of a batch.
+        windows_per_step: int or None. Windows encoded at a time; None: all of a batch.
 
     Raises:
-        InputError: a pooling or a merge of windows that has learned weights.
+        InputError: the pooling or the merge of windows has learned weights.
     """
     if long_text.strategy == "attention":
-        raise InputError("--long_text=attention is learned in training; of a pre-trained BERT take mean or max.")
+        raise InputError("--long_text=attention is learned in training; with a pre-trained BERT use mean or max.")
     encoder.check_length(max_seq_length)
     pool = _new_pooling(pooling or "mean", encoder)
     merge = WindowMerge(long_text.strategy, pool.width) if long_text.windows > 1 else None
@@ -173,7 +173,7 @@ def _new_pooling(pooling, encoder):
 
 
 def new_vectors(encoder, pooling, long_text, init_seed=0):
-    """Returns what makes one vector of a text: (Pooling, WindowMerge or None where a text has one window)."""
+    """Returns the parts that compute one vector per text: (Pooling, WindowMerge, or None for one window)."""
     policy = encoder.dtype_policy
     pooling = Pooling(pooling, encoder, name="pooling", dtype=policy)
     if long_text.windows == 1:

@@ -16,6 +16,8 @@ def announcement(config, parts, strategy, summary):
         summary: DataSummary or None.
     """
     about = [("data", _sizes(config, parts.datasets))]
+    if parts.split:
+        about.append(("split", parts.split.describe()))
     if cuts := _cuts(parts.datasets["train"].examples, config.data.max_seq_length):
         about.append(("texts", cuts))
     about += parts.model.task.announcement(parts.datasets["train"])

@@ -1,4 +1,4 @@
-"""From settings to the parts of a run: each function reads the settings of one part and hands plain arguments on."""
+"""Builds the parts of a run: each function reads the settings of one part and passes plain arguments on."""
 
 import dataclasses
 import functools
@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfbert.config.setting import read_amounts
 from tfbert.core.errors import InputError
+from tfbert.core.names import did_you_mean
 from tfbert.core.variants import Variants
 from tfbert.data.augmentation import find_augmentation, with_copies
 from tfbert.data.batches import ExampleBatches
@@ -21,6 +22,8 @@ from tfbert.data.windows import LongText
 from tfbert.models.initialization import initialize, reinitialize
 from tfbert.models.mixout import add_mixout
 from tfbert.models.presets import find_preset
+from tfbert.modes.row_split import RowSplit
+from tfbert.modes.rows import pair_of, read_rows, rows_of_split, split_of
 from tfbert.optim import OPTIMIZERS
 from tfbert.optim.parameter_groups import HEAD, freeze, gradual_unfreezing, layer_decay, parse_multipliers, pretrained
 from tfbert.optim.schedules import make_schedule
@@ -28,22 +31,25 @@ from tfbert.tasks import TASKS
 from tfbert.training.devices import device_kind, make_strategy
 from tfbert.training.loop import total_steps
 
-# Augmentations that a saved model makes: --augment=KIND:FOLDER.
+# Augmentations by a saved model: --augment=KIND:FOLDER.
 _AUGMENTATIONS = Variants(masked_words="tfbert.inference.masked_words:MaskedWords")
+# Tokens that a device predicts at a time.
+_TOKENS_PER_STEP = {"CPU": 2**12, "GPU": 2**15, "TPU": 2**15}
 _STEPS_PER_LOOP = {"CPU": 1, "GPU": 10, "TPU": 100}
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingParts:
-    """What a training needs.
+    """The parts of a training run.
 
     Attributes:
         model: the task's, new.
         optimizer: AdamWeightDecay or Lamb, built.
-        datasets: dict of ExampleBatches: "train", and perhaps "dev" and "test".
-        metric: str. The dev score that decides which model is kept.
-        steps, warmup_steps: int. Steps of the whole run, and those in which the learning rate rises.
-        peak: tf.Variable, float32. The highest learning rate: a variable, so that another one needs no new trace.
+        datasets: dict of ExampleBatches: "train", optionally "dev" and "test".
+        metric: str. The dev score that selects the best model.
+        steps, warmup_steps: int. Steps of the whole run, and of the warm-up.
+        peak: tf.Variable, float32. The peak learning rate, as a variable so that changing it needs no new trace.
+        split: RowSplit or None. Which rows of train_file are held out.
         pretrained: bool. Whether all layers of the encoder have pre-trained weights.
     """
 
@@ -54,19 +60,23 @@ class TrainingParts:
     steps: int
     warmup_steps: int
     peak: tf.Variable
+    split: RowSplit | None
     pretrained: bool
 
 
 def training_parts(config, strategy, splits=("train", "dev", "test"), kept=None):
-    """Returns the TrainingParts of a run on a strategy's devices, with those of the splits that `datasets_of` finds."""
+    """Returns the TrainingParts of a run on a strategy's devices, with the given splits."""
     data, training = config.data, config.training
     preset = preset_of(config)
     tokenizer = preset.tokenizer(data.do_lower_case, data.clean_text)
     task = task_of(config)
     metric = training.best_metric or task.default_metric
-    if metric not in ("loss", *task.metric_names):
-        raise InputError(f"--best_metric must be one of loss, {', '.join(task.metric_names)}. Received: {metric!r}.")
-    datasets = datasets_of(config, tokenizer, task, splits, kept)
+    known = ("loss", *task.metric_names)
+    if metric not in known:
+        hint = did_you_mean(metric, known)
+        raise InputError(f"--best_metric must be one of {', '.join(known)}. Received: {metric!r}.{hint}")
+    kept = {} if kept is None else kept
+    split, datasets = split_of(config, task, kept=kept), datasets_of(config, tokenizer, task, splits, kept)
     task, datasets["train"] = task.for_training(datasets["train"], **settings_for(config, task.for_training))
     with strategy.scope():
         model = model_of(config, preset, tokenizer, task, datasets["train"].examples.labels)
@@ -78,11 +88,11 @@ def training_parts(config, strategy, splits=("train", "dev", "test"), kept=None)
         optimizer = optimizer_of(config, model, schedule)
         optimizer.build(model.trainable_variables)
     pretrained_layers = not preset.new and not config.model.reinit_layers
-    return TrainingParts(model, optimizer, datasets, metric, steps, warmup_steps, peak, pretrained_layers)
+    return TrainingParts(model, optimizer, datasets, metric, steps, warmup_steps, peak, split, pretrained_layers)
 
 
 def preset_of(config, default=None):
-    """Returns the pre-trained BERT that the settings name: Preset."""
+    """Returns the pre-trained model that the settings name: Preset."""
     settings = config.model
     return find_preset(settings.preset or default, settings.cache_dir, settings.vocab_file)
 
@@ -96,58 +106,19 @@ def strategy_of(config):
 
 
 def long_text_of(data):
-    """Returns what is kept of a text that is too long: LongText."""
+    """Returns how long texts are handled: LongText."""
     return LongText(data.long_text, data.head_pieces, data.truncation, data.max_windows, data.window_stride)
 
 
-def pair_of(columns):
-    """Returns the names of the text columns as `read_examples` takes them: (text, second text or None)."""
-    return (*columns, None)[:2]
-
-
-def read_rows(data, task, location, split, limit=None, columns=None):
-    """Returns the rows of a data location: iterable of dict.
-
-    Args:
-        data: DataConfig.
-        task: one of TASKS, or its class. It says which columns it reads.
-        location: str. A data location.
-        split: str.
-        limit: int or None. Read so many rows only.
-        columns: (text, second text or None) or None. The columns of texts; None: those that the settings name.
-    """
-    first, second = columns or pair_of(data.text_columns)
-    named = {"text_column": first, "text_pair_column": second, "label_column": data.label_column}
-    read = (name if setting in task.columns else None for setting, name in named.items())
-    return read_examples(location, *read, split=split, limit=limit, **data.file_format)
-
-
-def texts_of(data, task, location, split, numbers, limit=None):
-    """Returns the texts of some rows of a data location, both of a pair: dict of number -> str.
-
-    Args:
-        data: DataConfig.
-        task: one of TASKS, or its class.
-        location, split, limit: as for `read_rows`.
-        numbers: iterable of int. The rows, from 0.
-    """
-    texts, wanted = {}, set(numbers)
-    rows = read_rows(data, task, location, split, limit) if wanted else ()
-    for number, row in enumerate(rows):
-        if number in wanted:
-            texts[number] = " | ".join(row[side] for side in ("text", "text_pair") if side in row)
-    return texts
-
-
 def settings_for(config, method):
-    """Returns the settings that a method of a task asks for, which are its keyword-only arguments: dict."""
+    """Returns the settings that a method of a task takes as keyword-only arguments: dict."""
     values = config.as_dict() | _amounts_of(config.balance)
     asked = inspect.signature(method).parameters.values()
     return {each.name: values[each.name] for each in asked if each.kind is each.KEYWORD_ONLY}
 
 
 def _amounts_of(settings):
-    """Returns the settings of LABEL=NUMBER as the tasks take them: dict of label -> number each."""
+    """Returns the LABEL=NUMBER settings as tasks take them: dicts of label -> number."""
     weights = settings.class_weights
     return {
         "oversample": read_amounts("oversample", settings.oversample),
@@ -157,32 +128,29 @@ def _amounts_of(settings):
 
 
 def task_of(config):
-    """Returns the task, with the labels that the training rows have."""
+    """Returns the task, with the labels of the training rows."""
     data, task = config.data, TASKS[config.model.task]
     rows = read_rows(data, task, data.train_file, "train", data.limit_train_rows)
     return task.from_examples(rows, **settings_for(config, task.from_examples))
 
 
 def datasets_of(config, tokenizer, task, splits, kept=None):
-    """Returns those of the splits that are given: "train", "dev", "test" -> ExampleBatches.
+    """Returns the given splits: dict of "train", "dev", "test" -> ExampleBatches.
 
     Args:
         config: Config.
         tokenizer: BertTokenizer.
         task: one of TASKS.
         splits: tuple of str.
-        kept: dict. What a call has tokenised stays there, for the next whose settings read the same; None: it does not.
+        kept: dict. A cache of tokenised data for later calls with the same data settings; None: no cache.
     """
     data, training, kept = config.data, config.training, {} if kept is None else kept
     seed, datasets = seed_of(training, training.data_seed), {}
-    for split, location, limit in (
-        ("train", data.train_file, data.limit_train_rows),
-        ("dev", data.dev_file, None),
-        ("test", data.test_file, None),
-    ):
-        if location and split in splits:
-            made = functools.partial(_tokenized, config, tokenizer, task, split, location, limit)
-            changed = split == "train" and bool(data.augment)  # by the seed, each epoch anew
+    divided = split_of(config, task, kept=kept)
+    for split in ("train", "dev", "test"):
+        if split in splits and rows_of_split(config, task, split, divided):
+            made = functools.partial(_tokenized, config, tokenizer, task, split, divided)
+            changed = split == "train" and bool(data.augment)  # determined by the seed, new in each epoch
             asked = settings_for(config, task.tokenized)
             settings = (data, config.model.preset, config.model.vocab_file, task.name, task.labels, asked)
             if not changed and kept.get(split, (None,))[0] != settings:
@@ -208,13 +176,13 @@ def datasets_of(config, tokenizer, task, splits, kept=None):
     return datasets
 
 
-def _tokenized(config, tokenizer, task, split, location, limit, epoch):
-    """Returns the rows of a data location as the task tokenises them; those of training with an epoch's copies."""
+def _tokenized(config, tokenizer, task, split, divided, epoch):
+    """Returns the tokenised rows of a split; those for training with the augmented copies of an epoch."""
     data, train = config.data, split == "train"
     seed = seed_of(config.training, config.training.data_seed)
 
     def rows():
-        found = read_rows(data, task, location, split, limit)
+        found = rows_of_split(config, task, split, divided)
         if not train or not data.augment:
             return found
         changes = (data.augment, data.augment_copies, data.augment_probability, seed, epoch)
@@ -225,7 +193,7 @@ def _tokenized(config, tokenizer, task, split, location, limit, epoch):
 
 
 def _without_fold(config, task, whole):
-    """Returns the training data without a fold, and the fold: (ExampleBatches, ExampleBatches)."""
+    """Returns the training data without a fold, and the fold itself: (ExampleBatches, ExampleBatches)."""
     step = 1 + copies_of(config.data)
     left_out = folds_of(config, task, whole.examples.labels[::step]) == config.training.fold - 1
     rest = whole.subset(np.flatnonzero(np.repeat(~left_out, step)))
@@ -233,11 +201,11 @@ def _without_fold(config, task, whole):
 
 
 def batches_to_score(examples, config):
-    """Returns examples of labelled rows in order, in batches to be scored: ExampleBatches."""
+    """Returns labelled examples in order, in batches for evaluation: ExampleBatches."""
     return ExampleBatches(examples, config.training.eval_batch_size, config.data.max_seq_length, False, seed=0)
 
 
-@functools.cache  # a model that fills masks is loaded once, not every epoch
+@functools.cache  # a masked-word model is loaded once, not in every epoch
 def augmentation_of(name):
     """Returns an augmentation by its name: callable (text, rng, probability) -> str."""
     kind, _, folder = name.partition(":")
@@ -245,7 +213,7 @@ def augmentation_of(name):
 
 
 def copies_of(data):
-    """Returns how many changed copies of each training row follow it: int."""
+    """Returns the number of augmented copies of each training row: int."""
     return data.augment_copies if data.augment else 0
 
 
@@ -254,7 +222,7 @@ def folds_of(config, task, labels):
     data, folds, groups = config.data, config.training.folds, None
     if data.group_column and is_glue(data.train_file):
         raise InputError(
-            f"--group_column={data.group_column} does nothing with the raw GLUE folder {data.train_file}, whose "
+            f"--group_column={data.group_column} has no effect with the raw GLUE folder {data.train_file}, whose "
             "columns are fixed; name its file, such as train.tsv, with --text_column and --label_column."
         )
     if data.group_column:
@@ -269,12 +237,12 @@ def folds_of(config, task, labels):
             )
     parts = len(set(groups)) if groups else len(labels)
     if parts < folds:
-        raise InputError(f"--folds={folds} needs as many {'groups' if groups else 'rows'}. There are {parts}.")
+        raise InputError(f"--folds={folds} needs at least as many {'groups' if groups else 'rows'}. There are {parts}.")
     return fold_numbers(task.strata(labels, folds), folds, groups)
 
 
 def encoder_of(config, preset):
-    """Returns the encoder with what is new in it; its weights must be the pre-trained ones before mixout keeps them."""
+    """Returns the encoder with re-initialised layers and mixout, which needs the pre-trained weights in place."""
     settings = config.model
     data = config.data
     encoder = preset.encoder(
@@ -290,7 +258,7 @@ def encoder_of(config, preset):
 
 
 def model_of(config, preset, tokenizer, task, train_labels):
-    """Returns the model to train: the encoder with what is new in it, and the task's head."""
+    """Returns the model to train: the prepared encoder with the task's head."""
     data, training = config.data, config.training
     return task.model(
         encoder_of(config, preset),
@@ -306,7 +274,7 @@ def model_of(config, preset, tokenizer, task, train_labels):
 
 
 def optimizer_of(config, model, schedule):
-    """Returns the optimiser that follows a schedule (WarmupSchedule), not yet built."""
+    """Returns the optimiser with a schedule (WarmupSchedule), not yet built."""
     settings, new, encoder = config.optimizer, config.model, model.encoder
     multipliers = parse_multipliers(settings.lr_multipliers)
     multipliers += freeze(encoder, settings.freeze, settings.freeze_layers, new.reinit_layers)
@@ -328,7 +296,7 @@ def optimizer_of(config, model, schedule):
 
 
 def warmup_steps_of(settings, steps):
-    """Returns in how many of the steps the learning rate rises: int."""
+    """Returns the number of warm-up steps: int."""
     if settings.warmup_steps is None:
         return int(steps * settings.warmup_proportion)
     if settings.warmup_steps > steps:
@@ -344,15 +312,29 @@ def dtype_of(config):
 
 
 def uses_xla(config, strategy):
-    """Says whether steps are compiled."""
+    """Returns whether steps are compiled."""
     return config.runtime.xla == "on" or (config.runtime.xla == "auto" and device_kind(strategy) != "CPU")
 
 
+def predict_batch_size_of(config, strategy, max_seq_length, windows=1):
+    """Returns the examples of a prediction step, over all devices: those that are asked for, or as many as are quick.
+
+    Args:
+        config: Config.
+        strategy: tf.distribute.Strategy.
+        max_seq_length, windows: int. The most tokens of a window, and the most windows of a text.
+    """
+    if config.training.predict_batch_size:
+        return config.training.predict_batch_size
+    tokens = _TOKENS_PER_STEP[device_kind(strategy)]
+    return max(1, tokens // (max_seq_length * windows)) * strategy.num_replicas_in_sync
+
+
 def steps_per_loop_of(config, strategy):
-    """Returns the steps of one call of TensorFlow: int."""
+    """Returns the number of steps per call of TensorFlow: int."""
     return config.runtime.steps_per_loop or _STEPS_PER_LOOP[device_kind(strategy)]
 
 
 def seed_of(training, own):
-    """Returns a seed of its own where there is one, else the seed of everything: int."""
+    """Returns a specific seed if it is set, else the general one: int."""
     return training.seed if own is None else own

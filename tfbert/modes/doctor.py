@@ -1,6 +1,6 @@
-"""Is this environment fit? Versions, devices, variables, Keras' settings and the bucket, each finding with its remedy.
+"""Checks the environment: versions, devices, variables, Keras' settings and the bucket, each finding with a remedy.
 
-Nothing here imports TensorFlow before the versions are found to be good: with a wrong libtpu the import aborts.
+TensorFlow is not imported before the versions have been checked: with a wrong libtpu the import aborts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PACKAGES = ("tensorflow", "tensorflow-cpu", "tensorflow-tpu", "libtpu", "tensor
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """Something that is wrong, and how to mend it.
+    """A problem and its remedy.
 
     Attributes:
         problem: str.
@@ -45,10 +45,10 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class Environment:
-    """What the checks look at.
+    """The environment that is checked.
 
     Attributes:
-        versions: dict package -> version, of those installed.
+        versions: dict of package -> version, for installed packages.
         variables: dict of the environment variables.
         bucket: str or None. The gs:// folder to write to.
         has_tpu: bool. Whether this machine has TPU chips.
@@ -67,19 +67,25 @@ def doctor(
     has_tpu: bool | None = None,
     say: Callable[[str], None] = print,
 ) -> list[Finding]:
-    """Checks an environment against the version sets known to work, prints what is wrong and returns it.
+    """Checks an environment against version sets known to work; prints and returns the problems.
 
     Of this environment it prints the devices, too: those of the machine, and those that TensorFlow can use.
 
     Args:
         versions: dict package -> version; None: what is installed.
         variables: dict; None: os.environ.
-        bucket: str. A gs:// folder that a run shall write to, or None.
+        bucket: str. A gs:// folder that a run will write to, or None.
         has_tpu: bool; None: whether this machine has TPU devices.
         say: callable (str).
 
     Returns:
-        list of Finding, empty if all is well.
+        list of Finding, empty if there are no problems.
+
+    Example:
+        >>> both = {"tensorflow": "2.21.0", "tensorflow-tpu": "2.20.0"}
+        >>> found = tfbert.doctor(both, {}, has_tpu=True, say=lambda line: None)
+        >>> len(found) > 0
+        True
     """
     environment = Environment(
         installed_versions() if versions is None else versions,
@@ -94,10 +100,10 @@ def doctor(
     if bucket and not findings:
         findings = _check_bucket(bucket)
     elif bucket:
-        say(f"{bucket} was not tried: TensorFlow cannot be relied on before the rest is mended.")
+        say(f"{bucket} was not checked: fix the other problems first.")
     for finding in findings:
         say(f"- {finding}")
-    say(f"{len(findings)} finding{'s' * (len(findings) > 1)}." if findings else "Nothing is wrong.")
+    say(f"{len(findings)} finding{'s' * (len(findings) > 1)}." if findings else "No problems found.")
     return findings
 
 
@@ -109,29 +115,29 @@ def check_environment(output_dir=None):
     """
     findings = doctor(bucket=output_dir if output_dir and output_dir.startswith("gs://") else None)
     if findings:
-        raise InputError(f"This environment is not fit: {findings[0].problem} ({len(findings)} in all, above).")
+        raise InputError(f"This environment has problems: {findings[0].problem} ({len(findings)} in total, see above).")
     return {"findings": []}
 
 
 def installed_versions(path=None):
-    """Returns the versions of the packages that matter, dict package -> version.
+    """Returns the versions of the relevant packages: dict of package -> version.
 
     Args:
-        path: list of str. Folders to look in; None: those that Python imports from.
+        path: list of str. Folders to search; None: Python's import path.
     """
     found = importlib.metadata.distributions(**({} if path is None else {"path": path}))
     versions = {}
-    for distribution in found:  # the first on the path is the one that is imported
+    for distribution in found:  # Python imports the first one on the path
         versions.setdefault(re.sub(r"[-_.]+", "-", distribution.metadata["Name"] or "").lower(), distribution.version)
     return {package: versions[package] for package in _PACKAGES if package in versions}
 
 
 def _one_tensorflow(environment):
-    """tensorflow-text and keras-hub ask for plain tensorflow, whose files pip then lays over tensorflow-tpu's."""
+    """tensorflow-text and keras-hub depend on plain tensorflow, whose files overwrite those of tensorflow-tpu."""
     plain = [name for name in ("tensorflow", "tensorflow-cpu") if name in environment.versions]
     if plain and "tensorflow-tpu" in environment.versions:
         yield Finding(
-            f"{plain[0]} {environment.versions[plain[0]]} lies over tensorflow-tpu "
+            f"{plain[0]} {environment.versions[plain[0]]} overwrites tensorflow-tpu "
             f"{environment.versions['tensorflow-tpu']}: the TPU is not seen, or the import fails.",
             f"pip uninstall -y {' '.join(plain)} tensorflow-tpu && tools/install_tpu",
         )
@@ -147,12 +153,12 @@ def _known_set(environment):
     pins = next((pins for pins in TPU_PINS.values() if version in pins["tensorflow-tpu"]), None)
     if pins is None:
         known = ", ".join(pins["tensorflow-tpu"][0] for pins in TPU_PINS.values())
-        yield Finding(f"tensorflow-tpu {version} is in no set that is known to work ({known}).", "tools/install_tpu")
+        yield Finding(f"tensorflow-tpu {version} is in no version set known to work ({known}).", "tools/install_tpu")
         return
     minor, good = _minor(version), pins["libtpu"]
     libtpu = environment.versions.get("libtpu")
     if libtpu is None:
-        yield Finding("tensorflow-tpu is here, but not libtpu.", f"pip install libtpu=={good[0]}")
+        yield Finding("tensorflow-tpu is installed, but libtpu is not.", f"pip install libtpu=={good[0]}")
     elif libtpu not in good:
         newer = _numbers(libtpu) > max(map(_numbers, good))
         yield Finding(
@@ -184,11 +190,11 @@ def _text_matches(environment):
 
 
 def _variables(environment):
-    """Variables that are missing, and those left behind by runtimes that are no more."""
+    """Missing variables, and those left over from discontinued runtimes."""
     variables = environment.variables
     if "COLAB_TPU_ADDR" in variables:
         yield Finding(
-            f"COLAB_TPU_ADDR={variables['COLAB_TPU_ADDR']} is left from Colab's old TPU nodes, which are gone: "
+            f"COLAB_TPU_ADDR={variables['COLAB_TPU_ADDR']} is left over from Colab's discontinued TPU nodes; "
             "TensorFlow would wait for an address that does not answer.",
             "unset COLAB_TPU_ADDR (in a notebook: os.environ.pop('COLAB_TPU_ADDR')), before TensorFlow is imported",
         )
@@ -203,7 +209,7 @@ def _variables(environment):
 
 
 def _keras(environment):
-    """What Keras is set to, by the environment or by its keras.json."""
+    """Keras' settings, from the environment or its keras.json."""
     for problem, remedy in keras_problems(environment.variables):
         yield Finding(f"{problem}.", remedy)
 
@@ -219,7 +225,7 @@ print(*(device.name.removeprefix("/physical_device:") for device in tf.config.li
 
 
 def _look_at_devices(say, usable):
-    """Says which devices there are; finds fault where TensorFlow cannot use the GPUs of this machine.
+    """Returns which devices there are; finds fault where TensorFlow cannot use the GPUs of this machine.
 
     Args:
         say: callable (str).

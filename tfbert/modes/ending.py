@@ -1,4 +1,4 @@
-"""How the command line ends: an exit status, and one sentence on what the user or the machine has done to it."""
+"""How the command line ends: with an exit status and, for errors of the user or machine, one sentence."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ import sys
 from tfbert.core.errors import InputError
 from tfbert.training.signals import Interrupted
 
-# Errors of TensorFlow's that are the machine's: files that cannot be had, disks and memory that are full.
+# TensorFlow errors caused by the machine: inaccessible files, full disks, lack of memory.
 _OF_THE_MACHINE = (
     *("PermissionDeniedError", "NotFoundError", "AlreadyExistsError", "FailedPreconditionError", "OutOfRangeError"),
     *("ResourceExhaustedError", "UnimplementedError"),
@@ -15,25 +15,30 @@ _OF_THE_MACHINE = (
 
 
 def ready_streams():
-    """Lets what is printed be escaped where a terminal cannot show it, such as Chinese labels with LANG=C."""
+    """Makes the output streams escape what a terminal cannot show, such as Chinese labels with LANG=C."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # None where it is closed
+        if hasattr(stream, "reconfigure"):  # None if it is closed
             stream.reconfigure(errors="backslashreplace")
 
 
+def spared_output(spared):
+    """Returns a context in which what is printed goes to standard error, where standard output is for data: bool."""
+    return contextlib.redirect_stdout(sys.stderr) if spared else contextlib.nullcontext()
+
+
 def run_to_the_end(function):
-    """Calls a function; returns the exit status, after one sentence where it failed for no fault of the program's."""
+    """Calls a function; returns the exit status. Prints one sentence for errors that are not the program's fault."""
     try:
         function()
         if sys.stdout:
             sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still to be flushed, too
-        return _say("Nobody reads any more what this prints, and so it has stopped; the same command goes on.", 1)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # also for output still to be flushed
+        return _say("Stopped, as the output is no longer read (broken pipe); the same command resumes.", 1)
     except Interrupted as stop:
-        return _say(f"{stop} The same command goes on from there.", 128 + stop.signal)
+        return _say(f"{stop} {stop.remedy}", 128 + stop.signal)
     except KeyboardInterrupt:
-        return _say("Interrupted; the same command goes on from the last checkpoint.", 130)
+        return _say("Interrupted; the same command resumes from the last checkpoint.", 130)
     except (InputError, OSError, MemoryError) as error:
         return _say(f"Error: {_sentence(error)}", 1)
     except Exception as error:
@@ -45,7 +50,7 @@ def run_to_the_end(function):
 
 
 def _sentence(error):
-    """Returns what an error says, in one line: str."""
+    """Returns the message of an error in one line: str."""
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         what = " ".join(str(getattr(error, "message", error)).split())[:300]
         return f"There is not enough memory or disk ({what}); lower --train_batch_size, or free some."
@@ -57,6 +62,6 @@ def _sentence(error):
 
 
 def _say(sentence, status):
-    with contextlib.suppress(OSError):  # stderr may be gone, too
+    with contextlib.suppress(OSError):  # stderr may be closed, too
         print(sentence, file=sys.stderr, flush=True)
     return status

@@ -1,4 +1,4 @@
-"""Folds: a model without each part of the training rows, what it says of that part, and all of them as one."""
+"""Cross-validation: a model without each fold, its predictions for the fold, and an ensemble of all models."""
 
 import json
 import os
@@ -19,18 +19,18 @@ from tfbert.modes.build import (
     folds_of,
     preset_of,
     task_of,
-    texts_of,
     uses_xla,
 )
 from tfbert.modes.closing import where_to_go
 from tfbert.modes.output_folder import changes_since, output_lock, refuse_finished, results_of
+from tfbert.modes.rows import rows_of_split, split_of, texts_of
 from tfbert.reports.folds_report import write_folds_report
 from tfbert.reports.score_tables import scores_of_folds
 from tfbert.reports.statistics import bootstrap_intervals, mean_and_spread
 from tfbert.training.devices import is_chief, leave_together
 from tfbert.training.evaluation import Evaluator, scores
 
-# Of the rows that are likely mislabelled, those that the report shows.
+# Number of likely mislabelled rows in the report.
 _SHOWN = 50
 
 
@@ -45,24 +45,25 @@ def train_model(config, trainer, announce=True):
 
 
 def cross_validate(config, trainer, announce=True):
-    """Trains a model without each fold, scores each on its fold, and keeps all as one ensemble.
+    """Trains a model without each fold, scores it on the fold, and saves all models as one ensemble.
 
-    A model never sees its fold, not even to choose a checkpoint: that is what dev_file is for, if there is one.
-    Temperature and thresholds, where asked for, are fitted on the out-of-fold predictions and kept with the ensemble. A
-    fold that has been trained is not trained again.
+    A model never sees its fold, not even for choosing a checkpoint, for which dev_file is used if given. Temperature
+    and thresholds, if requested, are fitted on the out-of-fold predictions and saved with the ensemble. A fold that has
+    been trained is not trained again.
 
     Args:
         config: Config, with `folds`.
         trainer: Trainer.
-        announce: bool. Whether to say what is trained, on what.
+        announce: bool. Whether to print what is trained, and on what.
 
     Returns:
-        dict, the content of `eval_results.json`: `out_of_fold`, the scores of all rows, each by the model that has not
-        seen it; `folds`, a list of each fold's, with their `mean` and `std`; `split_texts`, rows whose text another
-        fold has, too; `failed`, why which folds have failed, or None; and the ensemble's scores on "dev" and "test".
+        dict, the content of `eval_results.json`: `out_of_fold`, the scores over all rows, each predicted by the model
+        that was not trained on it; `folds`, a list of the scores of each fold, with their `mean` and `std`;
+        `split_texts`, the number of rows whose text also occurs in another fold; `failed`, which folds failed and why,
+        or None; and the ensemble's scores on "dev" and "test".
 
     Raises:
-        InputError: what is there was trained with other settings, or the rows do not suffice.
+        InputError: existing folds were trained with other settings, or there are too few rows.
     """
     with output_lock(config.training.output_dir, trainer.strategy):
         return _cross_validate(config, trainer, announce)
@@ -89,8 +90,8 @@ def _cross_validate(config, trainer, announce):
     results = {"split_texts": split_texts(seen.fingerprints, folds) if seen else 0}
     if results["split_texts"]:
         print(
-            f"{results['split_texts']} training rows have a text that is in another fold, too: the out-of-fold scores "
-            "say too much. --group_column keeps rows together."
+            f"{results['split_texts']} training rows have a text that also occurs in another fold, so the out-of-fold "
+            "scores are too optimistic. --group_column keeps such rows together."
         )
     members, outputs, failed = [], np.zeros((examples.size, task.outputs), np.float32), []
     for number, folder in enumerate(folders):
@@ -124,7 +125,7 @@ def _cross_validate(config, trainer, announce):
 
 
 def _of_fold(config, number, folder):
-    """Returns the settings of one fold's training; what is fitted, is fitted on all folds together."""
+    """Returns the settings for training one fold; temperature and thresholds are fitted on all folds together."""
     own = {"fold": number, "output_dir": folder, "test_file": None, "overwrite": False}
     return config.replace(**own, tune_threshold=None, calibrate=False)
 
@@ -136,19 +137,19 @@ def _member(config, folder, strategy):
 
 
 def _refuse_changed(config):
-    """Raises InputError where folds were trained with other settings."""
+    """Raises InputError if folds were trained with other settings."""
     path = os.path.join(config.training.output_dir, "config.yaml")
     if not tf.io.gfile.exists(path) or config.training.overwrite:
         return
     if changed := changes_since(config.training.output_dir, config):
         raise InputError(
-            f"{config.training.output_dir} holds folds of other settings: {'; '.join(changed)}. Give the old ones to "
-            "go on with them, another --output_dir, or --overwrite."
+            f"{config.training.output_dir} holds folds with other settings: {'; '.join(changed)}. Use the old settings "
+            "to continue, another --output_dir, or --overwrite."
         )
 
 
 def _out_of_fold(config, task, labels, outputs, folds):
-    """Returns the scores of out-of-fold predictions; the task gets the decision that is fitted on them."""
+    """Returns the scores of out-of-fold predictions, after fitting the task's decision on them."""
     settings = config.balance
     if settings.calibrate or settings.tune_threshold:
         fit = (settings.calibrate, settings.tune_threshold)
@@ -161,17 +162,17 @@ def _out_of_fold(config, task, labels, outputs, folds):
 
 
 def _mislabelled(config, task, labels, outputs):
-    """Returns the rows whose label is likely wrong, as the report takes them; at most `_SHOWN`."""
-    found, data = task.doubted(labels, outputs, _SHOWN), config.data
+    """Returns at most `_SHOWN` rows whose label is likely wrong, for the report."""
+    found = task.doubted(labels, outputs, _SHOWN)
     if not found:
         return found
     numbers = [row for row, *_ in found]
-    texts = texts_of(data, task, data.train_file, "train", numbers, data.limit_train_rows)
+    texts = texts_of(rows_of_split(config, task, "train", split_of(config, task)), numbers)
     return [(row + 1, texts[row], *doubt) for row, *doubt in found]
 
 
 def _write_predictions(output_dir, task, labels, outputs, folds):
-    """Writes out_of_fold.jsonl, a line a training row, in order."""
+    """Writes out_of_fold.jsonl, one line per training row, in order."""
     lines = []
     for row, (label, prediction) in enumerate(zip(labels, task.predictions(outputs))):
         known = {"row": row + 1, "fold": int(folds[row]) + 1, "true": task.decode_label(label)}

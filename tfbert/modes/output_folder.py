@@ -1,4 +1,4 @@
-"""The output folder of a run: whose it is, and what an earlier run has left there."""
+"""The output folder of a run: locking it, and checking what an earlier run left there."""
 
 import contextlib
 import os
@@ -15,10 +15,10 @@ from tfbert.training.devices import is_chief, worker_values
 
 @contextlib.contextmanager
 def output_lock(output_dir, strategy, shared=False):
-    """Keeps an output folder for this run, by its chief, while a `with` block runs (`tfbert.core.folder_lock.locked`).
+    """Locks an output folder for this run during a `with` block, by the chief (`tfbert.core.folder_lock.locked`).
 
     Raises:
-        InputError: on every machine, where the chief cannot have it.
+        InputError: on every machine, if the chief cannot lock it.
     """
     with contextlib.ExitStack() as stack:
         refused = None
@@ -28,26 +28,26 @@ def output_lock(output_dir, strategy, shared=False):
         except InputError as error:
             refused = error
         if worker_values(strategy, int(refused is not None)).any():
-            raise refused or InputError(f"The first machine cannot write to --output_dir={output_dir}; it says why.")
+            raise refused or InputError(f"The first machine cannot write to --output_dir={output_dir}; see its error.")
         yield
 
 
 def changes_since(output_dir, config):
-    """Returns which settings differ from those that a folder's config.yaml has, in words: list of str."""
+    """Returns descriptions of the settings that differ from a folder's config.yaml: list of str."""
     with tf.io.gfile.GFile(os.path.join(output_dir, "config.yaml")) as file:
         return changes(yaml.safe_load(file.read()), config.as_dict())
 
 
 def check_shared(output_dir, strategy):
-    """Raises InputError where the machines do not all see the output folder that the chief has just made."""
+    """Raises InputError if not all machines see the output folder that the chief has just created."""
     worker_values(strategy, 0)
     seen = tf.io.gfile.exists(os.path.join(output_dir, "config.yaml"))
     if not worker_values(strategy, int(seen)).all():
-        raise InputError(f"--output_dir={output_dir} must be one folder that all machines see, such as one on gs://.")
+        raise InputError(f"--output_dir={output_dir} must be a folder shared by all machines, such as one on gs://.")
 
 
 def results_of(folder):
-    """Returns the results of a training that has finished in a folder: dict, None where there is none.
+    """Returns the results of a training that has finished in a folder: dict, None if there is none.
 
     An evaluation writes to the same file, into the folder of an unfinished run too.
     """
@@ -58,7 +58,7 @@ def results_of(folder):
 
 
 def finished_results(config):
-    """Returns the results of a run that has finished with just these settings; None where it has yet to run.
+    """Returns the results of a run that has finished with these settings, or None if there is none.
 
     Raises:
         InputError: it has finished with other settings.
@@ -69,24 +69,25 @@ def finished_results(config):
         return None
     if changed := changes_since(folder, config):
         raise InputError(
-            f"{folder} holds a finished run of other settings: {'; '.join(changed)}. Give the old ones, or --overwrite."
+            f"{folder} holds a finished run with other settings: {'; '.join(changed)}. Use those, or --overwrite."
         )
     return results
 
 
 def refuse_finished(output_dir, overwrite, chief):
-    """Raises InputError where a run has finished; with `overwrite` removes it.
+    """Raises InputError if a run has finished; with `overwrite` removes it.
 
     Returns:
-        int. How many failed runs were replaced in this folder, one after another.
+        int. Number of failed runs that were replaced in this folder so far.
     """
     before, restarts = results_of(output_dir), 0
     if before is not None:
         if not overwrite:
-            raise InputError(f"{output_dir} holds a finished run already; choose another --output_dir, or --overwrite.")
+            raise InputError(f"{output_dir} already holds a finished run; choose another --output_dir, or --overwrite.")
         restarts = before.get("restarts", 0) + bool(before.get("failed"))
     if overwrite and chief and tf.io.gfile.exists(output_dir):
-        for name in ("checkpoints", "folds", "model", "metrics.jsonl", "eval_results.json", "report.html"):
+        files = ("metrics.jsonl", "eval_results.json", "report.html", "split.json")
+        for name in ("checkpoints", "folds", "model", *files):
             path = os.path.join(output_dir, name)
             if tf.io.gfile.exists(path):
                 (tf.io.gfile.rmtree if tf.io.gfile.isdir(path) else tf.io.gfile.remove)(path)

@@ -1,4 +1,4 @@
-"""Which layer knows most about the labels, without fine-tuning any."""
+"""Linear probes: which layer is most informative about the labels, without fine-tuning."""
 
 import hashlib
 import io
@@ -12,7 +12,7 @@ from tfbert.core.errors import InputError
 from tfbert.core.files import write_whole
 from tfbert.data.batches import ExampleBatches
 from tfbert.inference.layer_probe import LayerVectors, probe_layers, share_of_most_frequent
-from tfbert.modes.build import datasets_of, dtype_of, preset_of, strategy_of, task_of, uses_xla
+from tfbert.modes.build import datasets_of, dtype_of, predict_batch_size_of, preset_of, strategy_of, task_of, uses_xla
 from tfbert.reports.layer_curve import layer_curve
 from tfbert.tasks import TASKS
 from tfbert.training.devices import is_chief, leave_together
@@ -22,13 +22,13 @@ _ROWS_OF_BLOCK = 256
 
 
 def probe_mode(config):
-    """Trains a linear probe on every layer and pooling, into `layer_probe.json` and `.svg`: what --mode=probe does.
+    """Trains a linear probe on every layer and pooling, into `layer_probe.json` and `.svg`: --mode=probe.
 
     The vectors of all layers are computed once, and kept in `vectors_….npy`.
 
     Returns:
-        dict. The content of `layer_probe.json`: `accuracy` (by layer and pooling) and `most_frequent_label`, that of
-        the label that most rows have.
+        dict. The content of `layer_probe.json`: `accuracy` (by layer and pooling) and `most_frequent_label`, the
+        accuracy of always predicting the most frequent label.
     """
     _check(config)
     data, folder, strategy = config.data, config.training.output_dir, strategy_of(config)
@@ -50,13 +50,13 @@ def probe_mode(config):
         write_whole(os.path.join(folder, "layer_probe.json"), json.dumps(found, indent=2).encode())
         picture = os.path.join(folder, "layer_probe.svg")
         write_whole(picture, layer_curve(found["accuracy"], found["most_frequent_label"]).encode())
-        print(f"The most frequent label alone: {found['most_frequent_label']:.4f}. The curve is {picture}.")
+        print(f"Always predicting the most frequent label: {found['most_frequent_label']:.4f}. The curve is {picture}.")
     leave_together(strategy)
     return found
 
 
 def _check(config):
-    """Refuses what a probe cannot do."""
+    """Refuses settings that a probe does not support."""
     task, long_text = config.model.task, config.data.long_text
     if not TASKS[task].one_class:
         raise InputError(f"--mode=probe needs --task=classification. Received: --task={task}.")
@@ -65,18 +65,18 @@ def _check(config):
 
 
 def _vectors(config, evaluator, split, examples):
-    """Returns what `LayerVectors` makes of some examples, float32 [rows, vectors, hidden]; kept in output_dir."""
+    """Returns the `LayerVectors` of examples, float32 [rows, vectors, hidden], cached in output_dir."""
     encoder = evaluator.model.encoder
     digest = hashlib.sha256(f"{config.model.preset} {dtype_of(config)} {examples.fingerprint}".encode())
-    for variable in encoder.trainable_variables:  # a folder of the same name may hold another model now
+    for variable in encoder.trainable_variables:  # a folder of the same name may meanwhile hold another model
         digest.update(np.ascontiguousarray(variable.numpy()).data)
     path = os.path.join(config.training.output_dir, f"vectors_{digest.hexdigest()[:16]}.npy")
     if tf.io.gfile.exists(path):
         with tf.io.gfile.GFile(path, "rb") as file:
             return np.lib.format.read_array(file)
-    batches = ExampleBatches(
-        examples, config.training.predict_batch_size, config.data.max_seq_length, shuffle=False, seed=0
-    )
+    length = config.data.max_seq_length
+    batch_size = predict_batch_size_of(config, evaluator.strategy, length)
+    batches = ExampleBatches(examples, batch_size, length, shuffle=False, seed=0)
     found = evaluator.outputs(batches, lambda done: print(f"{done} more rows of {split} …", flush=True))
     found = found.reshape(examples.size, -1, encoder.hidden_dim)
     if is_chief(evaluator.strategy):

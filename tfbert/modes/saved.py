@@ -1,4 +1,4 @@
-"""What the modes share that work with a saved model."""
+"""Helpers of the modes that use a saved model."""
 
 import os
 
@@ -7,7 +7,7 @@ from tfbert.modes.build import dtype_of
 
 
 def model_folder(config):
-    """Returns the folder of the model to use: the one named, or that of the run in output_dir."""
+    """Returns the folder of the model to use: --preset, or that of the run in output_dir."""
     return config.model.preset or os.path.join(config.training.output_dir, "model")
 
 
@@ -19,6 +19,6 @@ def saved_model(config, strategy):
 
 
 def text_columns(data, model):
-    """Returns the text columns, each as it was given, else that of the model's training data: (str, str or None)."""
+    """Returns the text columns, as given or else those of the model's training data: (str, str or None)."""
     own = (*model.text_columns, None)[:2]
     return data.text_column or own[0], data.text_pair_column or own[1]

@@ -1,4 +1,4 @@
-"""Runs many trainings and keeps the best model."""
+"""Runs a sweep of trainings and keeps the best model."""
 
 import dataclasses
 
@@ -14,14 +14,14 @@ from tfbert.tasks import TASKS
 
 
 def sweep_mode(config):
-    """Runs many trainings and keeps the best model: what --mode=sweep does.
+    """Runs a sweep of trainings and keeps the best model: --mode=sweep.
 
     Returns:
-        dict with `trials` (how many have ended), `failed` (how many of them failed) and `best` (its settings, folder
-        and results; None where none has a score).
+        dict with `trials` (the number of finished trials), `failed` (how many of them failed) and `best` (its settings,
+        folder and results; None if none has a score).
     """
     output_dir, strategy = config.training.output_dir, strategy_of(config)
-    with output_lock(output_dir, strategy, shared=True):  # with the sweep's other workers
+    with output_lock(output_dir, strategy, shared=True):  # shared with the sweep's other workers
         found = Sweep(config, Trainer(strategy))
         trials, best = found.run(), found.best()
     failed = sum(bool(trial.failed) for trial in trials)

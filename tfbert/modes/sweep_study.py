@@ -1,4 +1,4 @@
-"""Many runs: a grid over settings, or a search, one trial after another, by any number of workers on one store."""
+"""Sweeps: a grid or a search over settings, with trials run by any number of workers on one store."""
 
 import dataclasses
 import hashlib
@@ -26,23 +26,23 @@ from tfbert.training.evaluation import dev_score
 from tfbert.training.signals import Interrupted
 
 _STUDY = "tfbert"
-# A worker on another machine that has not been heard of for so many seconds is given up.
+# Seconds without a heartbeat after which a worker on another machine counts as dead.
 _HEARTBEAT, _GIVEN_UP = 30, 180
 _POLL = 5.0
-# How long a worker waits for another at the same SQLite file; the default, 5 s, is short on a busy machine.
+# Seconds that a worker waits for a lock on the SQLite file; the default of 5 s is too short on a busy machine.
 _LOCK_SECONDS = 60
 _ATTEMPTS = 4
 
 
 @dataclasses.dataclass(frozen=True)
 class SweepTrial:
-    """One trial that has ended.
+    """A finished trial.
 
     Attributes:
-        settings: dict. What it had of the settings that vary.
-        folder: str. Where its run is.
-        results: dict. The run's results, empty where it did not come to an end.
-        failed: str or None. Why it is counted as failed.
+        settings: dict. Its values of the settings that vary.
+        folder: str. The folder of its run.
+        results: dict. The run's results, empty if it did not finish.
+        failed: str or None. Why it counts as failed.
         seconds: float.
     """
 
@@ -54,23 +54,23 @@ class SweepTrial:
 
 
 class Sweep:
-    """The trials of one sweep, kept in an Optuna study; several workers may hold the same one.
+    """The trials of one sweep, stored in an Optuna study, which several workers may share.
 
-    A grid is a study whose trials all stand in the queue from the beginning; a search asks Optuna's TPE for each.
+    For a grid, all trials are enqueued at the start; for a search, Optuna's TPE suggests each trial.
     """
 
     def __init__(self, config, trainer):
-        """Opens the study, or makes it; puts the points of the grid that are new into the queue.
+        """Opens or creates the study, and enqueues new points of the grid.
 
         Args:
             config: Config, with `sweep`.
             trainer: Trainer.
 
         Raises:
-            InputError: Optuna is not installed, the store cannot be opened, or it holds a sweep of other settings.
+            InputError: Optuna is not installed, the store cannot be opened, or it holds a sweep with other settings.
         """
         self._config, self._trainer = config, trainer
-        self._spaces = json.loads(json.dumps(config.sweep.sweep))  # as the store gives them back: no tuples
+        self._spaces = json.loads(json.dumps(config.sweep.sweep))  # as the store returns them: without tuples
         self._output_dir = config.training.output_dir
         self._search, self._mistake = config.sweep.sweep_trials, None
         base = json.loads(json.dumps(config.as_dict()))
@@ -88,7 +88,7 @@ class Sweep:
         """Runs trials until none is left, by this worker or another; returns list of SweepTrial.
 
         Raises:
-            Interrupted: SIGTERM or Ctrl-C; the trial that was running is saved, and goes on next time.
+            Interrupted: SIGTERM or Ctrl-C; the running trial is saved, and resumed next time.
         """
         try:
             while self._wait_for_work():
@@ -105,7 +105,7 @@ class Sweep:
         return trials
 
     def trials(self):
-        """Returns the trials that have ended, in order: list of SweepTrial."""
+        """Returns the finished trials, in order: list of SweepTrial."""
         return [
             SweepTrial(
                 trial.user_attrs["settings"],
@@ -118,7 +118,7 @@ class Sweep:
         ]
 
     def best(self):
-        """Returns the trial with the best dev score: SweepTrial, None where none has a score."""
+        """Returns the trial with the best dev score: SweepTrial, None if none has a score."""
         scored = [trial for trial in self.trials() if dev_score(trial.results, self._metric) is not None]
         choose = min if self._lower_is_better else max
         return choose(scored, key=lambda trial: dev_score(trial.results, self._metric)) if scored else None
@@ -127,9 +127,9 @@ class Sweep:
         try:
             import optuna
         except ImportError:
-            raise InputError(f"--mode=sweep needs Optuna, and it is not here: {install_command('sweep')}.") from None
-        optuna.logging.set_verbosity(optuna.logging.ERROR)  # the reasons are said here
-        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # of the heartbeat
+            raise InputError(f"--mode=sweep needs Optuna, which is missing: {install_command('sweep')}.") from None
+        optuna.logging.set_verbosity(optuna.logging.ERROR)  # the reasons are reported here
+        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # about the heartbeat
         url = self._config.sweep.sweep_store
         if not url:
             if "://" in self._output_dir:
@@ -142,9 +142,9 @@ class Sweep:
         for attempt in range(_ATTEMPTS):
             try:
                 return self._study_in(url)
-            except Exception as error:  # each database has errors of its own
+            except Exception as error:  # each database has its own exceptions
                 reason = " ".join(str(error).split())[:300]
-                time.sleep(attempt)  # two workers that make the tables at once are in each other's way
+                time.sleep(attempt)  # two workers may create the tables at once
         raise InputError(
             f"--sweep_store={url} cannot be opened: {reason}; give a database that SQLAlchemy can reach, such as "
             "sqlite:///sweep.db."
@@ -172,7 +172,7 @@ class Sweep:
         )
 
     def _refuse_changed(self):
-        """Refuses a study of other settings: its trials could not be compared with new ones."""
+        """Refuses a study with other settings, as its trials would not be comparable with new ones."""
         settings = json.loads(json.dumps(self._config.as_dict()))
         if self._search:
             settings["space searched"] = self._spaces
@@ -180,10 +180,10 @@ class Sweep:
         trials = [trial.user_attrs for trial in self._study.get_trials(False)]
         if changed and any("worker" in about and "mistake" not in about for about in trials):
             raise InputError(
-                f"{self._output_dir} holds a sweep of other settings: {'; '.join(changed)}. Give the old ones to go on "
-                "with it, or another --output_dir."
+                f"{self._output_dir} holds a sweep with other settings: {'; '.join(changed)}. Use the old settings to "
+                "continue it, or another --output_dir."
             )
-        if changed:  # the first trial was a user's mistake, which the new settings mend
+        if changed:  # the first trial failed by a user's mistake, which the new settings fix
             self._delete()
             self._study = self._open()
         self._study.set_user_attr("settings", settings)
@@ -194,7 +194,7 @@ class Sweep:
         optuna.delete_study(study_name=self._study.study_name, storage=self._storage)
 
     def _queue_grid(self):
-        """Queues the points of the grid that are new, and drops from the queue those that are no longer in it."""
+        """Enqueues new points of the grid, and removes points that are no longer in it."""
         from optuna.trial import TrialState
 
         points = grid(self._spaces)
@@ -213,17 +213,17 @@ class Sweep:
         self._study.enqueue_trial(trial.params, user_attrs=point)
 
     def _give_up_on_the_dead(self):
-        """Queues again what a killed process of this machine was at; of other machines, Optuna's heartbeat tells."""
+        """Re-enqueues trials of killed processes of this machine; for other machines, Optuna's heartbeat does."""
         import optuna
 
         for trial in self._study.get_trials(False, states=[optuna.trial.TrialState.RUNNING]):
             host, _, process = trial.user_attrs.get("worker", "").rpartition(":")
             if host == socket.gethostname() and not _alive(int(process)):
                 self._study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-                self._queue_again(trial)  # what it had finished is read, not run again
+                self._queue_again(trial)  # finished results are read, not computed again
 
     def _wait_for_work(self):
-        """Returns whether there is a trial to run; waits while others are at the last ones, lest one of them dies."""
+        """Returns whether there is a trial to run; waits while others run the last ones, in case one of them dies."""
         from optuna.storages import fail_stale_trials
         from optuna.trial import TrialState
 
@@ -243,9 +243,9 @@ class Sweep:
             fail_stale_trials(self._study)
 
     def _objective(self, trial):
-        """Runs one trial; returns its dev score. What it left half done is used."""
+        """Runs one trial, resuming a partial run; returns its dev score."""
         if not self._search and ("point" not in trial.user_attrs or self._is_double(trial)):
-            raise InputError("Another worker has this trial.")  # the queue was empty, or two workers filled it at once
+            raise InputError("Another worker has this trial.")  # the queue was empty, or filled twice
         trial.set_user_attr("worker", f"{socket.gethostname()}:{os.getpid()}")
         point = self._suggested(trial) if self._search else trial.user_attrs["point"]
         folder = os.path.join(self._output_dir, "trials", trial_name(point))
@@ -257,12 +257,12 @@ class Sweep:
             score = dev_score(results, self._metric)
             reason = results["failed"] if score is not None else f"{self._metric} on dev is undefined"
         except (Interrupted, CannotWrite) as error:
-            self._mistake = error  # the trial can be run yet
+            self._mistake = error  # the trial can still be run
             self._queue_again(trial)
             raise
-        except Exception as error:  # a library's, too, such as no memory for a batch: the other trials can be had
+        except Exception as error:  # also a library's, such as lack of memory; other trials can run
             if not isinstance(error, Diverged) and not any(ended.results for ended in self.trials()):
-                self._mistake = error  # nothing has worked yet: it is the sweep that is wrong, not the trial
+                self._mistake = error  # nothing has worked yet, so the sweep is at fault, not the trial
                 trial.set_user_attr("mistake", str(error))
                 self._queue_again(trial)
                 raise
@@ -275,16 +275,16 @@ class Sweep:
             trial.set_user_attr(name, value)
         remove_folder(os.path.join(folder, "checkpoints"))
         for number in range(point.get("folds", self._config.training.folds) or 0):
-            for name in ("checkpoints", "model"):  # the ensemble has members of its own
+            for name in ("checkpoints", "model"):  # the ensemble has its own members
                 remove_folder(os.path.join(folder, "folds", str(number + 1), name))
         if reason:
-            print(f"Trial {trial.number} has failed: {reason}")
+            print(f"Trial {trial.number} failed: {reason}")
         if not results or score is None:
             raise InputError(reason)
         return score
 
     def _is_double(self, trial):
-        """Says whether an earlier trial of the same point waits, runs or has ended."""
+        """Returns whether an earlier trial of the same point is waiting, running or finished."""
         point = self._base | trial.user_attrs["point"]
         return any(
             other.number < trial.number
@@ -294,12 +294,12 @@ class Sweep:
         )
 
     def _trials_that_count(self):
-        """Returns the trials that wait, run or have ended: not those that were broken off, or dropped."""
+        """Returns the trials that are waiting, running or finished, without interrupted or dropped ones."""
         trials = self._study.get_trials(False)
         return [trial for trial in trials if not trial.state.is_finished() or "seconds" in trial.user_attrs]
 
     def _results_of(self, folder, settings):
-        """Trains; or reads what a worker that was killed in the wrong moment had finished."""
+        """Trains, or reads the results of a run that a killed worker had already finished."""
         if finished := results_of(folder):
             return finished
         config = self._config.replace(
@@ -325,12 +325,12 @@ class Sweep:
         return found
 
     def _ended(self):
-        """Returns the trials that have run to their end, and of those begun again the last."""
+        """Returns the finished trials, only the last of those that were restarted."""
         trials = [t for t in self._study.get_trials(False) if t.state.is_finished() and "seconds" in t.user_attrs]
         return list({trial.user_attrs["folder"]: trial for trial in trials}.values())
 
     def _record(self):
-        """Writes trials.jsonl; of the models keeps the best."""
+        """Writes trials.jsonl and keeps only the best model."""
         trials, best = self.trials(), self.best()
         lines = [json_of(dataclasses.asdict(trial), ensure_ascii=False) + "\n" for trial in trials]
         write_whole(os.path.join(self._output_dir, "trials.jsonl"), "".join(lines).encode())
@@ -345,7 +345,7 @@ class Sweep:
             return
         source, target = os.path.join(best.folder, "model"), os.path.join(self._output_dir, "model")
         members = [tf.io.gfile.exists(os.path.join(folder, "members")) for folder in (source, target)]
-        if members[0] != members[1]:  # one model and an ensemble have other files
+        if members[0] != members[1]:  # a single model and an ensemble have different files
             remove_folder(target)
         for folder, _, names in tf.io.gfile.walk(source, topdown=False):
             copy = os.path.join(target, folder[len(source) :].strip("/"))
@@ -356,7 +356,7 @@ class Sweep:
 
 
 def _write_in_turn(engine):
-    """Lets SQLite's transactions lock as they begin: else two workers see the same trial waiting, and both take it."""
+    """Makes SQLite lock at the start of a transaction; otherwise two workers may take the same waiting trial."""
     import sqlalchemy
 
     @sqlalchemy.event.listens_for(engine, "begin")
@@ -365,7 +365,7 @@ def _write_in_turn(engine):
 
 
 def grid(spaces):
-    """Returns the points of some grids: list of dict; what may vary without a new trace varies fastest.
+    """Returns the points of some grids: list of dict. Settings that need no new trace vary fastest.
 
     Args:
         spaces: list of dict name -> list of values.
@@ -380,7 +380,7 @@ def grid(spaces):
 
 
 def trial_name(settings):
-    """Returns a folder's name for the settings of a trial: str."""
+    """Returns a folder name for the settings of a trial: str."""
     text = ",".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in settings.items())
     name = re.sub(r"[^\w.,=+-]+", "_", text.replace('"', ""))
     return (

@@ -1,4 +1,4 @@
-"""--mode=train: from settings to a trained model, the best by dev score, scored on test."""
+"""--mode=train: trains a model, selects the best by dev score, and scores it on test."""
 
 import dataclasses
 import gc
@@ -19,7 +19,6 @@ from tfbert.modes.build import (
     copies_of,
     seed_of,
     strategy_of,
-    texts_of,
     training_parts,
     uses_xla,
 )
@@ -27,6 +26,7 @@ from tfbert.modes.closing import closing, commands
 from tfbert.modes.data_summary import summarize_data
 from tfbert.modes.folds import train_model
 from tfbert.modes.output_folder import check_shared, finished_results, output_lock, refuse_finished
+from tfbert.modes.rows import rows_of_split, texts_of
 from tfbert.modes.training_run import TracedGraphs, TrainingRun
 from tfbert.reports.model_card import write_model_card
 from tfbert.reports.run_report import write_run_report
@@ -42,52 +42,51 @@ _PROBED_ROWS, _ROWS_A_PROBED_ROW, _FEWEST_PROBED = 2000, 3, 20
 
 
 def train_mode(config):
-    """Trains, keeps the best model by dev score, scores it on test: what --mode=train does.
+    """Trains, keeps the best model by dev score, and scores it on test: --mode=train.
 
     Returns:
-        dict. The content of `eval_results.json`; of a recipe of stages, that of each stage by its name.
+        dict. The content of `eval_results.json`; for a recipe of stages, that of each stage by name.
     """
     trainer, stages = Trainer(strategy_of(config)), config.stages()
     results = {}
     for name, stage in stages:
         results[name] = finished_results(stage)
-        print(f"Stage {name}: {'it is finished already' if results[name] else stage.training.output_dir}.", flush=True)
+        print(f"Stage {name}: {'already finished' if results[name] else stage.training.output_dir}.", flush=True)
         results[name] = results[name] or train_model(stage, trainer)
     return results if stages else train_model(config, trainer)
 
 
 class Trainer:
-    """Trains by settings, one run after another on the same devices.
+    """Trains one run after another on the same devices.
 
-    Runs that differ in nothing but seeds, learning rate, the fold, or what is written when, share what TensorFlow has
-    traced: the new run's values are put into the variables of the old one. Data that the settings read alike are
-    tokenised once.
+    Runs that differ only in seeds, learning rate, fold, or when output is written share the traced graphs: the values
+    of the new run are assigned to the variables of the old one. Data with the same settings is tokenised once.
     """
 
     def __init__(self, strategy):
-        """Takes the devices.
+        """Takes the devices to train on.
 
         Args:
-            strategy: tf.distribute.Strategy, which the attribute `strategy` keeps.
+            strategy: tf.distribute.Strategy, available as the attribute `strategy`.
         """
         self.strategy, self._shape, self._parts, self._graphs = strategy, None, None, None
         self._examples = {}
-        self._signal = None  # one that came too late to stop the last run
+        self._signal = None  # a signal that came too late to stop the last run
 
     def train(self, config, announce=True, alone=True):
-        """Trains, keeps the best model by dev score, scores it on test.
+        """Trains, keeps the best model by dev score, and scores it on test.
 
         Args:
             config: Config.
-            announce: bool. Whether to say what is trained, on what.
-            alone: bool. Whether the run stands for itself: it then says what came of it, too, beside a linear probe.
+            announce: bool. Whether to print what is trained, on what.
+            alone: bool. Whether the run stands for itself: then the result is printed, too, beside a linear probe's.
 
         Returns:
             dict. The content of `eval_results.json`.
 
         Raises:
             InputError: settings or data that cannot be used, or a loss that is not finite.
-            Interrupted: SIGTERM or Ctrl-C; what was trained is saved.
+            Interrupted: SIGTERM or Ctrl-C; the training state is saved.
         """
         late, self._signal = self._signal, None
         if late:
@@ -111,6 +110,8 @@ class Trainer:
             write_whole(
                 os.path.join(output_dir, "labels.json"), json.dumps(model.task.labels, ensure_ascii=False).encode()
             )
+            if parts.split:
+                parts.split.write(output_dir)
         check_shared(output_dir, strategy)
         summary = self._announce(config, parts) if announce and chief else None
         if alone and not run.step:
@@ -173,8 +174,8 @@ class Trainer:
         return found
 
     def _traced(self, config):
-        """Returns the parts of a run, whose graphs are then in `_graphs`: new ones, or the last run's."""
-        if self._parts:  # models stand in reference cycles: what earlier runs have left would keep its memory for long
+        """Returns the parts of a run, new or those of the last run; sets `_graphs` to their graphs."""
+        if self._parts:  # models are in reference cycles: those of earlier runs would keep their memory for long
             gc.collect()
         parts = training_parts(config, self.strategy, kept=self._examples)
         shape = config.within(Scope.GRAPH) | {"loss": parts.model.task.graph_key(), "steps": parts.steps}
@@ -206,9 +207,9 @@ def _mistakes(config, parts, outputs):
     """Returns the dev rows that the model is most wrong about: list of (row from 1, label, answer, how wrong, text)."""
     if "dev" not in outputs:
         return []
-    task, data = parts.model.task, config.data
+    task = parts.model.task
     found = task.mistakes(*outputs["dev"], _MISTAKES)
     numbers = parts.datasets["dev"].examples.numbers if found else ()
     rows = [int(numbers[row]) for row, *_ in found]
-    texts = texts_of(data, task, data.dev_file, "dev", rows)
+    texts = texts_of(rows_of_split(config, task, "dev", parts.split), rows)
     return [(row + 1, *about, texts[row]) for row, (_, *about) in zip(rows, found)]

@@ -1,4 +1,4 @@
-"""One training run: what happens at which step, what a checkpoint remembers, what tells that it fails, who writes."""
+"""One training run: events by step, checkpoints, detection of failure, and output."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from tfbert.training.signals import Interrupted, Interruption
 
 
 class TracedGraphs:
-    """What TensorFlow traces of a run: the training loop and the evaluation.
+    """The traced graphs of a run: the training loop and the evaluation.
 
     Attributes:
         loop: TrainingLoop.
@@ -31,7 +31,7 @@ class TracedGraphs:
     """
 
     def __init__(self, config, parts, strategy):
-        """Prepares to trace.
+        """Prepares tracing.
 
         Args:
             config: Config.
@@ -51,7 +51,7 @@ class TracedGraphs:
 
 
 class TrainingRun:
-    """One training run: what happens at which step, and what a checkpoint has to remember.
+    """One training run: what happens at which step, and what a checkpoint stores.
 
     Attributes:
         outputs: dict. The best model's outputs once it is trained: "dev", "test" -> (labels, np.float32 [N, outputs]).
@@ -60,7 +60,7 @@ class TrainingRun:
     """
 
     def __init__(self, config, parts, strategy, graphs):
-        """Restores the newest checkpoint, if there is one; writes nothing yet.
+        """Restores the newest checkpoint, if there is one; does not write anything yet.
 
         Args:
             config: Config.
@@ -69,8 +69,8 @@ class TrainingRun:
             graphs: TracedGraphs of the parts.
 
         Raises:
-            InputError: the checkpoint is of a run with other settings or data; the dev rows do not do for what is to be
-                fitted on them.
+            InputError: the checkpoint belongs to a run with other settings or data, or the dev rows do not allow
+                fitting temperature or thresholds.
         """
         self._config, self._training = config, config.training
         self._model, self._optimizer, self._strategy = parts.model, parts.optimizer, strategy
@@ -124,7 +124,7 @@ class TrainingRun:
         return self._loop.step
 
     def train(self):
-        """Runs to the last step, from the newest checkpoint if there is one; returns the results."""
+        """Trains to the last step, from the newest checkpoint if there is one; returns the results."""
         first = self._loop.step
         chief = is_chief(self._strategy)
         if chief:
@@ -132,7 +132,7 @@ class TrainingRun:
         batch_size = self._training.train_batch_size
         self._log = RunLog(self._output_dir, self._steps, batch_size, first, self._losses, chief)
         if first:
-            self._log.say(f"Going on from step {first}, where the newest checkpoint stands.")
+            self._log.say(f"Resuming from the newest checkpoint, step {first}.")
         self._begin = time.monotonic()
         with Interruption() as interruption:
             losses = self._loop.run(
@@ -156,16 +156,16 @@ class TrainingRun:
         return self._results(step, step * batch_size / self._seconds())
 
     def _ended_early(self):
-        """Returns why the run ends before its last step, None where it does not."""
+        """Returns why the run ends before its last step, or None if it does not."""
         if self._training.patience and self._waited >= self._training.patience:
             return f"{self._waited} evaluations without a better {self._metric}"
         best = self._best.get("dev")
         if self._training.stop_failed_runs and best and self._health.hopeless(best, self._loop.step / self._steps):
-            return f"it fails: {self._health.failed(best)}"
+            return f"the run is failing: {self._health.failed(best)}"
         return None
 
     def _seconds(self):
-        """Returns how long the run has trained so far, before it was interrupted included."""
+        """Returns the training time so far, including the time before an interruption."""
         return self._seconds_before + time.monotonic() - self._begin
 
     def _refuse_changed(self, state):
@@ -174,14 +174,14 @@ class TrainingRun:
         if before != labels:
             old, new = (", ".join(map(str, names[:30])) for names in (before, labels))
             raise InputError(
-                f"{self._output_dir} holds an unfinished run of other labels: {old}; now they are {new}. Give the old "
-                "training data to go on with it, --overwrite to begin anew, or another --output_dir."
+                f"{self._output_dir} holds an unfinished run with other labels: {old}; now they are {new}. Use the old "
+                "training data to resume it, --overwrite to start again, or another --output_dir."
             )
         changed = changes(state["decides"], self._decides)
         if changed and not self._training.resume_changed:
             raise InputError(
-                f"{self._output_dir} holds an unfinished run of other settings: {'; '.join(changed)}. Give the old "
-                "ones to go on with it, --overwrite to begin anew, or --resume_changed to go on with the new ones."
+                f"{self._output_dir} holds an unfinished run with other settings: {'; '.join(changed)}. Use the old "
+                "settings to resume it, --overwrite to start again, or --resume_changed to resume it with the new ones."
             )
 
     def _events(self):
@@ -257,7 +257,7 @@ class TrainingRun:
         known = {} if self._dev_outputs is None else {"dev": self._dev_outputs}
         splits = [split for split in ("dev", "test") if split in self._datasets]
         task = self._model.task
-        told = task.shows or bool(self._model.notes())  # of the model itself, beside its scores
+        told = task.shows or bool(self._model.notes())  # samples of the model, besides its scores
         if (splits != list(known) or told) and (self._best["step"] != step or self._config.optimizer.ema_decay):
             load_weights(self._model, self._model_dir)
         for split in splits:
@@ -286,7 +286,7 @@ class TrainingRun:
                 results["remarks"] += self._beaten(results["dev"])
             if self._metric not in untuned:
                 print(
-                    f"{self._metric} on dev was undefined in every evaluation: the last model, of step "
+                    f"{self._metric} on dev was undefined in every evaluation; the last model, of step "
                     f"{self._best['step']}, is kept."
                 )
         return results
@@ -300,7 +300,7 @@ class TrainingRun:
                  f"{score:.4f}: more steps, or another --learning_rate, may do more", "")]  # fmt: skip
 
     def _decide(self, labels, outputs):
-        """Fits temperature and thresholds on dev, where asked to; returns the outputs as the model now has them."""
+        """Fits temperature and thresholds on dev if requested; returns the outputs after correction."""
         settings, task = self._config.balance, self._model.task
         if not (settings.calibrate or settings.tune_threshold):
             return outputs

@@ -1,4 +1,4 @@
-"""How weights change: the optimisers, all in OPTIMIZERS; the schedules, all in SCHEDULES; groups of variables."""
+"""Optimisers (OPTIMIZERS), learning-rate schedules (SCHEDULES) and groups of variables."""
 
 from tfbert.core.variants import Variants
 

@@ -1,4 +1,4 @@
-"""Adam with decoupled weight decay, bias correction as an option, and a learning rate for each variable."""
+"""Adam with decoupled weight decay, optional bias correction, and per-variable learning rates."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tfbert.optim.parameter_groups import NO_DECAY, match_all, path_of, unmatche
 
 
 class _Factors(typing.NamedTuple):
-    """What some variables have in common in a step: ηλ, c1, √c2 (see `_corrections`), the average's (1-d) / (1-d^t)."""
+    """Factors of a step shared by a group of variables: ηλ, c1, √c2 (see `_corrections`), (1-d) / (1-d^t)."""
 
     rate: tf.Tensor
     c1: tf.Tensor
@@ -31,9 +31,9 @@ class _Factors(typing.NamedTuple):
     average_share: tf.Tensor
 
 
-# Elements of a variable that no core's cache holds.
+# Number of elements from which a variable does not fit in a core's cache.
 _TABLE = 2**22
-# What ε = 0 stands for: far below any √v̂ that is not 0, so that 0 / 0, where no gradient ever came, is 0.
+# Used for ε = 0: far below any nonzero √v̂, so that 0 / 0 is 0 where there never was a gradient.
 _NO_EPSILON = 1e-30
 
 
@@ -52,14 +52,14 @@ class AdamWeightDecay(KerasOptimizer):
 
     Source: Kingma and Ba 2014 (1412.6980), algorithm 1; Loshchilov and Hutter 2017 (1711.05101), algorithm 2. With
     bias_correction it is torch.optim.AdamW step for step; without, google-research/bert `optimization.py`, whose
-    lack of it Zhang et al. 2020 (2006.05987), section 4, found to make fine-tuning fail.
+    lack of it makes fine-tuning fail, as Zhang et al. 2020 (2006.05987), section 4, found.
 
     Prior weight decay: Zhang et al. 2020, section 7.1 (pre-trained weight decay), after Daumé III 2007 and Wiese et al.
-    2017. Deviation: like ordinary decay it spares LayerNorm and biases.
+    2017. Deviation: as with ordinary decay, LayerNorm and biases are exempt.
 
-    Gradual unfreezing: Howard and Ruder 2018 (1801.06146), section 3.3. Before its start step s a variable has no
-    update and no part in the norm that is clipped, and m and v stay 0; from then on t counts from s, as if the
-    optimiser began there. Deviation: it goes by steps, where the paper goes by epochs.
+    Gradual unfreezing: Howard and Ruder 2018 (1801.06146), section 3.3. Before its start step s, a variable is
+    not updated and does not contribute to the clipped norm, and m and v stay 0; afterwards t counts from s, as if the
+    optimiser started there. Deviation: by steps instead of epochs.
 
     Average of the weights: Kingma and Ba 2014, section 7.2, with its correction, written as a running mean:
     a ← a + (1 - d) / (1 - d^t) (θ - a), which is Σ d^(t-i) θ_i / Σ d^(t-i) over the steps i = 1 … t.
@@ -67,7 +67,7 @@ class AdamWeightDecay(KerasOptimizer):
     Differences from keras.optimizers.AdamW: ε is the paper's, outside the bias correction (Keras' is "epsilon hat");
     the gradient of a repeated token is summed before it is squared; gradients are clipped after the sum over replicas;
     the decay follows the multiplier and matches patterns on whole paths. A variable of fewer than 32 bits is trained
-    as a float32 copy, which is kept here: what a step adds to it may be less than the variable can hold.
+    as a float32 copy kept by the optimizer, since an update may be too small for the variable's precision.
 
     Args:
         learning_rate: float, keras.optimizers.schedules.LearningRateSchedule, which is called with t - 1, or callable
@@ -75,24 +75,30 @@ class AdamWeightDecay(KerasOptimizer):
         weight_decay: float, w.
         beta_1, beta_2, epsilon: float.
         bias_correction: bool.
-        global_clipnorm: float or None. Gradients are scaled down to this norm, taken over all that is trained. "auto":
-            1, or None where one of the next two is given.
-        lr_multipliers: list of (regex, float). Matched in full on `variable.path`, first match wins, no match is 1.
-            0 freezes the variable: no update and no slots.
+        global_clipnorm: float or None. Gradients are scaled down to this norm, taken over all trained variables.
+            "auto": 1, or None if one of the next two is given.
+        lr_multipliers: list of (regex, float). Matched in full on `variable.path`; the first match wins; without a
+            match: 1. 0 freezes the variable: no update and no slots.
         exclude_from_weight_decay: list of regex, matched in full on `variable.path`.
         prior_weight_decay: list of regex, likewise. These decay toward the value they have at `build`; it is kept
             among the optimiser's variables.
-        start_steps: list of (regex, int), matched as `lr_multipliers` are. Steps done before a variable is trained.
-        ema_decay: float or None. d; `averaged` puts the averages in place.
+        start_steps: list of (regex, int), matched as `lr_multipliers` are. Number of steps before a variable is
+            trained.
+        ema_decay: float or None. d; `averaged` swaps in the averages.
         name: str.
         clipnorm: float or None. Each variable's gradient is scaled down to this norm.
-        clipvalue: float or None. Each number of a gradient is cut at it, above and below 0.
+        clipvalue: float or None. Each element of a gradient is clipped to ± this value.
         use_ema, ema_momentum, ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps: as
-            keras.optimizers.AdamW takes them. For `fit` and loops of one's own; `tfbert.train` has its own ways.
+            keras.optimizers.AdamW takes them. For `fit` and custom loops; `tfbert.train` has its own way for each.
 
     Raises:
-        InputError: for an argument that is out of its range, or excludes another; at `build`, for a pattern of
+        InputError: for an argument that is out of range or excludes another; at `build`, for a pattern of
             `lr_multipliers`, `prior_weight_decay` or `start_steps` that matches no variable.
+
+    Example:
+        >>> optimizer = tfbert.AdamWeightDecay(tfbert.linear_warmup(2e-5, total_steps=1000, warmup_steps=100))
+        >>> optimizer.bias_correction, optimizer.weight_decay
+        (True, 0.01)
     """
 
     def __init__(
@@ -134,12 +140,12 @@ class AdamWeightDecay(KerasOptimizer):
         self.prior_weight_decay = patterns("prior_weight_decay", prior_weight_decay)
         self.start_steps = pairs("start_steps", start_steps, whole=True)
         if self.ema_decay and self.use_ema:
-            raise InputError("use_ema and ema_decay both keep averages of the weights: give one of them.")
+            raise InputError("use_ema and ema_decay both keep averages of the weights; give only one of them.")
         if self.loss_scale_factor is not None and not number("loss_scale_factor", self.loss_scale_factor):
             raise InputError("loss_scale_factor must be more than 0, or None. Received: 0.")
 
     def build(self, variables):
-        """Creates m and v of every variable that is trained, and where they are wanted its reference and average."""
+        """Creates m and v of every trained variable, and its reference and average if needed."""
         if self.built:
             return
         super().build(variables)
@@ -167,25 +173,25 @@ class AdamWeightDecay(KerasOptimizer):
         missing, some = unmatched([pattern for pattern in self.no_decay if pattern not in NO_DECAY], paths)
         if missing:
             warnings.warn(
-                f"These patterns of exclude_from_weight_decay match no variable in full: {', '.join(missing)}. The "
-                f"variables are like: {some}."
+                f"These patterns of exclude_from_weight_decay match no whole variable path: {', '.join(missing)}. "
+                f"Examples of paths: {some}."
             )
 
     @property
     def trained_variables(self):
-        """The variables that are trained: those with a multiplier other than 0, a list."""
+        """The trained variables, those whose multiplier is not 0: list."""
         return [v for v, multiplier in zip(self._trainable_variables, self._multipliers) if multiplier]
 
     def gradient_norms(self):
         """Returns the norm of each trained variable's gradient in the last step, before clipping: path -> float.
 
-        A variable that had no gradient has 0.
+        It is 0 for a variable without a gradient.
         """
         norms = zip(self._trainable_variables, np.sqrt(2.0 * self._half_squares.numpy()), self._multipliers)
         return {path_of(variable): float(norm) for variable, norm, multiplier in norms if multiplier}
 
     def groups(self):
-        """Returns what holds for each variable, once built: list of (variable, dict of str to number or str)."""
+        """Returns the group settings of each variable, once built: list of (variable, dict of str to number or str)."""
         return [
             (variable, {"lr multiplier": multiplier, "decay": decay, "toward": toward, "from step": start})
             for variable, multiplier, decay, toward, start in zip(
@@ -199,7 +205,7 @@ class AdamWeightDecay(KerasOptimizer):
 
     @contextlib.contextmanager
     def averaged(self):
-        """Puts the averages into the variables for the length of a `with` block; nothing without `ema_decay`."""
+        """Swaps the averages into the variables during a `with` block; does nothing without `ema_decay`."""
         self._swap_averages()
         try:
             yield
@@ -222,7 +228,7 @@ class AdamWeightDecay(KerasOptimizer):
         return self.weight_decay if decayed else 0.0
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
-        """Sums over replicas, clips, updates: Keras calls it once a step, within each replica."""
+        """Sums over replicas, clips and updates; Keras calls it once per step in each replica."""
         indices = [self._get_variable_index(variable) for variable in trainable_variables]
         trained = [place for place, index in enumerate(indices) if self._multipliers[index]]
         if not trained:
@@ -237,7 +243,7 @@ class AdamWeightDecay(KerasOptimizer):
         places = range(len(self._multipliers))
         self._half_squares.assign(tf.stack([tf.cast(of_index.get(place, 0.0), tf.float32) for place in places]))
         grads = clip(grads, half_squares, self.clipnorm, self.clipvalue, self.global_clipnorm)
-        # Averages are of every step, the steps without a gradient as well.
+        # Averages cover every step, including those without a gradient.
         idle = [place for place in places if self._averages[place] is not None and place not in of_index]
         indices, grads = indices + idle, grads + [None] * len(idle)
         groups = sorted({self._group(index) for index in indices})
@@ -249,11 +255,11 @@ class AdamWeightDecay(KerasOptimizer):
         )
 
     def _group(self, index):
-        """Returns what decides a variable's `_factors`: (multiplier, start step, name of the dtype to compute in)."""
+        """Returns what a variable's `_factors` depend on: (multiplier, start step, name of the compute dtype)."""
         return self._multipliers[index], self._starts[index], wide_dtype(self._trainable_variables[index].dtype)
 
     def _once_started(self, value, index):
-        """Returns a value once its variable is trained, 0 before."""
+        """Returns a value from the step on in which its variable is trained, 0 before."""
         start = self._starts[index]
         if not start:
             return value
@@ -261,9 +267,9 @@ class AdamWeightDecay(KerasOptimizer):
         return tf.where(tf.convert_to_tensor(self.iterations) >= start, value, tf.zeros_like(value))
 
     def _factors(self, learning_rate, multiplier, start, dtype):
-        """Returns what the variables of one multiplier, start step and dtype have in common in this step.
+        """Returns the factors of this step for all variables of one multiplier, start step and dtype.
 
-        It is computed once, not for each variable: that halves the operations of the optimiser, which are to be traced.
+        They are computed once, not per variable, which halves the number of operations to trace.
         """
         t = tf.cast(tf.convert_to_tensor(self.iterations), dtype) + 1
         rate = tf.cast(learning_rate, dtype) * multiplier
@@ -274,12 +280,12 @@ class AdamWeightDecay(KerasOptimizer):
         return _Factors(rate, c1, root_c2, share)
 
     def update_step(self, gradient, variable, learning_rate):
-        """Updates one variable and what is kept beside it, as in the formulas above.
+        """Updates one variable and its slots by the formulas above.
 
         Args:
-            gradient: Tensor, or IndexedSlices of rows that are all different; None: only the average is updated.
+            gradient: Tensor, or IndexedSlices of distinct rows; None: only the average is updated.
             variable: tf.Variable.
-            learning_rate: dict, `_group` -> _Factors, which `_backend_update_step` has put in its place.
+            learning_rate: dict, `_group` -> _Factors, which `_backend_update_step` passes in its place.
         """
         index = self._get_variable_index(variable)
         factors, exact = learning_rate[self._group(index)], self._exact(index, variable)
@@ -299,7 +305,7 @@ class AdamWeightDecay(KerasOptimizer):
         """
         m, v = self._momentums[index].value, self._velocities[index].value
         decay = self._decay_of(index)
-        if decay:  # before the kernel, which does not read θ but to change it
+        if decay:  # before the kernel, which reads θ only to change it
             self._decay(index, variable, factors.rate * decay)
         zero, beta_1, beta_2 = (tf.constant(value, variable.dtype) for value in (0.0, self.beta_1, self.beta_2))
         tf.raw_ops.ResourceApplyAdam(
@@ -316,7 +322,7 @@ class AdamWeightDecay(KerasOptimizer):
         )
 
     def _decay(self, index, variable, share):
-        """Moves a variable by a share of its way to what it decays toward."""
+        """Moves a variable by a fraction of the way toward its decay target."""
         if self._references[index] is None and variable.shape.num_elements() >= _TABLE and can_compile():
             variable.assign(_decayed(variable.read_value(), share))
         else:
@@ -328,10 +334,9 @@ class AdamWeightDecay(KerasOptimizer):
         return variable.read_value() if reference is None else variable - reference.value
 
     def _corrections(self, t):
-        """Returns c1 and √c2: by what the kernel's m and v are to be divided, scalars of t's dtype.
+        """Returns c1 and √c2, by which the kernel's m and √v are divided: scalars of t's dtype.
 
-        The kernel holds β in that dtype and takes 1 - β from it, which in float32 is off by 1e-5 for 0.999: both are
-        allowed for.
+        The kernel computes 1 - β in that dtype, which is off by 1e-5 for 0.999 in float32; this is compensated.
         """
         betas = [(beta, float(t.dtype.as_numpy_dtype(beta))) for beta in (self.beta_1, self.beta_2)]
         if self.bias_correction:
@@ -362,5 +367,5 @@ def _one_minus_power(base, t):
 
 @compile_part
 def _decayed(value, share):
-    """Returns value - share * value, in one pass over the memory where two operations would take three."""
+    """Returns value - share * value in one pass over the memory; two operations would take three."""
     return value - share * value

@@ -1,4 +1,4 @@
-"""What an optimiser can be given: checked at its constructor, so that a step cannot go wrong silently."""
+"""Checks of an optimiser's arguments in its constructor, so that a step cannot fail silently."""
 
 import math
 import numbers
@@ -8,16 +8,16 @@ from tfbert.core.errors import InputError
 
 
 def number(name, value, below=math.inf, optional=False):
-    """Returns a number from 0 on as a float, or None where that is allowed.
+    """Returns a number of at least 0 as a float, or None if that is allowed.
 
     Args:
         name: str. The argument, for the message.
-        value: what it was given.
+        value: the value received.
         below: float. What the number must be less than.
         optional: bool. Whether None is allowed.
 
     Raises:
-        InputError: no number, one that is out of its range, or one that is not finite.
+        InputError: it is not a number, not finite, or out of range.
     """
     if value is None and optional:
         return None
@@ -29,11 +29,11 @@ def number(name, value, below=math.inf, optional=False):
 
 
 def patterns(name, given):
-    """Returns regular expressions as a list of str; InputError for what is no list of them.
+    """Returns regular expressions as a list of str; raises InputError if they are not.
 
     Args:
         name: str. The argument, for the message.
-        given: what it was given.
+        given: the value received.
     """
     if isinstance(given, str) or not all(isinstance(pattern, str) for pattern in given):
         raise InputError(f"{name} must be a list of regular expressions. Received: {name}={given!r}.")
@@ -42,17 +42,17 @@ def patterns(name, given):
             re.compile(pattern)
         except re.error as error:
             raise InputError(
-                f"{name} must be regular expressions, as {r'.*/bias'!r}. Received: {pattern!r} ({error})."
+                f"{name} must be regular expressions, such as {r'.*/bias'!r}. Received: {pattern!r} ({error})."
             ) from None
     return list(given)
 
 
 def pairs(name, given, whole=False):
-    """Returns (regex, value) pairs: list of (str, float), or of (str, int) with `whole`; InputError for other things.
+    """Returns (regex, value) pairs: list of (str, float), or of (str, int) with `whole`; raises InputError.
 
     Args:
         name: str. The argument, for the message.
-        given: what it was given.
+        given: the value received.
         whole: bool. Whether the values must be whole numbers.
     """
     try:

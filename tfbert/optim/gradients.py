@@ -1,27 +1,27 @@
-"""Gradients as an optimiser wants them: a number an element, of 32 bits or more, and clipped."""
+"""Preparing gradients: summing slices, casting to at least 32 bits, and clipping."""
 
 import keras
 import tensorflow as tf
 
 
 class DifferentRows(tf.IndexedSlices):
-    """A table's gradient as slices of rows that are all different: to clip it, they need not be made dense."""
+    """The gradient of a table as slices of distinct rows, which can be clipped without being made dense."""
 
     @classmethod
     def of(cls, slices):
-        """Sums the slices of each row: tf.IndexedSlices -> DifferentRows, of a shape that depends on the values."""
+        """Sums the slices of each row: tf.IndexedSlices -> DifferentRows, whose shape depends on the values."""
         rows, row = tf.unique(slices.indices)
         sums = tf.math.unsorted_segment_sum(wide(slices.values), row, tf.size(rows))
         return cls(sums, rows, slices.dense_shape)
 
 
 def is_narrow(dtype):
-    """Says whether a dtype has fewer than 32 bits a number."""
+    """Returns whether a dtype has fewer than 32 bits."""
     return keras.backend.standardize_dtype(dtype) in ("bfloat16", "float16")
 
 
 def wide_dtype(dtype):
-    """Returns what to compute in for variables of a dtype: float32 for those of fewer bits, else the dtype; a str."""
+    """Returns the compute dtype for variables of a dtype: float32 if it has fewer bits, else the dtype; a str."""
     return "float32" if is_narrow(dtype) else keras.backend.standardize_dtype(dtype)
 
 
@@ -33,7 +33,7 @@ def wide(tensor):
 def dense(gradient):
     """Returns a gradient with the slices of each row summed: Tensor, tf.IndexedSlices or None -> Tensor or None.
 
-    An embedding's gradient comes in slices, one a token: a repeated token must be summed before it is squared.
+    The gradient of an embedding has one slice per token; a repeated token must be summed before it is squared.
     """
     if gradient is None:
         return None
@@ -53,7 +53,7 @@ def clip(gradients, half_squares, clipnorm=None, clipvalue=None, global_clipnorm
     Args:
         gradients: list of Tensor or DifferentRows.
         half_squares: list of scalars, `half_square` of each.
-        clipnorm, clipvalue, global_clipnorm: float or None. One of them at most; None and 0 clip nothing.
+        clipnorm, clipvalue, global_clipnorm: float or None. At most one of them; None and 0: no clipping.
 
     Returns:
         list of Tensor or tf.IndexedSlices.

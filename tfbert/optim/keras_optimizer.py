@@ -1,4 +1,4 @@
-"""Keras' optimizer, made right for gradients in slices, several replicas, variables of 16 bits and loaded models."""
+"""Keras' optimizer with fixes for sparse gradients, several replicas, 16-bit variables and loaded models."""
 
 import re
 
@@ -10,15 +10,16 @@ from tfbert.optim.parameter_groups import path_of
 
 
 class KerasOptimizer(keras.optimizers.Optimizer):
-    """What `AdamWeightDecay` rests on: all that keras.optimizers.Optimizer does but for these.
+    """The base class of `AdamWeightDecay`: keras.optimizers.Optimizer with these differences.
 
-    - A gradient in slices is made dense before anything is done to it.
-    - The base class clips before the sum over replicas, and decays without a multiplier: both are left to the subclass.
-    - Variables beside one of 16 bits have 32, and it is trained as a copy of 32 bits: what a step adds to it may be
-      less than it can hold.
-    - A saved optimizer keeps the paths of the variables it was built with. Those of a loaded model may be others:
-      without the model's name, or with other numbers.
-    - What `exclude_from_weight_decay` is told is saved.
+    - A sparse gradient is made dense before anything else.
+    - The base class clips before the sum over replicas, and decays without a multiplier: both are left to the subclass
+    here. - The slots of a 16-bit variable have 32 bits, and it is trained as a 32-bit copy, as an update may be too
+    small for
+      its precision.
+    - A saved optimizer keeps the paths of the variables it was built with. In a loaded model they may differ: they may
+      lack the model's name or have other numbers.
+    - What was passed to `exclude_from_weight_decay` is saved.
     """
 
     def __init__(self, *args, **kwargs):
@@ -34,14 +35,14 @@ class KerasOptimizer(keras.optimizers.Optimizer):
         super().build(variables)
 
     def _match(self, paths):
-        """Decides what holds for each variable from its path; the subclass's."""
+        """Derives the settings of each variable from its path; implemented by the subclass."""
 
     def add_variable(self, shape, initializer="zeros", dtype=None, **kwargs):
-        """Adds a variable to the optimizer, as in Keras, of 32 bits or more."""
+        """Adds a variable to the optimizer, as in Keras, but with at least 32 bits."""
         return super().add_variable(shape, initializer, dtype and wide_dtype(dtype), **kwargs)
 
     def _slots(self, variables, name, start=False):
-        """Returns a variable beside each one given, None beside None: 0, or with `start` the one's present value."""
+        """Returns a slot for each variable, None for None: zeros, or with `start` the variable's current value."""
         slots = [v if v is None else self.add_variable_from_reference(v, name=name) for v in variables]
         if start:
             with tf.init_scope():
@@ -51,12 +52,12 @@ class KerasOptimizer(keras.optimizers.Optimizer):
         return slots
 
     def _make_copies(self, variables):
-        """Creates the copies of the variables of 16 bits, and none beside None."""
+        """Creates the copies of 16-bit variables, None for the others."""
         narrow = [v if v is not None and is_narrow(v.dtype) else None for v in variables]
         self._copies = self._slots(narrow, "copy", start=True)
 
     def _exact(self, index, variable):
-        """Returns what a variable is trained as: itself, or its copy, which follows what has been assigned to it."""
+        """Returns the variable to train, itself or its copy, updated if the variable was assigned to."""
         if self._copies[index] is None:
             return variable
         copy = self._copies[index].value
@@ -65,12 +66,12 @@ class KerasOptimizer(keras.optimizers.Optimizer):
         return copy
 
     def _round(self, index, variable):
-        """Gives a variable the value of its copy."""
+        """Assigns the value of its copy to a variable."""
         if self._copies[index] is not None:
             variable.assign(tf.cast(self._copies[index].value, variable.dtype))
 
     def apply(self, grads, trainable_variables=None):
-        """Updates variables by their gradients, as in Keras; one without a gradient (None) stays as it is."""
+        """Updates variables by their gradients, as in Keras; one without a gradient (None) is left unchanged."""
         super().apply([g if isinstance(g, DifferentRows) else dense(g) for g in grads], trainable_variables)
 
     def _clip_gradients(self, grads):
@@ -80,7 +81,7 @@ class KerasOptimizer(keras.optimizers.Optimizer):
         pass
 
     def _overwrite_model_variables_with_average_value(self, trainable_variables):
-        """Gives variables the averages of `use_ema`; they may be some of those that the optimizer was built with."""
+        """Assigns the averages of `use_ema` to variables, all or some of those that the optimizer was built with."""
         for variable in map(tensor_of, trainable_variables):
             average = self._model_variables_moving_average[self._get_variable_index(variable)]
             self._distribution_strategy.extended.update(variable, self.assign, args=(average.value,))
@@ -92,14 +93,14 @@ class KerasOptimizer(keras.optimizers.Optimizer):
         self._excluded += [f".*({name}).*" for name in var_names or ()]
 
     def get_compile_config(self):
-        """Returns what Keras saves beside the arguments of the constructor: the variables' paths, once built."""
+        """Returns what Keras saves besides the constructor's arguments: the variables' paths, once built."""
         return {"paths": list(self._paths)} if self.built else None
 
     def compile_from_config(self, config):
-        """Takes what `get_compile_config` returned: at `build` the patterns are matched on those paths."""
+        """Restores what `get_compile_config` returned: `build` matches the patterns on those paths."""
         self._paths = config["paths"]
 
 
 def tensor_of(variable):
-    """Returns the tf.Variable of a variable of Keras, or the one given."""
+    """Returns the tf.Variable of a Keras variable, or the argument itself."""
     return variable.value if isinstance(variable, keras.Variable) else variable

@@ -1,4 +1,4 @@
-"""Groups of variables: ordered (regex, value) pairs, matched in full on variable paths, the first match winning."""
+"""Groups of variables: ordered (regex, value) pairs, matched in full on variable paths; the first match wins."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tfbert.core.errors import InputError
 if TYPE_CHECKING:
     from tfbert.models.encoder import BertEncoder
 
-# Biases and the scales and shifts of LayerNorm (gamma, beta) do not decay, as in google-research/bert; nor does a
-# scalar mix, which would forget its layers.
+# Biases and the scale and shift of LayerNorm (gamma, beta) do not decay, as in google-research/bert; nor does a scalar
+# mix, whose layer weights would become equal.
 NO_DECAY = (r".*/(\w+_)?bias", r".*/(gamma|beta)", r"pooling/.*")
 
 # What holds where nothing was asked for.
@@ -28,12 +28,12 @@ def value_of(pairs, path, default):
 
 
 def path_of(variable):
-    """Returns the path of a Keras variable, or a tf.Variable's name without its output's number: str."""
+    """Returns the path of a Keras variable, or the name of a tf.Variable without ":0": str."""
     return variable.path if hasattr(variable, "path") else variable.name.split(":")[0]
 
 
 def unmatched(patterns, paths):
-    """Returns the patterns that match no path in full, list of str; and what the paths are like, str."""
+    """Returns the patterns that match no whole path, list of str, and examples of paths, str."""
     some = ", ".join(paths[:: max(1, len(paths) // 8)])
     return [pattern for pattern in patterns if not any(re.fullmatch(pattern, path) for path in paths)], some
 
@@ -44,11 +44,11 @@ def match_all(pairs, paths, default):
     Args:
         pairs: list of (regex, value).
         paths: list of str.
-        default: value of a path that no pattern matches.
+        default: value for paths that no pattern matches.
     """
     missing, some = unmatched([pattern for pattern, _ in pairs], paths)
     if missing:
-        raise InputError(f"The pattern {missing[0]!r} matches no variable in full. The variables are like: {some}.")
+        raise InputError(f"The pattern {missing[0]!r} matches no whole variable path. Examples of paths: {some}.")
     return [value_of(pairs, path, default) for path in paths]
 
 
@@ -59,7 +59,7 @@ def encoder_patterns(encoder):
         encoder: BertEncoder.
 
     Raises:
-        ValueError: a variable of the encoder is in none of its family's parts.
+        ValueError: a variable of the encoder is in none of the parts of its family.
     """
     patterns = {}
     for name, layers in encoder.parts.groups().items():
@@ -75,7 +75,7 @@ def layer_decay(encoder: BertEncoder, decay: float) -> list[tuple[str, float]]:
     """Returns multipliers that fall from the top layer to the embeddings: list of (regex, value).
 
     Layer l of L (from 0) has decay^(L - 1 - l), so the top layer has 1; the embeddings have decay^L. Pooler and head
-    are not matched: they keep 1 unless another pattern says otherwise.
+    are not matched: they have 1 unless another pattern matches.
 
     Source: Howard and Ruder 2018 (1801.06146), section 3.2; Sun et al. 2019 (1905.05583), section 3.4.3, whose
     η^(k-1) = ξ η^k this is.
@@ -83,6 +83,11 @@ def layer_decay(encoder: BertEncoder, decay: float) -> list[tuple[str, float]]:
     Args:
         encoder: BertEncoder.
         decay: float, ξ.
+
+    Example:
+        >>> encoder = tfbert.load_encoder("minilm")
+        >>> [round(value, 3) for _, value in tfbert.layer_decay(encoder, 0.9)]
+        [0.59, 0.656, 0.729, 0.81, 0.9, 1.0, 0.531]
     """
     check_encoder(encoder)
     top = encoder.num_layers - 1
@@ -91,20 +96,20 @@ def layer_decay(encoder: BertEncoder, decay: float) -> list[tuple[str, float]]:
 
 
 def freeze(encoder, part="none", layers=0, reinit_layers=0):
-    """Returns multipliers of 0 for what is frozen: list of (regex, 0.0).
+    """Returns multipliers of 0 for frozen variables: list of (regex, 0.0).
 
     Args:
         encoder: BertEncoder.
         part: "none", "embeddings", or "encoder": the embeddings, every layer and the pooler.
-        layers: int. So many of the lowest layers, and the embeddings below them.
-        reinit_layers: int. So many of the top layers are new, and must be trained.
+        layers: int. Number of lowest layers to freeze, together with the embeddings.
+        reinit_layers: int. Number of top layers that are newly initialised and must be trained.
 
     Raises:
-        InputError: more layers than the encoder has below its new ones.
+        InputError: `layers` exceeds the number of layers below the new ones.
     """
     most = encoder.num_layers - reinit_layers
     if layers > most:
-        raise InputError(f"--freeze_layers must be at most {most}, the layers with old weights. Received: {layers}.")
+        raise InputError(f"--freeze_layers must be at most {most}, the pre-trained layers. Received: {layers}.")
     if part == "encoder":
         return [("|".join(encoder_patterns(encoder).values()), 0.0)]
     embeddings = [(_embeddings(encoder), 0.0)] if part == "embeddings" or layers else []
@@ -112,12 +117,12 @@ def freeze(encoder, part="none", layers=0, reinit_layers=0):
 
 
 def gradual_unfreezing(encoder, steps):
-    """Returns the steps after which each part joins the training, from the top down: list of (regex, step).
+    """Returns the step from which each part is trained, from the top down: list of (regex, step).
 
     Head and pooler train from the first step, the top layer after `steps`, the one below after twice as many, and so
     on; layer l of L (from 0) after steps · (L - l), the embeddings after steps · (L + 1).
 
-    Source: Howard and Ruder 2018 (1801.06146), section 3.3. Deviation: by steps, where the paper goes by epochs.
+    Source: Howard and Ruder 2018 (1801.06146), section 3.3. Deviation: by steps instead of epochs.
 
     Args:
         encoder: BertEncoder.
@@ -131,11 +136,11 @@ def gradual_unfreezing(encoder, steps):
 def pretrained(encoder, reinit_layers=0, reinit_pooler=False):
     """Returns patterns of the variables that have a pre-trained value, for prior weight decay: list of regex.
 
-    The head's weights and re-initialised ones have none: they decay toward 0.
+    The head and re-initialised layers have none and decay toward 0.
 
     Args:
         encoder: BertEncoder, in its model.
-        reinit_layers: int. So many of the top layers are new.
+        reinit_layers: int. Number of newly initialised top layers.
         reinit_pooler: bool. Whether the pooler is new.
     """
     old = encoder.num_layers - reinit_layers
@@ -145,7 +150,7 @@ def pretrained(encoder, reinit_layers=0, reinit_pooler=False):
 
 
 def parts_of(paths, encoder):
-    """Returns variables' paths by the part of the model that they belong to, from the bottom up: name -> list of path.
+    """Returns variable paths grouped by part of the model, from the bottom up: name -> list of path.
 
     The parts are "embeddings", "layer 0", "layer 1", …, "pooler" and "head".
     """
@@ -161,14 +166,14 @@ def _embeddings(encoder):
 
 
 def _trained_layers(encoder):
-    """Returns the layers that have variables to train, those below a pooling's layer: list of (number, regex)."""
+    """Returns the layers with trainable variables, those up to the pooled layer: list of (number, regex)."""
     patterns = encoder_patterns(encoder)
     blocks = enumerate(encoder.parts.blocks)
     return [(number, patterns[f"layer {number}"]) for number, block in blocks if block.layer.trainable]
 
 
 def parse_multipliers(texts):
-    """Returns (regex, value) pairs from texts REGEX=VALUE; the last equals sign separates them."""
+    """Returns (regex, value) pairs parsed from REGEX=VALUE, split at the last equals sign."""
     pairs = []
     for text in texts:
         pattern, separator, value = text.rpartition("=")
@@ -179,14 +184,14 @@ def parse_multipliers(texts):
             separator = ""
         if not separator or not pattern or pair[1] < 0:
             raise InputError(
-                f"--lr_multipliers takes REGEX=VALUE with a value of 0 or more, as .*bias=2. Received: {text!r}."
+                f"--lr_multipliers takes REGEX=VALUE with a value of 0 or more, such as .*bias=2. Received: {text!r}."
             )
         pairs.append(pair)
     return pairs
 
 
 def describe_groups(groups):
-    """Returns a table of the groups in which variables are trained: how many, what holds for them, one of them.
+    """Returns a table of the groups of variables: their number, their settings and an example.
 
     Args:
         groups: list of (variable, dict of str to number or str), as `AdamWeightDecay.groups` returns it.

@@ -1,4 +1,4 @@
-"""The picture of what each layer knows."""
+"""The figure of probe accuracy by layer."""
 
 from tfbert.inference.layer_probe import COMBINED, TOKENS
 from tfbert.reports.page import drawn

@@ -13,7 +13,7 @@ def write_model_card(output_dir, settings, task, results, beyond=()):
         settings: dict. All settings, by name.
         task: one of TASKS.
         results: dict. The content of `eval_results.json`.
-        beyond: sequence of str. What of its predictions transformers does not make by itself, a sentence each.
+        beyond: sequence of str. Sentences on how its predictions differ from those in transformers.
     """
     splits = [split for split in ("dev", "test") if split in results]
     names = list(dict.fromkeys(name for split in splits for name in results[split]))
@@ -29,7 +29,7 @@ def write_model_card(output_dir, settings, task, results, beyond=()):
         f"|---|{'---|' * len(splits)}",
         *(f"| {name} | {' | '.join(_number(results[split].get(name)) for split in splits)} |" for name in names),
         "",
-        "One run with one seed: another seed scores differently, on small data by several points.",
+        "This is one run with one seed; other seeds score differently, on small data by several points.",
         "",
         "```python",
         "import tfbert",
@@ -45,7 +45,7 @@ def write_model_card(output_dir, settings, task, results, beyond=()):
 
 
 def _beyond(sentences):
-    heading = "transformers reads the folder `model`, too, but does not make of it all that tfbert predicts:"
+    heading = "transformers can also load the folder `model`, but its predictions differ from those of tfbert:"
     return [heading, "", *(f"- {sentence}" for sentence in sentences), ""]
 
 

@@ -1,4 +1,4 @@
-"""The parts of which the reports are made: figures and tables in HTML."""
+"""The building blocks of the reports: figures and tables in HTML."""
 
 import html
 import io

@@ -1,4 +1,4 @@
-"""How good a model's answers are, in figures and tables: calibration, precision and recall, confusions, each class."""
+"""The quality of predictions in figures and tables: calibration, precision and recall, confusions, classes."""
 
 import html
 
@@ -8,18 +8,18 @@ from tfbert.core.extras import install_command
 from tfbert.reports.page import COLORS, figure, name_axes, table, table_of_texts
 from tfbert.tasks.scores.metrics import calibration_error, f1_of, outcomes, reliability, share_of
 
-# More labels than these make a table that nobody reads.
+# With more labels a table is too large to read.
 _MOST_CONFUSED, _MOST_CURVES = 30, 6
 
 
 def quality_sections(task, labels, outputs, split):
-    """Returns the sections of a report on one data set: list of str, HTML; none for numbers.
+    """Returns the sections of a report on one dataset: list of str, HTML; empty for regression.
 
     Args:
         task: one of TASKS.
         labels: np.ndarray [N, ...].
         outputs: np.float32 [N, outputs].
-        split: str. The data set's name.
+        split: str. The name of the dataset.
     """
     found = task.quality(labels, outputs)
     if found is None:
@@ -35,10 +35,10 @@ def quality_sections(task, labels, outputs, split):
 
 
 def mislabelled_section(rows):
-    """Returns the section of a report on labels that are likely wrong: str, HTML.
+    """Returns the section of a report on likely label errors: str, HTML.
 
     Args:
-        rows: list of (row, text, label given, label predicted, probability of the label given), ranked; None where
+        rows: list of (row, text, label given, label predicted, probability of the label given), ranked; None if
             cleanlab is not installed.
     """
     title = "<h2>Most likely mislabelled</h2>"
@@ -47,8 +47,8 @@ def mislabelled_section(rows):
     lines = [[row, given, predicted, f"{share:.4f}", text] for row, text, given, predicted, share in rows]
     shown = table_of_texts(["row", "label given", "predicted", "probability of the label given", "text"], lines)
     note = (
-        "Rows whose label the models that have not seen them deny, the least believed first. Some are wrong, some only "
-        "hard: look before you change one."
+        "Rows whose label models not trained on them contradict, the least likely first. Some are wrong, some only "
+        "hard: check before you change one."
     )
     return f"{title}{shown}<p class=quiet>{note}</p>"
 
@@ -60,7 +60,7 @@ def _reliability(axes, probabilities, hits):
     axes.scatter(means, shares, s=15 + 150 * counts / counts.max(), color=COLORS[0], alpha=0.75)
     axes.set(xlim=(0, 1), ylim=(-0.02, 1.02))
     axes.set_title(f"expected calibration error {calibration_error(probabilities, hits):.4f}", fontsize=10)
-    name_axes(axes, "probability given", "share that came true")
+    name_axes(axes, "probability given", "fraction correct")
 
 
 def _precision_recall(axes, found):
@@ -80,7 +80,7 @@ def _precision_recall(axes, found):
 
 def _confusions(found, confusions):
     rows = [[str(label), *row] for label, row in zip(found.labels, confusions.tolist())]
-    return table(["true label ↓, answer →", *map(str, found.labels)], rows)
+    return table(["true label ↓, predicted →", *map(str, found.labels)], rows)
 
 
 def _classes(found):
@@ -103,7 +103,7 @@ def _classes(found):
 def _decided(decision):
     notes = []
     if decision.prior_shift is not None:
-        notes.append("probabilities are taken back to the prior of the training data")
+        notes.append("probabilities are corrected to the prior of the training data")
     if decision.temperature != 1:
         notes.append(f"logits are divided by a temperature of {decision.temperature:.4f}, fitted on dev")
     if decision.thresholds is not None:

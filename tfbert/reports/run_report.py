@@ -112,7 +112,7 @@ def _run_verdict(metric, results, task, intervals):
         text += " It answers no better than that, but it ranks the texts well, and so it has learned." * unsure
     if results.get("restarts"):
         text += f" It replaces {results['restarts']} failed run{'s' * (results['restarts'] > 1)} in this folder."
-    text += " One run with one seed: another seed scores differently."
+    text += " This is one run with one seed; other seeds score differently."
     warnings = "".join(f"<li>{html.escape(warning)}</li>" for warning in results["warnings"])
     if warnings:
         text += f"{'' if results['failed'] else ' Warnings on the way, which it got over:'}<ul>{warnings}</ul>"

@@ -1,4 +1,4 @@
-"""What many runs say: the best to be expected of k, and what one setting changes."""
+"""Statistics over many runs: the expected best of k runs, and the effect of one setting."""
 
 import json
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from tfbert.tasks.scores.resampled import resampled_metrics
 
-# Numbers in memory at once.
+# Numbers held in memory at a time.
 _CELLS = 2**22
 
 
@@ -27,8 +27,8 @@ def mean_and_spread(runs):
     """Returns the mean of each score over some runs, and its standard deviation: (dict, dict), name -> float.
 
     Args:
-        runs: list of dict, name -> float. A run in which a score is undefined lacks it and does not count for it; from
-            a single run no deviation can be told.
+        runs: list of dict, name -> float. A run in which a score is undefined lacks it and does not count for it; a
+            single run has no deviation.
     """
     values = {}
     for name, value in (item for run in runs for item in run.items()):
@@ -44,8 +44,8 @@ def bootstrap_intervals(task, labels, outputs, resamples=1000):
         task: one of TASKS.
         labels: np.ndarray [N, ...].
         outputs: np.float32 [N, outputs].
-        resamples: int. Data sets of N examples, drawn with replacement, by a fixed seed; those that leave a score
-            undefined do not count for it.
+        resamples: int. Datasets of N examples, drawn with replacement with a fixed seed; those for which a score
+            is undefined do not count for it.
 
     Source: Efron and Tibshirani 1993, chapter 13: percentiles.
     """
@@ -61,7 +61,7 @@ def bootstrap_intervals(task, labels, outputs, resamples=1000):
 
 
 def paired_effect(trials, name, before, after, score, resamples=10_000):
-    """Returns what changing one setting does to the score, over pairs of runs that are equal in all else.
+    """Returns the effect of one setting on the score, over pairs of runs that are otherwise equal.
 
     Args:
         trials: list of SweepTrial.
@@ -72,7 +72,7 @@ def paired_effect(trials, name, before, after, score, resamples=10_000):
 
     Returns:
         dict with `pairs` (int), `mean` (of the differences after - before) and `interval` (low, high): the 95 %
-        bootstrap percentile interval of that mean, seeded. None where there are fewer than two pairs.
+        bootstrap percentile interval of that mean, seeded. None if there are fewer than two pairs.
 
     Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13, by scipy.stats.bootstrap.
     """

@@ -1,4 +1,4 @@
-"""What is predicted: one class a kind of task, all in TASKS."""
+"""Tasks: one class for each kind, all in TASKS."""
 
 from tfbert.core.variants import Variants
 

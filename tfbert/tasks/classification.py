@@ -1,4 +1,4 @@
-"""One of N classes for each text or pair."""
+"""Classification: one of N classes for each text or pair."""
 
 import keras
 import numpy as np
@@ -18,8 +18,8 @@ class Classification(LabelledTask):
         labels: list of str or int. The classes, by number. For two, the second is the positive one of F1,
             ROC-AUC and average precision.
         outputs: int. Width of the head.
-        options: LossOptions. What `training_loss` has beyond `loss`; the constructor takes them by name.
-        decision: Decision. What is done to outputs before they are read.
+        options: LossOptions. What `training_loss` adds to `loss`; keyword arguments of the constructor.
+        decision: Decision. Corrections of the outputs, and the threshold.
     """
 
     name = "classification"
@@ -40,25 +40,24 @@ class Classification(LabelledTask):
     def __init__(self, labels, **options):
         super().__init__(labels, **options)
         if self.outputs < 2:
-            raise InputError(f"Classification needs two classes at least. Received: {self.labels!r}.")
+            raise InputError(f"Classification needs at least two classes. Received: {self.labels!r}.")
         if self.options.focal_alpha is not None and self.outputs > 2:
             raise InputError(
-                f"--focal_alpha={self.options.focal_alpha} weighs two classes, and there are {self.outputs}; give "
+                f"--focal_alpha={self.options.focal_alpha} weights two classes, but there are {self.outputs}; use "
                 "--class_weights."
             )
 
     @classmethod
     def from_examples(cls, examples, *, positive_label=None, **options):
-        """Returns the task whose labels are those of the examples (dicts with `label` and `where`).
+        """Returns the task with the labels that occur in the examples (dicts with `label` and `where`).
 
         Args:
             examples: iterable of dict.
-            positive_label: str, int or None. Of two labels the one that is to be the second; None: that which sorts
-                last.
+            positive_label: str, int or None. Which of two labels becomes the second; None: the one that sorts last.
             **options: those of LossOptions.
 
         Raises:
-            InputError: the positive label is none of the labels, or there are more than two.
+            InputError: the positive label is not among the labels, or there are more than two.
         """
         labels = sorted_labels(plain_label(example["label"], example["where"]) for example in examples)
         if positive_label is not None:
@@ -66,7 +65,7 @@ class Classification(LabelledTask):
         return cls(labels, **options)
 
     def encode_label(self, label, where):
-        """Returns a label's number: int32."""
+        """Returns the number of a label: int32."""
         return np.int32(self._set.index(label, where))
 
     def decode_label(self, number):
@@ -74,11 +73,11 @@ class Classification(LabelledTask):
         return self.labels[number]
 
     def initial_bias(self, labels):
-        """Returns the head's first biases, zeros as in google-research/bert: [outputs]."""
+        """Returns the initial biases of the head, zeros as in google-research/bert: [outputs]."""
         return np.zeros(self.outputs, np.float32)
 
     def constant_outputs(self, examples):
-        """Returns the best outputs that are the same for every text, the log-frequencies: [classes]."""
+        """Returns the best constant outputs, the log-frequencies: [classes]."""
         labels = examples.labels
         return np.log(np.bincount(labels, minlength=self.outputs) / len(labels) + 1e-9).astype(np.float32)
 
@@ -87,7 +86,7 @@ class Classification(LabelledTask):
         return ops.sparse_categorical_crossentropy(ops.cast(labels, "int32"), logits, from_logits=True)
 
     def training_loss(self, labels, logits):
-        """Returns the loss to train on, `loss` changed as the options say; shapes as for `loss`.
+        """Returns the training loss, `loss` modified by the options; shapes as for `loss`.
 
         Smoothed, the target of class k is q(k) = (1 - ε) [k = label] + ε / K: Szegedy et al. 2015 (1512.00567),
         section 7. An example's class weight is a factor of its loss, as with Keras' `class_weight`: the mean is over
@@ -104,7 +103,7 @@ class Classification(LabelledTask):
         return losses if weights is None else losses * ops.take(np.asarray(weights, np.float32), labels)
 
     def predicted(self, logits):
-        """Returns which class has the largest logit, as 0 or 1: float [M, classes] -> float [M, classes]."""
+        """Returns the class with the largest logit as one-hot vectors: float [M, classes] -> float [M, classes]."""
         return ops.one_hot(ops.argmax(logits, axis=-1), self.outputs)
 
     def keras_metrics(self):
@@ -112,13 +111,13 @@ class Classification(LabelledTask):
         return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
 
     def metrics(self, labels, logits):
-        """Returns the scores of a whole data set: int [N], float [N, classes] -> dict."""
+        """Returns the scores of a whole dataset: int [N], float [N, classes] -> dict."""
         scores = metrics.classification_metrics(labels, self.probabilities(logits), self._threshold())
         error = metrics.calibration_error(*metrics.confidences(self, labels, logits))
         return scores | {"expected_calibration_error": error}
 
     def guesses(self, logits):
-        """Returns the class that is answered: float [N, classes] -> int [N]."""
+        """Returns the predicted class: float [N, classes] -> int [N]."""
         return metrics.guessed_classes(self.probabilities(logits), self._threshold())
 
     def probabilities(self, logits):
@@ -134,21 +133,21 @@ class Classification(LabelledTask):
         return resampled.of_classes(self, labels, logits, weights)
 
     def confusions(self, labels, logits):
-        """Returns how many rows of each class got each answer: int [classes, classes]."""
+        """Returns the confusion matrix, rows being the true classes: int [classes, classes]."""
         from sklearn.metrics import confusion_matrix
 
         return confusion_matrix(labels, self.guesses(logits), labels=range(self.outputs))
 
     def strata(self, labels, folds):
-        """Returns what folds are to be alike in, the classes: int [N] -> int [N]."""
+        """Returns the strata for folds, the classes: int [N] -> int [N]."""
         return labels
 
     def indicators(self, labels):
-        """Returns which class each row has, as 0 or 1: int [N] -> int [N, classes]."""
+        """Returns the class of each row as one-hot vectors: int [N] -> int [N, classes]."""
         return np.eye(self.outputs, dtype=int)[labels]
 
     def label_counts(self, labels, rates=None):
-        """Returns the rows of each class, each counted as often as its rate says: float64 [classes]."""
+        """Returns the number of rows of each class, weighted by their rates: float64 [classes]."""
         return np.bincount(labels, np.ones(len(labels)) if rates is None else rates, minlength=self.outputs)
 
     def balanced_weights(self, counts, rows):
@@ -160,33 +159,33 @@ class Classification(LabelledTask):
 
     def log_prior(self, counts, rows):
         """Returns log p of each class: float64 [classes]."""
-        with np.errstate(divide="ignore"):  # a class may be in another fold
+        with np.errstate(divide="ignore"):  # a class may be missing from this fold
             return np.log(counts / rows)
 
     def draws(self, labels, factors, fewer, balance):
-        """Returns which examples an epoch takes: GroupDraws."""
+        """Returns which examples an epoch has: GroupDraws."""
         return draws_of_classes(labels, factors, fewer, balance)
 
     @property
     def threshold_labels(self):
-        """The second of two classes; of more, none has a threshold: list."""
+        """The second of two classes; with more classes there is no threshold: list."""
         return self.labels[1:] if self.outputs == 2 else []
 
     @property
     def curves(self):
-        """Of two classes the second, of more all: sequence of int."""
+        """The second of two classes, or all if there are more: sequence of int."""
         return [1] if self.outputs == 2 else range(self.outputs)
 
     def rare_metrics(self, rarest):
-        """Returns which score sees a rare class, and what to tune its threshold for: str, str."""
+        """Returns the score that is sensitive to a rare class, and the metric to tune its threshold for: str, str."""
         second = self.outputs == 2 and rarest == self.labels[1]
         return ("f1 or average_precision", "f1") if second else ("f1_macro", "mcc")
 
     def suspicious(self, labels):
-        """Returns whether there are too many classes for the rows, as a sentence: list of str."""
+        """Returns a warning if there are too many classes for the number of rows: list of str."""
         if self.outputs <= max(20, len(labels) / 3):
             return []
-        return [f"{self.outputs:,} labels in {len(labels):,} rows: is --label_column a column of numbers or of names?"]
+        return [f"{self.outputs:,} labels in {len(labels):,} rows: does --label_column hold numbers or names?"]
 
     def probe(self, vectors, labels, new):
         return linear.log_probabilities(vectors, labels, new, self.outputs)

@@ -1,4 +1,4 @@
-"""Several labels in one cell: a list, a text that stands for one, or a vector of zeros and ones."""
+"""Several labels in one cell: a list, its text form, or a vector of zeros and ones."""
 
 import ast
 import json
@@ -17,12 +17,12 @@ _BITS = re.compile(r"[01]\.?(?:\s+[01]\.?)+")
 
 
 def listed(label, where):
-    """Returns the labels that a cell lists, as they stand there: list.
+    """Returns the labels listed in a cell, as written: list.
 
-    A text may separate them by commas, semicolons or bars, or be what Python, NumPy or JSON print of a list.
+    A text may separate them by commas, semicolons or bars, or be a list as printed by Python, NumPy or JSON.
 
     Raises:
-        InputError: it is no list, or one that can be read in two ways.
+        InputError: it is not a list, or is ambiguous.
     """
     label = label.tolist() if hasattr(label, "tolist") else label
     if isinstance(label, str):
@@ -31,17 +31,17 @@ def listed(label, where):
         return list(label)
     if isinstance(label, (int, float)) and not isinstance(label, bool) and label == label // 1:
         return [label]
-    raise InputError(f"{describe(where)}: the labels {label!r} are no list; give a list, or a text with commas.")
+    raise InputError(f"{describe(where)}: the labels {label!r} are not a list; give a list, or a text with commas.")
 
 
 def learned_labels(examples):
-    """Returns the labels of some rows, in their order; of vectors the numbers of their places, from 0.
+    """Returns the labels of some rows, sorted; for vectors, the positions from 0.
 
     Args:
         examples: iterable of dict with `label` and `where`.
 
     Raises:
-        InputError: a row's labels cannot be read, or rows are vectors and lists of names, or of several lengths.
+        InputError: labels cannot be read, or rows mix vectors with lists of names, or vectors of different lengths.
     """
     names, lengths, named, undecided = set(), {}, None, None
     for example in examples:
@@ -59,36 +59,36 @@ def learned_labels(examples):
     if lengths and (named or len(lengths) > 1):
         first, second = [*lengths.values(), named][:2]
         raise InputError(
-            f"{describe(first)} has a vector of zeros and ones for labels, {describe(second)} a list of names or a "
-            "vector of another length; name in every row the labels that hold."
+            f"{describe(first)} has a vector of zeros and ones as labels, but {describe(second)} a list of names or a "
+            "vector of another length; name the labels that apply in every row."
         )
     if lengths or (undecided and not named):
         _, where = undecided or (None, *lengths.values())
         raise InputError(
-            f"{describe(where)}: two zeros and ones may be a vector, or name the labels 0 and 1; name in every row "
-            'the labels that hold, such as ["toxic"].'
+            f"{describe(where)}: two zeros and ones may be a vector or name the labels 0 and 1; name the labels that "
+            'apply in every row, such as ["toxic"].'
         )
     return sorted_labels(names)
 
 
 def _refuse_signs(label, where):
-    """Raises InputError for a vector of -1 and 1, or -1, 0 and 1: what holds there is open."""
+    """Raises InputError for a vector with -1, whose meaning is unclear."""
     found = [reading(value) if isinstance(value, (str, float, int)) else None for value in label]
     if "-1" in found and set(found) <= {"-1", "0", "1"} and len(set(found)) < len(found):
         raise InputError(
-            f"{describe(where)}: the labels {label!r:.60} are a vector with -1; write 1 where a label holds and 0 "
-            "where it does not, or name those that hold."
+            f"{describe(where)}: the labels {label!r:.60} are a vector with -1; write 1 where a label applies and 0 "
+            "where it does not, or name those that apply."
         )
 
 
 def bits_of(label):
-    """Returns the zeros and ones of a list as they may be written (1, 1.0, "1", true), or None: list -> list of int."""
+    """Returns the zeros and ones of a list, however written (1, 1.0, "1", true), or None: list -> list of int."""
     found = [_BIT.get(reading(value) if isinstance(value, (str, float, int)) else None) for value in label]
     return None if None in found else found
 
 
 def repeats_bits(label):
-    """Says whether a list holds nothing but zeros and ones, one of them twice, as a list of names would not."""
+    """Returns whether a list has only zeros and ones, one of them twice, which a list of names would not have."""
     found = bits_of(label)
     return bool(found) and len(set(found)) < len(found)
 
@@ -119,7 +119,7 @@ def _of_text(text, where):
 
 
 def _of_list(inner, where):
-    """Returns the members of what is printed between brackets."""
+    """Returns the members of a list printed in brackets."""
     inner = _NUMPY_SCALAR.sub(r"\1", inner).strip()
     try:
         return json.loads(f"[{inner}]")
@@ -138,7 +138,7 @@ def _of_list(inner, where):
 
 
 def _is_closed(text):
-    """Says whether every bracket and quote that a text opens is closed; a mark between them may be part of a name."""
+    """Returns whether all brackets and quotes of a text are closed; a separator inside them may be part of a name."""
     return text.count('"') % 2 == 0 and all(text.count(first) == text.count(last) for first, last in _BRACKETS)
 
 
@@ -148,8 +148,8 @@ def _is_number(text):
 
 def _unclear(text, where):
     return InputError(
-        f"{describe(where)}: the labels {text[:80]!r} can be read in several ways; give a list, or a text in which "
-        "nothing but commas separates them."
+        f"{describe(where)}: the labels {text[:80]!r} are ambiguous; give a list, or a text in which "
+        "they are separated only by commas."
     )
 
 

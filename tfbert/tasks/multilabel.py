@@ -1,4 +1,4 @@
-"""Any number of labels for each text or pair."""
+"""Multi-label classification: any number of labels for each text or pair."""
 
 import keras
 import numpy as np
@@ -14,13 +14,13 @@ from tfbert.tasks.scores import linear, metrics, resampled
 
 
 class Multilabel(LabelledTask):
-    """Says of each label whether it holds: a sigmoid and binary cross-entropy each, the mean over the labels.
+    """Predicts for each label whether it applies: sigmoids with binary cross-entropy, averaged over the labels.
 
     Attributes:
         labels: list of str or int. By number.
         outputs: int. Width of the head.
-        options: LossOptions. What `training_loss` has beyond `loss`; the constructor takes them by name.
-        decision: Decision. What is done to outputs before they are read.
+        options: LossOptions. What `training_loss` adds to `loss`; keyword arguments of the constructor.
+        decision: Decision. Corrections of the outputs, and the thresholds.
     """
 
     name = "multilabel"
@@ -39,49 +39,49 @@ class Multilabel(LabelledTask):
     def __init__(self, labels, **options):
         super().__init__(labels, **options)
         if not self.labels:
-            raise InputError("Multi-label classification needs one label at least, and no row has one.")
+            raise InputError("Multi-label classification needs at least one label, but no row has one.")
 
     @classmethod
     def from_examples(cls, examples, **options):
-        """Returns the task whose labels are those of the examples (dicts with `label` and `where`).
+        """Returns the task with the labels that occur in the examples (dicts with `label` and `where`).
 
-        Where rows hold vectors of zeros and ones, a label is the number of its place, from 0.
+        If rows hold vectors of zeros and ones, a label is its position, from 0.
         """
         return cls(learned_labels(examples), **options)
 
     def encode_label(self, label, where):
-        """Returns a row's labels as zeros and ones, uint8 [labels], of what `listed` reads or of such a vector."""
+        """Returns the labels of a row as zeros and ones, uint8 [labels], from a list or from such a vector."""
         names, row = listed(label, where), np.zeros(self.outputs, np.uint8)
         if self._is_vector(names):
             if len(names) != self.outputs:
                 raise InputError(
-                    f"{describe(where)}: {len(names)} zeros and ones, where there are {self.outputs} labels."
+                    f"{describe(where)}: {len(names)} zeros and ones, but there are {self.outputs} labels."
                 )
             return np.array(bits_of(names), np.uint8)
         row[[self._set.index(name, where) for name in names]] = 1
         return row
 
     def _is_vector(self, names):
-        """Says whether a list is a vector rather than names: one of two places may name the labels 0 and 1."""
+        """Returns whether a list is a vector rather than names; two elements may also name the labels 0 and 1."""
         named_so = self._set.find(0) is not None or self._set.find(1) is not None
         return repeats_bits(names) or (len(names) == self.outputs == 2 and not named_so and bool(bits_of(names)))
 
     def decode_label(self, row):
-        """Returns the labels that hold: 0 or 1, [labels] -> list."""
+        """Returns the labels that apply: 0 or 1, [labels] -> list."""
         return [label for label, holds in zip(self.labels, row) if holds]
 
     def initial_bias(self, labels):
-        """Returns the head's first biases, each label's log-odds in the training data: uint8 [N, labels] -> [labels].
+        """Returns the initial biases of the head, each label's log-odds in the data: uint8 [N, labels] -> [labels].
 
-        With zeros, every label begins at one half, and where labels are many and rare the encoder learns first of all
-        to answer the same to every text, from which few steps do not bring it back. The cure is that of Lin et al.
-        2017 (1708.02002), section 4.1, for rare classes; frequencies are smoothed by one row of each kind. Where
-        training adds offsets to the logits, these are taken off.
+        With zero biases every probability starts at one half, and with many rare labels the encoder first learns to
+        give the same answer to every text, from which a short training does not recover. The remedy is that of Lin et
+        al. 2017 (1708.02002), section 4.1, for rare classes; frequencies are smoothed by one row of each kind. If
+        training adds offsets to the logits, they are subtracted.
         """
         return _log_odds(labels) - np.float32(self.options.shifted(0.0))
 
     def constant_outputs(self, examples):
-        """Returns the best outputs that are the same for every text, the labels' log-odds: [labels]."""
+        """Returns the best constant outputs, the log-odds of the labels: [labels]."""
         return _log_odds(examples.labels)
 
     def loss(self, labels, logits):
@@ -89,10 +89,10 @@ class Multilabel(LabelledTask):
         return ops.mean(ops.binary_crossentropy(ops.cast(labels, logits.dtype), logits, from_logits=True), axis=-1)
 
     def training_loss(self, labels, logits):
-        """Returns the loss to train on, `loss` changed as the options say; shapes as for `loss`.
+        """Returns the training loss, `loss` modified by the options; shapes as for `loss`.
 
         Smoothed, a label's target y becomes (1 - ε) y + ε / 2: Szegedy et al. 2015 (1512.00567), section 7, for the
-        two classes that each label has. A label's class weight is a factor where it holds, as `pos_weight` is in
+        two classes that each label has. The class weight of a label is a factor where it applies, like `pos_weight` in
         torch's BCEWithLogitsLoss.
         """
         options = self.options
@@ -114,13 +114,13 @@ class Multilabel(LabelledTask):
         return [keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0)]
 
     def metrics(self, labels, logits):
-        """Returns the scores of a whole data set: [N, labels], float [N, labels] -> dict."""
+        """Returns the scores of a whole dataset: [N, labels], float [N, labels] -> dict."""
         scores = metrics.multilabel_metrics(labels, self.probabilities(logits), self._thresholds())
         error = metrics.calibration_error(*metrics.confidences(self, labels, logits))
         return scores | {"expected_calibration_error": error}
 
     def guesses(self, logits):
-        """Returns which labels are answered, as 0 or 1: float [N, labels] -> uint8 [N, labels]."""
+        """Returns which labels are predicted, as 0 or 1: float [N, labels] -> uint8 [N, labels]."""
         return (self.probabilities(logits) >= self._thresholds()).astype(np.uint8)
 
     def probabilities(self, logits):
@@ -136,32 +136,32 @@ class Multilabel(LabelledTask):
         return resampled.of_labels(self, labels, logits, weights)
 
     def strata(self, labels, folds):
-        """Returns the rarest label of each row, or one number more where it has none: [N, labels] -> int [N]."""
+        """Returns the rarest label of each row, or `len(labels)` if it has none: [N, labels] -> int [N]."""
         rarest_first = np.argsort(labels.sum(axis=0), kind="stable")
         return np.where(labels.any(axis=1), labels[:, rarest_first].argmax(axis=1), labels.shape[1])
 
     def indicators(self, labels):
-        """Returns the labels as they are: 0 or 1, [N, labels] -> the same."""
+        """Returns the labels unchanged: 0 or 1, [N, labels] -> the same."""
         return labels
 
     def balanced_weights(self, counts, rows):
-        """Returns the rows without a label over those with it: the `pos_weight` of torch's BCEWithLogitsLoss."""
+        """Returns the ratio of rows without a label to rows with it, `pos_weight` in torch's BCEWithLogitsLoss."""
         return np.maximum(rows - counts, 1) / counts
 
     def log_prior(self, counts, rows):
-        """Returns each label's log-odds, smoothed by one row of each kind: float64 [labels]."""
+        """Returns the log-odds of each label, smoothed by one row of each kind: float64 [labels]."""
         return np.log((counts + 1) / (rows - counts + 1))
 
     def draws(self, labels, factors, fewer, balance):
-        """Returns which examples an epoch takes: GroupDraws."""
+        """Returns which examples an epoch has: GroupDraws."""
         return draws_of_labels(labels, factors)
 
     def rare_metrics(self, rarest):
-        """Returns which score sees a rare label, and what to tune its threshold for: str, str."""
+        """Returns the score that is sensitive to a rare label, and the metric to tune its threshold for: str, str."""
         return "f1_macro", "f1"
 
     def doubt(self, given, prediction):
-        """Returns the lists as texts, and the probability of the label that is most in doubt: str, str, float."""
+        """Returns both lists as text, and the probability given to the most doubtful label: str, str, float."""
         shares = [
             share if label in map(str, given) else 1 - share for label, share in prediction["probabilities"].items()
         ]

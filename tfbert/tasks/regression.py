@@ -1,4 +1,4 @@
-"""A number for each text or pair."""
+"""Regression: a number for each text or pair."""
 
 import math
 
@@ -15,7 +15,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 class Regression(TextTask):
-    """Predicts a number: squared error.
+    """Predicts a number, trained with the squared error.
 
     Attributes:
         labels: empty list, as there are no classes.
@@ -41,24 +41,24 @@ class Regression(TextTask):
             value = float(label)
         except (TypeError, ValueError, OverflowError):
             value = math.nan
-        if not abs(value) <= _LARGEST:  # nan, too
-            raise InputError(f"{describe(where)}: the label {label!r} is no number; regression needs one in every row.")
+        if not abs(value) <= _LARGEST:  # also for nan
+            raise InputError(f"{describe(where)}: the label {label!r} is not a number, as regression needs.")
         return np.float32(value)
 
     def decode_label(self, value):
-        """Returns the number as Python's float."""
+        """Returns the number as a Python float."""
         return float(value)
 
     def initial_bias(self, labels):
-        """Returns the head's first biases, zeros as in google-research/bert: [outputs]."""
+        """Returns the initial biases of the head, zeros as in google-research/bert: [outputs]."""
         return np.zeros(self.outputs, np.float32)
 
     def constant_outputs(self, examples):
-        """Returns the best output that is the same for every text, the mean: [1]."""
+        """Returns the best constant output, the mean: [1]."""
         return np.array([examples.labels.mean()], np.float32)
 
     def loss(self, labels, logits):
-        """Returns each example's squared error: float [M], float [M, 1] -> float [M]."""
+        """Returns the squared error of each example: float [M], float [M, 1] -> float [M]."""
         return ops.square(logits[:, 0] - ops.cast(labels, logits.dtype))
 
     def keras_metrics(self):
@@ -66,11 +66,11 @@ class Regression(TextTask):
         return [keras.metrics.MeanAbsoluteError(name="mean_absolute_error")]
 
     def metrics(self, labels, logits):
-        """Returns the scores of a whole data set: float [N], float [N, 1] -> dict."""
+        """Returns the scores of a whole dataset: float [N], float [N, 1] -> dict."""
         return metrics.regression_metrics(labels, logits[:, 0])
 
     def predictions(self, logits):
-        """Returns what to tell a reader: float [N, 1] -> list of {"label": number}."""
+        """Returns the predictions for output: float [N, 1] -> list of {"label": number}."""
         return [{"label": round(float(value), 6)} for value in logits[:, 0]]
 
     def mistakes(self, labels, outputs, most):
@@ -91,6 +91,6 @@ class Regression(TextTask):
         return resampled.of_numbers(np.asarray(labels, np.float64), np.asarray(outputs[:, 0], np.float64), weights)
 
     def strata(self, labels, folds):
-        """Returns the tenth of each number, or a larger part where a tenth has fewer rows than folds: int [N]."""
+        """Returns the decile of each number, or a larger quantile if a decile has fewer rows than folds: int [N]."""
         bins = max(1, min(10, len(labels) // folds))
         return np.argsort(np.argsort(labels, kind="stable")) * bins // len(labels)

@@ -1,4 +1,4 @@
-"""What a kind of task asks of the settings, known before TensorFlow is loaded."""
+"""Rules of each kind of task for the settings, available before TensorFlow is loaded."""
 
 import dataclasses
 
@@ -35,6 +35,9 @@ _CLASSES = (
 )
 _ONE_TEXT = (
     "text_pair_column",
+    "dev_share",
+    "test_share",
+    "split_seed",
     "halve_dev",
     "long_text",
     "truncation",
@@ -53,11 +56,11 @@ _SEVERAL = "a row may have several labels; --oversample takes the largest factor
 
 @dataclasses.dataclass(frozen=True)
 class Rules:
-    """What a kind of task asks of the settings.
+    """The rules of a task for the settings.
 
     Attributes:
-        ignores: dict of setting -> why it does nothing, "" where that is plain. Giving one is refused.
-        least: dict of setting -> the least value that will do.
+        ignores: dict of setting -> why it has no effect, "" if that is obvious. Giving one is refused.
+        least: dict of setting -> its minimum.
     """
 
     ignores: dict = dataclasses.field(default_factory=dict)
@@ -66,14 +69,14 @@ class Rules:
 
 _LABELLED = dict.fromkeys(_RAW_TEXT, "")
 
-# Of the tasks whose class takes its rules from here, so that settings are checked without loading it.
+# The rules of the built-in tasks, here so that settings can be checked without importing the classes.
 RULES = {
     "classification": Rules(_LABELLED),
     "multilabel": Rules(
         _LABELLED | dict.fromkeys(("undersample", "balance"), _SEVERAL) | {"positive_label": _EACH_LABEL}
     ),
     "regression": Rules(_LABELLED | dict.fromkeys(_CLASSES, "there are no labels")),
-    # Of fewer tokens a pair of segments may have no word to mask.
+    # With fewer tokens a pair of segments may have no word to mask.
     "masked_lm": Rules(dict.fromkeys((*_ONE_TEXT, *_CLASSES), ""), {"max_seq_length": 8}),
 }
 

@@ -1,4 +1,4 @@
-"""What is predicted: the interface of every task."""
+"""The interface of every task: what is predicted, and everything that depends on it."""
 
 import dataclasses
 import json
@@ -16,23 +16,23 @@ from tfbert.tasks.scores.resampled import repeated_scores
 
 @keras.saving.register_keras_serializable("tfbert")
 class Task:
-    """Owns all that depends on what is predicted; each task is a class of its own in TASKS.
+    """Owns everything that depends on what is predicted; each task is a class in TASKS.
 
-    Of some methods the keyword-only arguments are named like settings: the modes pass the values of these settings, and
-    from Python the defaults hold. What such a method does not name, it does not get.
+    Keyword-only arguments of some methods are named like settings: the modes pass the values of exactly the settings
+    that a method names; from Python the defaults apply.
 
     Examples, labels, outputs: N examples have `labels` [N, ...], of which a batch has M; a model's outputs are float32
     [M, outputs].
 
     Attributes of the class:
-        name: str. As TASKS has it.
+        name: str. Its key in TASKS.
         default_metric: str. The score by which the best model is chosen.
         directions: dict of score -> "higher" or "lower", which is better.
-        rules: Rules. Which settings mean nothing to it.
+        rules: Rules. Which settings have no effect on it.
         columns: tuple of str. The settings that name the columns it reads.
-        saved_keys: tuple of str. What of tfbert.json is its own, or its model's.
-        hugging_face: str. What the name of transformers' class ends with.
-        verb: str. What the model card says was done.
+        saved_keys: tuple of str. The keys of tfbert.json that belong to it or its model.
+        hugging_face: str. The suffix of the class name in transformers.
+        verb: str. What was done to the model, for the model card.
         one_class: bool. Whether a label is the number of one of several classes.
         not_predicted: str or None. Why the texts of a file cannot be predicted; None: they can.
         shows: bool. Whether `shown` asks the model.
@@ -40,9 +40,9 @@ class Task:
         mistake_columns: tuple of str. What `mistakes` says of a row: the label, the answer, and how wrong it is.
 
     Attributes:
-        labels: list of str or int. The classes, by number; empty where there are none.
+        labels: list of str or int. The classes, by number; empty if there are none.
         outputs: int. Width of a model's outputs.
-        decision: Decision. What is done to outputs before they are read.
+        decision: Decision. Corrections of the outputs, and thresholds.
     """
 
     name = None
@@ -65,7 +65,7 @@ class Task:
 
     @classmethod
     def from_examples(cls, examples):
-        """Returns the task of some training rows, of which it learns what it needs, such as the labels.
+        """Returns the task for training rows, from which it learns what it needs, such as the labels.
 
         Args:
             examples: iterable of dict, as `read_examples` yields them; read only where needed.
@@ -82,27 +82,27 @@ class Task:
         return {"task": self.name, "labels": self.labels}
 
     def arguments(self):
-        """Returns those of the constructor that make another such task: dict."""
+        """Returns the constructor's arguments for an equal task: dict."""
         return {}
 
     def get_config(self):
-        """Returns what it is made of, how it trains and how it decides: dict, as JSON has it."""
+        """Returns the whole configuration, training and decision included: dict, JSON-serialisable."""
         config = {"task": self.name, "arguments": self.arguments(), "decision": dataclasses.asdict(self.decision)}
         return json.loads(json.dumps(config, default=lambda numbers: np.asarray(numbers).tolist()))
 
     @classmethod
     def from_config(cls, config):
-        """Returns the task, of the class in TASKS, of what `get_config` returned."""
+        """Returns the task, of its class in TASKS, from what `get_config` returned."""
         task = TASKS[config["task"]](**config["arguments"])
         task.decision = Decision(**config["decision"])
         return task
 
     def hugging_face_config(self):
-        """Returns what Hugging Face's config.json says of the answers: dict."""
+        """Returns the entries of Hugging Face's config.json on labels and outputs: dict."""
         return {}
 
     def graph_key(self):
-        """Returns what decides how the training loss is computed, beside settings: dict of plain values."""
+        """Returns what the training loss depends on besides settings: dict of plain values."""
         return {"labels": list(self.labels)}
 
     @property
@@ -112,19 +112,19 @@ class Task:
 
     @classmethod
     def lower_is_better(cls, metric):
-        """Says whether less of a score, or of "loss", is better."""
+        """Returns whether lower values of a score, or of "loss", are better."""
         return metric == "loss" or cls.directions.get(metric) == "lower"
 
     @classmethod
     def is_better(cls, metric, score, best):
-        """Says whether a score beats the best so far; None, or what is not finite: undefined, or there is none."""
+        """Returns whether a score beats the best so far; None or non-finite values mean undefined."""
         score, best = (value if value is not None and np.isfinite(value) else None for value in (score, best))
         if score is None or best is None:
             return best is None
         return score < best if cls.lower_is_better(metric) else score > best
 
     def metrics(self, labels, outputs):
-        """Returns the scores of a whole data set, those that it defines: [N, ...], [N, outputs] -> dict of float."""
+        """Returns the scores of a whole dataset that are defined: [N, ...], [N, outputs] -> dict of float."""
         raise NotImplementedError
 
     def resampled_scores(self, labels, outputs, weights):
@@ -133,7 +133,7 @@ class Task:
         Args:
             labels: np.ndarray [N, ...].
             outputs: np.float32 [N, outputs].
-            weights: float [B, N]. Whole numbers: how often each example counts.
+            weights: float [B, N]. Integers: how often each example counts.
         """
         return repeated_scores(self, labels, outputs, weights)
 
@@ -144,7 +144,7 @@ class Task:
             rows: callable () -> iterable of dict, as `read_examples` yields them.
             tokenizer: BertTokenizer.
             max_seq_length: int. The longest window.
-            long_text: LongText. What is kept of a text that is too long.
+            long_text: LongText. How long texts are handled.
             train: bool. Whether they are for training.
         """
         raise NotImplementedError
@@ -157,18 +157,22 @@ class Task:
             tokenizer: BertTokenizer.
             batch_size: int.
             max_seq_length: int. The longest window.
-            train: bool. Whether they are for training: then in a new order each epoch.
-            seed: int. Decides the order, and what is random in training examples.
+            train: bool. Whether they are for training, with a new order in each epoch.
+            seed: int. Determines the order, and any randomness of training examples.
             renew: callable (epoch) -> what `tokenized` makes of a later epoch's rows; None: epochs have the same rows.
         """
         raise NotImplementedError
 
     def inspection(self, examples, tokenizer):
-        """Returns what the examples are like: Inspection, None where nothing is looked for."""
+        """Returns statistics of the examples: Inspection, or None if there are none for this task."""
         return None
 
+    def row_label(self, row):
+        """Returns the label of a row as `strata` takes it, the same for all where rows have none: dict -> number."""
+        return 0
+
     def strata(self, labels, folds):
-        """Returns what folds are to be alike in, a class of each row: int [N].
+        """Returns the strata for folds, a class for each row: int [N].
 
         Args:
             labels: np.ndarray [N, ...].
@@ -178,17 +182,17 @@ class Task:
 
     @property
     def threshold_labels(self):
-        """The labels that have a threshold, from which probability on they are answered: sequence."""
+        """The labels that have a decision threshold: sequence."""
         return ()
 
     def check_threshold(self, metric):
-        """Raises InputError where a metric is given, but the answers have no threshold to tune: str or None."""
+        """Raises InputError if a metric is given, but the task has no threshold to tune: str or None."""
 
     def check_positive(self, label):
-        """Raises InputError where a label is given, but is not the one that scores and threshold are about."""
+        """Raises InputError if a label is given, but is not the one that scores and threshold are about."""
 
     def for_training(self, batches):
-        """Returns (task, batches): the task with the loss to train on, and what an epoch is to take of the examples."""
+        """Returns (task, batches): the task with the training loss, and the batches with the sampling of an epoch."""
         return self, batches
 
     def model(
@@ -199,7 +203,7 @@ class Task:
         Args:
             encoder: BertEncoder.
             tokenizer: BertTokenizer.
-            preset: Preset. Where the encoder comes from, which may have a head, too.
+            preset: Preset. The source of the encoder, which may also have a head.
             max_seq_length: int. The longest window.
             text_columns: tuple of str. Columns of the training data, kept for prediction.
             init_seed: int. Seed of new weights.
@@ -209,19 +213,19 @@ class Task:
         raise NotImplementedError
 
     def saved_model(self, encoder, about, reader, folder, windows_per_step=None):
-        """Returns the model that was saved.
+        """Returns a saved model.
 
         Args:
             encoder: BertEncoder, with the weights.
             about: dict. The content of tfbert.json.
             reader: SafetensorsReader of the folder.
             folder: str. For messages.
-            windows_per_step: int or None. Windows that are encoded at a time; None: all of a batch.
+            windows_per_step: int or None. Windows encoded at a time; None: all of a batch.
         """
         raise NotImplementedError
 
     def constant_outputs(self, examples):
-        """Returns the best outputs that are the same for every example: [outputs]."""
+        """Returns the best constant outputs: [outputs]."""
         raise NotImplementedError
 
     def loss(self, labels, outputs):
@@ -229,11 +233,11 @@ class Task:
         raise NotImplementedError
 
     def training_loss(self, labels, outputs):
-        """Returns the loss to train on; shapes as for `loss`, which it is unless options change it."""
+        """Returns the training loss; shapes as for `loss`, to which it is equal unless options modify it."""
         return self.loss(labels, outputs)
 
     def predicted(self, outputs):
-        """Returns which answers to count in training, as 0 or 1: float [M, outputs] -> float [M, outputs]."""
+        """Returns the predicted labels, which training counts, as 0 or 1: float [M, outputs] -> float [M, outputs]."""
         return ops.zeros_like(outputs)
 
     def keras_metrics(self):
@@ -241,11 +245,11 @@ class Task:
         return []
 
     def answered(self, outputs):
-        """Returns the answers, equal rows for equal ones: [N, n]; None where they are no classes."""
+        """Returns the predicted classes as rows, equal for equal predictions: [N, n]; None if there are no classes."""
         return None
 
     def predictions(self, outputs):
-        """Returns what to tell a reader of each example: float [N, outputs] -> list of dict."""
+        """Returns the prediction of each example for output: float [N, outputs] -> list of dict."""
         raise NotImplementedError
 
     def mean_outputs(self, outputs):
@@ -253,25 +257,25 @@ class Task:
         raise NotImplementedError
 
     def check_fit(self, labels, calibrate=False, metric=None):
-        """Raises InputError where `fit_decision` could fit nothing on examples of these labels: [N, ...]."""
+        """Raises InputError if `fit_decision` cannot be fitted on examples with these labels: [N, ...]."""
 
     def describe_fit(self, labels, calibrate=False, metric=None):
-        """Returns what `fit_decision` has fitted, once it is the task's, in sentences: [N, ...] -> list of str."""
+        """Returns sentences on the decision fitted by `fit_decision`: [N, ...] -> list of str."""
         return []
 
     def fit_decision(self, labels, outputs, calibrate=False, metric=None):
-        """Returns the decision with what was fitted on some examples: Decision.
+        """Returns the decision fitted on some examples: Decision.
 
         Args:
             labels: np.ndarray [N, ...].
             outputs: np.float32 [N, outputs].
             calibrate: bool. Whether to fit the temperature.
-            metric: str or None. What thresholds are tuned for.
+            metric: str or None. The metric for tuning thresholds.
         """
         return self.decision
 
     def suspicious(self, labels):
-        """Returns what looks like a mistake in the training labels, in sentences: [N, ...] -> list of str."""
+        """Returns warnings about suspicious training labels: [N, ...] -> list of str."""
         return []
 
     def advice(self, labels, given=frozenset(), scored=True):
@@ -348,37 +352,36 @@ class Task:
         raise NotImplementedError
 
     def shown(self, model, examples):
-        """Returns what a trained model shows of itself beside its scores, for eval_results.json: dict."""
+        """Returns what a trained model shows besides its scores, for eval_results.json: dict."""
         return {}
 
     def tables(self, results):
-        """Returns what `shown` found as tables of a report: eval_results.json's dict -> list of (title, head, rows)."""
+        """Returns the result of `shown` as report tables: eval_results.json's dict -> list of (title, head, rows)."""
         return []
 
     def quality(self, labels, outputs):
-        """Returns how good the answers are, for a report: Quality, None where they are no classes."""
+        """Returns the quality of the predictions for a report: Quality, or None if there are no classes."""
         return None
 
     def doubted(self, labels, outputs, most):
-        """Returns rows whose label is likely wrong, by outputs of models that have not seen them.
+        """Returns rows whose label is likely wrong, according to models that were not trained on them.
 
         Args:
             labels: np.ndarray [N, ...].
             outputs: np.float32 [N, outputs].
-            most: int. How many rows at most.
+            most: int. Maximum number of rows.
 
         Returns:
-            list of (row, label given, label predicted, probability of the one given), ranked; None where it was not
-            looked for.
+            list of (row, given label, predicted label, probability of the given label), ranked; None if not computed.
         """
         return []
 
     def card(self):
-        """Returns what the model card says of the answers: list of str."""
+        """Returns the lines of the model card about the outputs: list of str."""
         return []
 
     def usage(self, pairs):
-        """Returns how a trained `model` is asked, a line of Python: str.
+        """Returns a line of Python that uses a trained `model`: str.
 
         Args:
             pairs: bool. Whether it was trained on pairs of texts.

@@ -1,4 +1,4 @@
-"""What tasks share that have one answer for each text, or pair of texts."""
+"""The base class of tasks with one answer for each text or text pair."""
 
 import dataclasses
 
@@ -13,33 +13,36 @@ from tfbert.tasks.task import Task
 
 
 class TextTask(Task):
-    """One label a row, which becomes a number or an array; one vector a text, a head over it."""
+    """A task with one label per row, encoded as a number or an array, and a head over one vector per text."""
 
     rules = RULES["regression"]
     saved_keys = ("labels", "pooling", "head_layers", "head_activation", "long_text", "decision")
-    problem_type = None  # transformers' name for the loss
+    problem_type = None  # the name of the loss in transformers
 
     def __init__(self, labels=()):
         self.labels = list(labels)
 
     def encode_label(self, label, where):
-        """Returns a row's label as the loss takes it: number or np.ndarray.
+        """Returns the label of a row as the loss expects it: number or np.ndarray.
 
         Args:
             label: str, int, float or list, as the file has it.
             where: (file, line), for messages.
 
         Raises:
-            InputError: it is none.
+            InputError: it is not a valid label.
         """
         raise NotImplementedError
 
     def decode_label(self, label):
-        """Returns what `encode_label` took, as JSON has it."""
+        """Returns the label that `encode_label` encoded, as JSON represents it."""
         raise NotImplementedError
 
+    def row_label(self, row):
+        return self.encode_label(row["label"], row["where"])
+
     def initial_bias(self, labels):
-        """Returns the head's first biases: np.ndarray [N, ...], the training data's labels -> float32 [outputs]."""
+        """Returns the initial biases of the head: np.ndarray [N, ...], the training labels -> float32 [outputs]."""
         raise NotImplementedError
 
     def arguments(self):

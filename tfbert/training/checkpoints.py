@@ -1,4 +1,4 @@
-"""Checkpoints: all variables of a run in one file, written whole or not at all, verified on reading."""
+"""Checkpoints: all variables of a run in one file, written atomically and verified on reading."""
 
 import hashlib
 import json
@@ -19,20 +19,20 @@ _STEP = re.compile(r"step-(\d{8,})\.safetensors$")
 
 
 class Checkpoints:
-    """The checkpoints of one run, in a folder of their own.
+    """The checkpoints of one run, in a separate folder.
 
     Attributes:
         folder: str. Local, or with a scheme that `tf.io.gfile` knows.
     """
 
     def __init__(self, folder, model, optimizer, keep=2):
-        """Prepares to save and restore.
+        """Prepares saving and restoring.
 
         Args:
             folder: str.
             model: TextModel.
             optimizer: built Keras optimizer.
-            keep: int. Newest checkpoints that stay.
+            keep: int. Number of newest checkpoints to keep.
         """
         self.folder, self._keep = folder, keep
         # Keras' seed generators are left out: the loop's randomness is a function of the step.
@@ -43,11 +43,11 @@ class Checkpoints:
             raise ValueError("Two variables have the same path; a checkpoint could not tell them apart.")
 
     def save(self, step, state):
-        """Writes a checkpoint and removes the oldest beyond `keep`, and later ones, which the run has not gone on from.
+        """Writes a checkpoint; removes the oldest beyond `keep`, and later ones that the run did not resume from.
 
         Args:
             step: int.
-            state: dict, JSON. What else the run has to remember.
+            state: dict, JSON-serialisable. Further state of the run.
         """
         tensors = {path: np.asarray(variable.numpy()) for path, variable in self._variables.items()}
         text = json.dumps(state)
@@ -58,12 +58,12 @@ class Checkpoints:
             tf.io.gfile.remove(path)
 
     def clean(self):
-        """Removes what a run that was killed while it wrote has left."""
+        """Removes temporary files of a run that was killed while writing."""
         for path in self._files(r".*\.partial"):
             tf.io.gfile.remove(path)
 
     def restore(self, check=lambda state: None):
-        """Restores the newest whole checkpoint, if any; returns its state, else None. Damaged ones are reported.
+        """Restores the newest intact checkpoint, if any; returns its state, else None. Damaged ones are reported.
 
         Args:
             check: callable (state), called before anything is restored; may raise.
@@ -73,7 +73,7 @@ class Checkpoints:
             try:
                 tensors, state = _read(path)
             except (SafetensorError, ValueError, KeyError, TypeError, tf.errors.OpError) as error:
-                then = "the checkpoint before it is used" if number else "there is none before it: training begins anew"
+                then = "the checkpoint before it is used" if number else "there is no other, so training starts again"
                 print(f"{path} is damaged ({error}); {then}.")
                 continue
             check(state)
@@ -84,7 +84,7 @@ class Checkpoints:
         return None
 
     def _check_fits(self, path, tensors):
-        """Raises InputError where a checkpoint's tensors are not those of the variables, by name and shape."""
+        """Raises InputError if a checkpoint's tensors are not those of the variables, by name and shape."""
         if tensors.keys() != self._variables.keys():
             raise InputError(
                 f"{path} belongs to another model or optimiser; use another --output_dir, or --overwrite."
@@ -92,8 +92,8 @@ class Checkpoints:
         for name, variable in self._variables.items():
             if tensors[name].shape != tuple(variable.shape):
                 raise InputError(
-                    f"{path} belongs to another model, such as one of other labels: {name} has the shape "
-                    f"{list(tensors[name].shape)}, where {list(variable.shape)} is needed; use another --output_dir, "
+                    f"{path} belongs to another model, such as one with other labels: {name} has the shape "
+                    f"{list(tensors[name].shape)}, but {list(variable.shape)} is needed; use another --output_dir, "
                     "or --overwrite."
                 )
 
@@ -102,13 +102,13 @@ class Checkpoints:
         return sorted(self._files(r"step-\d{8,}\.safetensors"), key=_step_of)
 
     def _files(self, pattern):
-        """Returns the paths of files whose names match in full, sorted; glob would read a folder's brackets."""
+        """Returns the sorted paths of files whose whole names match; glob would interpret brackets."""
         names = tf.io.gfile.listdir(self.folder) if tf.io.gfile.exists(self.folder) else []
         return sorted(os.path.join(self.folder, name) for name in names if re.fullmatch(pattern, name))
 
 
 def check_disk(folder, model, optimizer, keep):
-    """Raises InputError where a local disk has less room than the run's checkpoints and model will take."""
+    """Raises InputError if a local disk has too little space for the run's checkpoints and model."""
     if "://" in folder:
         return
     weights, slots = (
@@ -123,7 +123,7 @@ def check_disk(folder, model, optimizer, keep):
     if free < needed:
         raise InputError(
             f"{folder} needs {needed / 1e9:.1f} GB for {keep} checkpoints and the model; its disk has "
-            f"{free / 1e9:.1f} GB free: "
+            f"{free / 1e9:.1f} GB free; "
             "choose another --output_dir, or lower --keep_checkpoints."
         )
 
@@ -139,9 +139,9 @@ def _read(path):
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     tensors, about = load(content), header["__metadata__"]
     text = about["state"]
-    # Checkpoints of before have no checksum of the state.
+    # Older checkpoints have no checksum of the state.
     if (_digest(tensors), about.get("state_sha256", _digest_of_text(text))) != (about["sha256"], _digest_of_text(text)):
-        raise ValueError("its checksum does not fit")
+        raise ValueError("its checksum does not match")
     return tensors, json.loads(text)
 
 

@@ -15,16 +15,16 @@ import tensorflow as tf
 
 from tfbert.core.errors import InputError
 
-# Seconds that the chief leaves to the others.
+# Seconds for which the chief waits for the others.
 _LAST_WORDS = 2.0
 
 
 @contextlib.contextmanager
 def without_grappler():
-    """Has TensorFlow run graphs as they were traced, while a `with` block runs.
+    """Makes TensorFlow run graphs as traced, without Grappler, during a `with` block.
 
-    Grappler rewrites each graph before its first step, which takes seconds and makes no later step of BERT faster. On
-    TPUs that could not be tried.
+    Grappler rewrites each graph before its first step, which takes seconds and does not make later steps of BERT
+    faster. This could not be tried on TPUs.
     """
     name = "disable_meta_optimizer"
     before = tf.config.optimizer.get_experimental_options().get(name, False)
@@ -46,18 +46,22 @@ def make_strategy(
 
     Args:
         name: "one_device": the first GPU, else the CPU. "mirrored": every GPU of this machine, or every virtual CPU
-            device, the batch split among them. "multi_worker": the devices of several machines, on each of which the
-            same program runs; who they are is said by `worker_hosts` and `worker_index`, or else by the environment
-            variable TF_CONFIG. "tpu": every core of a TPU. "auto": what there is a reason for, in the order tpu,
-            multi_worker, mirrored, one_device.
-        virtual_devices: int. Splits the CPU into so many devices; before anything else has used TensorFlow.
+            device, the batch split among them. "multi_worker": the devices of several machines, each of which runs
+            the same program; they are given by `worker_hosts` and `worker_index`, or else by the environment variable
+            TF_CONFIG. "tpu": every core of a TPU. "auto": the first applicable one of tpu, multi_worker, mirrored,
+            one_device.
+        virtual_devices: int. Splits the CPU into this many devices; only possible before TensorFlow is used.
         tpu: str. "local" on a TPU VM, or a TPU's name or address.
         worker_hosts: sequence of str, "host:port". The same list, in the same order, on every machine.
-        worker_index: int. This machine's place in that list.
+        worker_index: int. Index of this machine in that list.
 
     Raises:
-        InputError: settings that do not fit together, no such TPU, or TensorFlow has started already, so that the CPU
-            can no longer be split.
+        InputError: the settings contradict each other, there is no such TPU, or TensorFlow has already been used, so
+            that the CPU can no longer be split.
+
+    Example:
+        >>> tfbert.make_strategy("one_device").num_replicas_in_sync
+        1
     """
     cluster = _cluster(worker_hosts, worker_index)
     if name == "auto":
@@ -72,33 +76,41 @@ def make_strategy(
     devices = gpus or [device.name for device in tf.config.list_logical_devices("CPU")]
     if name == "one_device" or (name == "auto" and len(devices) == 1):
         return tf.distribute.get_strategy()
-    # Virtual CPU devices share memory: adding up in one place is all that a reduction needs.
+    # Virtual CPU devices share memory, so summing in one place suffices as a reduction.
     return tf.distribute.MirroredStrategy(devices, None if gpus else tf.distribute.ReductionToOneDevice())
 
 
 def device_kind(strategy):
-    """Returns "TPU", "GPU" or "CPU": what the heavy work of a strategy runs on."""
+    """Returns "TPU", "GPU" or "CPU": the kind of devices of a strategy."""
     if isinstance(strategy, tf.distribute.TPUStrategy):
         return "TPU"
     return "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
 
 
 def imitates_bfloat16(cpuinfo="/proc/cpuinfo"):
-    """Says whether this machine's CPU has no bfloat16 instructions; False where there is no such file to tell."""
+    """Returns whether this machine's CPU has no bfloat16 instructions; False if this cannot be determined."""
+    return bfloat16_instructions(cpuinfo) == []
+
+
+def bfloat16_instructions(cpuinfo="/proc/cpuinfo"):
+    """Returns the bfloat16 instructions of this machine's CPU, such as avx512_bf16 or amx_bf16: list of str.
+
+    None if this cannot be determined.
+    """
     try:
         with open(cpuinfo) as file:
-            return "bf16" not in file.read()  # avx512_bf16, amx_bf16; bf16 on Arm
+            return sorted(set(re.findall(r"\b\w*bf16\b", file.read())))
     except OSError:
-        return False
+        return None
 
 
 def compiles_all(strategy):
-    """Says whether the devices can run nothing but what XLA has compiled: TPUs."""
+    """Returns whether the devices run only programs compiled by XLA: TPUs."""
     return device_kind(strategy) == "TPU"
 
 
 def is_chief(strategy):
-    """Says whether this process is the one that writes the output folder."""
+    """Returns whether this process is the one that writes the output folder."""
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return True
     resolver = strategy.cluster_resolver
@@ -107,7 +119,7 @@ def is_chief(strategy):
 
 
 def worker_values(strategy, value):
-    """Returns what each worker gave here, the same on all: number -> np.ndarray [replicas]; waits for all of them."""
+    """Gathers a number from each worker, waiting for all of them: number -> np.ndarray [replicas], equal on all."""
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return np.array([value])
     with lost_workers():
@@ -116,10 +128,10 @@ def worker_values(strategy, value):
 
 @contextlib.contextmanager
 def lost_workers():
-    """Says in one sentence what TensorFlow says in many where another worker is gone.
+    """Replaces TensorFlow's long errors about a lost worker by one sentence, in a `with` block.
 
     Raises:
-        InputError: in place of an error of the communication between workers.
+        InputError: the communication between workers failed.
     """
     try:
         yield
@@ -128,15 +140,15 @@ def lost_workers():
         if not isinstance(error, gone) and "Collective ops is aborted" not in error.message:
             raise
         raise InputError(
-            "Another machine has stopped answering, so that this one stops too; start the same command on all of them "
-            f"again, and it goes on from the last checkpoint. ({error.message.splitlines()[0]})"
+            "Another machine has stopped responding, so this one stops, too; start the same command on all machines "
+            f"again to resume from the last checkpoint. ({error.message.splitlines()[0]})"
         ) from None
 
 
 def leave_together(strategy):
-    """Waits at the end of a run for all workers; the chief, through which they speak, goes last.
+    """Waits for all workers at the end of a run; the chief, which coordinates them, leaves last.
 
-    A worker that is gone does not matter any more: one that waits here has done and saved all it had to.
+    A lost worker no longer matters, as a worker that waits here has finished and saved everything.
     """
     with contextlib.suppress(InputError):
         worker_values(strategy, 0)
@@ -150,11 +162,11 @@ def _gatherer(strategy):
 
 
 def _cluster(worker_hosts, worker_index):
-    """Returns {"cluster": …, "task": …} as in TF_CONFIG, or None where there is only this machine."""
+    """Returns {"cluster": …, "task": …} as in TF_CONFIG, or None if there is only this machine."""
     if worker_hosts:
         if worker_index is None or worker_index >= len(worker_hosts):
             raise InputError(
-                f"--worker_index must be this machine's place among the {len(worker_hosts)} --worker_hosts, from 0. "
+                f"--worker_index must be this machine's index in the {len(worker_hosts)} --worker_hosts, from 0. "
                 f"Received: {worker_index}."
             )
         return {"cluster": {"worker": list(worker_hosts)}, "task": {"type": "worker", "index": worker_index}}
@@ -174,13 +186,13 @@ def _cluster(worker_hosts, worker_index):
 def _multi_worker_strategy(cluster):
     if not cluster:
         raise InputError(
-            "--strategy=multi_worker needs to know the machines: give --worker_hosts and --worker_index, or set "
+            "--strategy=multi_worker needs the list of machines: give --worker_hosts and --worker_index, or set "
             "TF_CONFIG."
         )
     hosts, task = cluster["cluster"], cluster["task"]
     unknown = set(hosts) - {"chief", "worker"}
     if unknown:
-        raise InputError(f"TF_CONFIG may name chief and worker machines only. Received: {', '.join(sorted(unknown))}.")
+        raise InputError(f"TF_CONFIG may only name chief and worker machines. Received: {', '.join(sorted(unknown))}.")
     for host in (host for group in hosts.values() for host in group):
         if not re.fullmatch(r"\S+:\d{1,5}", host):
             raise InputError(f"A machine of --worker_hosts or TF_CONFIG must be HOST:PORT. Received: {host!r}.")
@@ -196,11 +208,11 @@ def _tpu_strategy(tpu):
         if tpu != "local":
             tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
-    except (ValueError, RuntimeError, OSError, tf.errors.OpError) as error:  # OSError: nobody to ask for the name
+    except (ValueError, RuntimeError, OSError, tf.errors.OpError) as error:  # OSError: the name cannot be resolved
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"There is no TPU to be had as --tpu={tpu} ({first}); "
-            "look with `python -m tfbert.run --mode=preflight --doctor`."
+            f"No TPU is available as --tpu={tpu} ({first}); "
+            "check with `python -m tfbert.run --mode=preflight --doctor`."
         ) from None
     return tf.distribute.TPUStrategy(resolver)
 
@@ -213,5 +225,5 @@ def _split_cpu(count):
         have = len(tf.config.list_logical_devices("CPU"))
         if have != count:
             raise InputError(
-                f"--virtual_devices={count} comes too late: TensorFlow runs already, with {have}. Start a new process."
+                f"--virtual_devices={count} comes too late: TensorFlow already runs with {have}. Start a new process."
             ) from None

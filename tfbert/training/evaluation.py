@@ -1,4 +1,4 @@
-"""The model's outputs for every example of a data set, on any number of devices, in order."""
+"""Evaluation: the model's outputs for every example of a dataset, in order, on any number of devices."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from tfbert.data.batches import ExampleBatches
     from tfbert.models.keras_model import BatchModel
 
-# Data sets whose pipelines are kept: dev and test.
+# Number of datasets whose pipelines are cached: dev and test.
 _KEPT = 2
 
 
 class Evaluator:
-    """Runs a model over datasets; the function is traced once and serves them all.
+    """Runs a model over datasets; its function is traced once for all of them.
 
     Args of the constructor:
         model: TextModel or VectorModel.
         strategy: tf.distribute.Strategy; None: the default one.
         xla: bool. Compile the forward pass; batches then have static shapes.
-        steps_per_loop: int. Batches in one call of TensorFlow.
+        steps_per_loop: int. Batches per call of TensorFlow.
     """
 
     def __init__(self, model, strategy=None, xla=False, steps_per_loop=32):
@@ -45,7 +45,7 @@ class Evaluator:
         """Returns the model's outputs, calibrated: np.float32 [examples, width], in the order of the examples.
 
         Args:
-            dataset: ExampleBatches, whose order, and what an epoch takes of it, do not matter.
+            dataset: ExampleBatches, whose order and sampling do not matter.
             on_loop: callable (examples just done) called after each loop.
 
         Raises:
@@ -64,7 +64,7 @@ class Evaluator:
         return finite_outputs(self.model.calibrated(np.concatenate(found)))
 
     def _distributed(self, dataset):
-        """Returns a data set's batches on the devices; kept, as to make them takes longer than to score a small set."""
+        """Returns the batches of a dataset on the devices; cached, as creating them takes longer than scoring."""
         check_hosts(dataset)
         key = *dataset.content, self.model.windows_per_step
         if key not in self._pipelines:
@@ -79,16 +79,16 @@ class Evaluator:
 
             distributed = self.strategy.distribute_datasets_from_function(of_pipeline)
             self._pipelines[key] = distributed
-            if len(self._pipelines) > _KEPT:  # a long prediction comes in many data sets
+            if len(self._pipelines) > _KEPT:  # a long prediction consists of many datasets
                 self._pipelines.pop(next(iter(self._pipelines)))
         return self._pipelines[key]
 
     def forget_data(self):
-        """Lets go of the data sets that were scored; what is traced is kept."""
+        """Frees the cached datasets; traced functions are kept."""
         self._pipelines.clear()
 
     def evaluate(self, dataset):
-        """Returns the scores of a labelled data set: dict with `loss` and the task's metrics."""
+        """Returns the scores of a labelled dataset: dict with `loss` and the task's metrics."""
         return scores(self.model.task, dataset.examples.labels, self.outputs(dataset))
 
     def _run_steps(self, batches, steps):
@@ -112,7 +112,7 @@ class Evaluator:
 
 
 def finite_outputs(outputs):
-    """Returns a model's outputs; raises Diverged where one of them is not finite: no score or answer is to be had."""
+    """Returns a model's outputs; raises Diverged if one of them is not finite, as there are no scores then."""
     bad = outputs[~np.isfinite(outputs)]
     if bad.size:
         raise Diverged(
@@ -136,7 +136,7 @@ def scores(task, labels, outputs):
 
 
 def dev_score(results, metric):
-    """Returns a run's dev score, None where it has none: the content of `eval_results.json`, str -> float."""
+    """Returns a dev score from the content of `eval_results.json`, or None: (dict, str) -> float."""
     score = results.get("dev", {}).get(metric)
     return score if score is not None and np.isfinite(score) else None
 
@@ -144,9 +144,9 @@ def dev_score(results, metric):
 def evaluate(
     model: BatchModel, dataset: ExampleBatches | str | Iterable, strategy: tf.distribute.Strategy | None = None
 ) -> dict[str, float]:
-    """Returns the scores of a labelled data set: dict with `loss` and the task's metrics.
+    """Returns the scores of a labelled dataset: dict with `loss` and the task's metrics.
 
-    What is traced is kept with the model for the next time.
+    The traced function is cached with the model.
 
     Args:
         model: TextModel.
@@ -155,7 +155,15 @@ def evaluate(
         strategy: tf.distribute.Strategy; None: the default one.
 
     Raises:
-        InputError: something else in place of the dataset.
+        InputError: `dataset` is something else.
+
+    Example:
+        >>> task = tfbert.TASKS["classification"](labels=["calm", "urgent"])
+        >>> model = tfbert.build_model(tfbert.load_encoder("minilm"), task, max_seq_length=16)
+        >>> rows = [{"text": "Lunch is at noon.", "label": "calm"}, {"text": "The server burns!", "label": "urgent"}]
+        >>> dataset = tfbert.make_dataset(rows, model.tokenizer, task, batch_size=2, max_seq_length=16)
+        >>> "accuracy" in tfbert.evaluate(model, dataset)
+        True
     """
     check_model(model)
     check_strategy(strategy)

@@ -1,28 +1,28 @@
-"""Is a run about to fail? Gradients that vanish, a single answer to every text, a score no better than a guess."""
+"""Detection of failing runs: vanishing gradients, constant predictions, scores no better than guessing."""
 
 import numpy as np
 
 from tfbert.optim.parameter_groups import parts_of
 from tfbert.training.evaluation import scores
 
-# A run whose dev predictions agree to this share predicts one class only.
+# If this fraction of the dev predictions is the same, a run predicts only one class.
 ONE_CLASS = 0.99
-# A part's gradient has vanished below this share of the head's.
+# Below this fraction of the head's gradient norm, a part's gradient has vanished.
 VANISHED = 1e-2
 HIGH_RATE = 1e-4
 
 
 class RunHealth:
-    """What tells a failing run from a good one, from its first steps on.
+    """Distinguishes failing runs from good ones, from the first steps on.
 
     Mosbach et al. 2020 (2006.04884), section 5.1: a failed run's gradients vanish in all layers but the top ones early
     in training; section 3: it scores no better than the majority class. Zhang et al. 2020 (2006.05987), section 4:
     without bias correction the first steps are too large.
 
     Attributes:
-        baseline: dict. The scores on dev of the same answer to every text: its majority class, its mean number, or the
-            labels that hold more often than not.
-        warnings: dict of str. Those given so far: kind -> sentence.
+        baseline: dict. The dev scores of a constant answer: the majority class, the mean, or the labels that apply to
+            most texts.
+        warnings: dict of str. The warnings so far: kind -> sentence.
     """
 
     def __init__(self, task, dev, metric, learning_rate, bias_correction, warmup_steps):
@@ -32,7 +32,7 @@ class RunHealth:
             task: one of TASKS.
             dev: the dev examples, which have `labels`.
             metric: str. The dev score by which a run is judged.
-            learning_rate: float. The peak.
+            learning_rate: float. The peak learning rate.
             bias_correction: bool.
             warmup_steps: int.
         """
@@ -52,18 +52,18 @@ class RunHealth:
         if self._task.is_better(self._metric, score, baseline) or self._task.has_learned(dev_scores, self.baseline):
             return None
         shown = "undefined" if score is None else f"{score:.4f}"
-        return f"{self._metric} on dev is {shown}, no better than {baseline:.4f}, that of one answer to every text"
+        return f"{self._metric} on dev is {shown}, no better than {baseline:.4f}, the score of a constant answer"
 
     def look(self, step, norms, best=None, outputs=None, dev_scores=None):
-        """Looks at a run; returns new warnings, each kind once.
+        """Checks a run; returns new warnings, each kind only once.
 
         Args:
             step: int.
-            norms: dict of float. The gradient norm of each part of the model, from the bottom up. They say nothing of a
-                run that is better than a guess: gradients vanish too where all is learnt.
+            norms: dict of float. The gradient norm of each part of the model, from the bottom up. They are ignored for
+                a run that is better than guessing, as gradients also vanish once everything is learnt.
             best: dict. The best dev scores so far, if there was an evaluation.
             outputs: np.float32 [N, outputs]. The model's outputs on dev, if it was just evaluated.
-            dev_scores: dict. The scores of them.
+            dev_scores: dict. The scores of these outputs.
 
         Returns:
             list of str.
@@ -73,7 +73,7 @@ class RunHealth:
         if weak and (not best or self.failed(best)):
             found["vanished gradients"] = (
                 f"Step {step}: the gradients of {weak[0]}{' to ' + weak[-1] if weak[1:] else ''} have vanished: they "
-                f"are under {VANISHED:g} of the head's. Likely cause: {self._cause()}."
+                f"are below {VANISHED:g} of the head's. Likely cause: {self._cause()}."
             )
         if outputs is not None and majority_share(self._task, outputs) >= ONE_CLASS and self.failed(dev_scores):
             found["one class"] = f"Step {step}: every dev text gets the same answer. Likely cause: {self._cause()}."
@@ -82,11 +82,11 @@ class RunHealth:
         return list(new.values())
 
     def hopeless(self, best, share):
-        """Says whether a run may be given up: no better than a guess so far, and half done or its gradients vanished.
+        """Returns whether a run has failed: no better than guessing, and half done or with vanished gradients.
 
         Args:
             best: dict. The best dev scores so far.
-            share: float. How much of the run is done.
+            share: float. Fraction of the run that is done.
         """
         return bool(self.failed(best)) and (share >= 0.5 or "vanished gradients" in self.warnings)
 
@@ -95,7 +95,7 @@ class RunHealth:
         if not self._bias_correction:
             causes.append("no bias correction (--bias_correction)")
         if self._learning_rate >= HIGH_RATE:
-            causes.append(f"a learning rate of {self._learning_rate:g}, which is high (2e-5 to 5e-5 are usual)")
+            causes.append(f"a learning rate of {self._learning_rate:g}, which is high (2e-5 to 5e-5 is usual)")
         if not self._warmup:
             causes.append("no warm-up (--warmup_steps)")
         return " and ".join(causes) or "an unlucky seed, or too few steps (--num_train_epochs)"
@@ -113,16 +113,16 @@ def part_norms(norms, encoder):
 
 
 def vanished(norms):
-    """Returns the parts whose gradient is next to nothing beside the head's: list of str.
+    """Returns the parts whose gradient is negligible compared with the head's: list of str.
 
-    A gradient of exactly 0 is that of a part whose training has not begun (gradual unfreezing).
+    A gradient of exactly 0 belongs to a part that is not trained yet (gradual unfreezing).
     """
     head = norms.get("head", 0.0)
     return [part for part, norm in norms.items() if 0 < norm < VANISHED * head]
 
 
 def majority_share(task, outputs):
-    """Returns the share of the most frequent answer among a task's predictions: float, 0 where answers are numbers.
+    """Returns the fraction of the most frequent answer among a task's predictions: float, 0 for regression.
 
     Args:
         task: one of TASKS.

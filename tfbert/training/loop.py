@@ -1,4 +1,4 @@
-"""The training loop: one step on every device, N steps a call."""
+"""The training loop: one step on every device, N steps per call."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ if TYPE_CHECKING:
     from tfbert.data.batches import ExampleBatches
     from tfbert.models.keras_model import BatchModel
 
-# What a Keras optimizer can be told that the loop does in its own way, and that way.
+# Options of Keras optimizers that the loop handles itself -> what to use instead.
 _OF_KERAS = {
-    "gradient_accumulation_steps": "give train accumulation=",
+    "gradient_accumulation_steps": "pass accumulation= to train",
     "loss_scale_factor": "bfloat16 and float32 need none",
-    "use_ema": "give the optimizer ema_decay=",
+    "use_ema": "pass ema_decay= to the optimizer",
 }
 
 _REMEDY = "Lower --learning_rate, raise --warmup_proportion, or check the labels."
 
 
 class TrainingLoop:
-    """Runs optimiser steps under a distribution strategy, several in one call of TensorFlow.
+    """Runs optimiser steps under a distribution strategy, several per call of TensorFlow.
 
     The loss of a step is the weighted mean over its whole batch: the sum of weighted losses over the sum of weights,
-    over all replicas and all parts of gradient accumulation. So neither the devices nor the parts change it.
+    over all replicas and all parts of gradient accumulation. So it depends neither on the number of devices nor on that
+    of the parts.
     """
 
     def __init__(self, model, optimizer, strategy=None, accumulation=1, xla=False, data_seed=0):
@@ -44,12 +45,12 @@ class TrainingLoop:
             model: TextModel, created under `strategy.scope()`.
             optimizer: AdamWeightDecay or Lamb, created under the same scope.
             strategy: tf.distribute.Strategy; None: the default one.
-            accumulation: int. Parts in which a batch goes through the model.
-            xla: bool. Compile the forward and backward pass; wants batches of static shapes.
-            data_seed: int. Decides the masks of dropout and mixout, with the step and the replica.
+            accumulation: int. Number of parts into which a batch is split.
+            xla: bool. Compile the forward and backward pass; needs batches of static shapes.
+            data_seed: int. Seed of the dropout and mixout masks, together with the step and the replica.
 
         Raises:
-            InputError: another optimizer, or one that is to do what the loop does.
+            InputError: an unsupported optimizer, or one with options that the loop handles itself.
         """
         _check_optimizer(optimizer)
         self.model, self.optimizer, self._accumulation = model, optimizer, accumulation
@@ -57,7 +58,7 @@ class TrainingLoop:
         self._static_shapes = xla or compiles_all(self.strategy)
         jit = xla and not compiles_all(self.strategy)
         self._gradients = tf.function(self._loss_and_gradients, jit_compile=True) if jit else self._loss_and_gradients
-        # Where shapes may depend on the batch, and no other gradients are to be added.
+        # If shapes may depend on the batch and no other gradients are to be added.
         self._by_rows = not self._static_shapes and self.strategy.num_replicas_in_sync == accumulation == 1
         with self.strategy.scope():
             optimizer.build(model.trainable_variables)
@@ -65,9 +66,9 @@ class TrainingLoop:
             self._sums = [_per_replica_zeros(v) for v in self._variables] if accumulation > 1 else []
             self._weight, self._loss = (_per_replica_zeros(tf.zeros([])) for _ in range(2))
             self._predicted = _per_replica_zeros(tf.zeros([model.task.outputs]))
-            # A variable, so that another seed needs no new trace.
+            # A variable, so that changing the seed needs no new trace.
             self.data_seed = tf.Variable(data_seed, dtype=tf.int64, trainable=False)
-        self._run = tf.function(self._run_steps, autograph=False)  # to rewrite the code takes a second
+        self._run = tf.function(self._run_steps, autograph=False)  # autograph would take a second
 
     @property
     def step(self):
@@ -81,12 +82,12 @@ class TrainingLoop:
         return counts
 
     def forget(self):
-        """Forgets what a run that broke off has left: counts of answers, and parts of a step."""
+        """Resets the state left by an interrupted run: prediction counts and accumulated gradients."""
         for variable in (*self._sums, self._weight, self._loss, self._predicted):
             variable.assign(tf.zeros(variable.shape))
 
     def run(self, dataset, last_step, steps_per_loop=1, events=(), on_loop=None, stop=None):
-        """Runs from the present step up to `last_step`; arguments, result and errors are those of `train`."""
+        """Runs from the current step to `last_step`; arguments, result and errors as for `train`."""
         dataset = dataset.with_shapes(self._static_shapes, self.model.windows_per_step)
         step, history, stopped = self.step, [], False
         for phase, phase_end in dataset.phases(step, last_step):
@@ -108,7 +109,7 @@ class TrainingLoop:
         return np.concatenate(history) if history else np.zeros(0, np.float32)
 
     def batches(self, dataset, last_step):
-        """Returns an iterator over the shares of the batches from the present step on, up to `last_step`."""
+        """Returns an iterator over the shares of the batches from the current step up to `last_step`."""
         check_hosts(dataset)
         local = self.strategy.num_replicas_in_sync
         rows = dataset.static_rows(last_step, self._accumulation * local) if self._static_shapes else None
@@ -124,14 +125,14 @@ class TrainingLoop:
         """Runs some steps; returns the loss of each, np.float32 [steps].
 
         Raises:
-            InputError: another worker is gone.
+            InputError: another worker is lost.
         """
         with lost_workers():
             return self._run(batches, tf.constant(steps)).numpy()
 
     @tf.autograph.experimental.do_not_convert
     def step_on(self, batch):
-        """Runs one optimiser step of one replica on one share of its batch: what `tfbert.preflight` has compiled."""
+        """Runs one optimiser step of one replica on its share of the batch; `tfbert.preflight` compiles this."""
         if self._accumulation == 1:
             return self._whole_step(batch)
         self._part_of_step(batch, 0)
@@ -181,9 +182,9 @@ class TrainingLoop:
         return loss
 
     def _loss_and_gradients(self, features, labels, weights, weight, seed):
-        """Returns the share's part of the step's loss, sum(weights * losses) / weight, what it predicts, gradients."""
+        """Returns the share of the step's loss, sum(weights * losses) / weight, its predictions and gradients."""
         variables = [v.value for v in self._variables]
-        # Only what is trained is watched, so that there is no backward pass below its lowest layer.
+        # Only trained variables are watched, so there is no backward pass below the lowest trained layer.
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
             outputs = self.model(features, training=True, seed=seed)
@@ -206,12 +207,12 @@ class TrainingLoop:
 def _check_optimizer(optimizer):
     if not isinstance(optimizer, AdamWeightDecay):
         raise InputError(
-            "tfbert.train takes AdamWeightDecay or Lamb; for any other optimizer there is model.compile and model.fit. "
+            "tfbert.train takes AdamWeightDecay or Lamb; for other optimizers use model.compile and model.fit. "
             f"Received: {type(optimizer).__name__}."
         )
     for name, instead in _OF_KERAS.items():
         if getattr(optimizer, name):
-            raise InputError(f"tfbert.train does not take an optimizer with {name}: {instead}.")
+            raise InputError(f"tfbert.train does not support an optimizer with {name}; {instead}.")
 
 
 def _per_replica_zeros(like):
@@ -225,7 +226,7 @@ def _per_replica_zeros(like):
 
 def _sum_over_replicas(value):
     replica = tf.distribute.get_replica_context()
-    # An all-reduce registers a gradient, which keeps the graph and its model in memory for ever.
+    # An all-reduce registers a gradient, which would keep the graph and its model in memory forever.
     return value if replica.num_replicas_in_sync == 1 else replica.all_reduce(tf.distribute.ReduceOp.SUM, value)
 
 
@@ -250,25 +251,34 @@ def train(
     Args:
         model: TextModel, created under `strategy.scope()`.
         dataset: ExampleBatches, such as `make_dataset` returns; or a DataFrame, a path, or what else it takes.
-        optimizer: AdamWeightDecay or Lamb; it goes on from the step it has reached.
+        optimizer: AdamWeightDecay or Lamb; training continues from its current step.
         strategy: tf.distribute.Strategy; None: the default one.
         epochs: float. Passes over the data.
-        steps: int. Steps in all; overrides `epochs`.
-        accumulation: int. Parts in which a batch goes through the model.
-        steps_per_loop: int. Steps between two looks of the host.
+        steps: int. Total number of steps; overrides `epochs`.
+        accumulation: int. Number of parts into which a batch is split.
+        steps_per_loop: int. Steps between host synchronisations.
         xla: bool. Compile the forward and backward pass.
-        data_seed: int. Decides the masks of dropout and mixout.
+        data_seed: int. Seed of the dropout and mixout masks.
         events: list of (every, function). After each `every` steps and at the end, `function(step)` is called.
         on_loop: callable (step, losses) called after each loop, before the events.
-        stop: callable () -> bool, asked after the events. True on any worker ends the training there, on all.
-        batch_size: int. Examples of a step where the dataset is no ExampleBatches yet.
+        stop: callable () -> bool, called after the events. If it returns True on any worker, training ends on all.
+        batch_size: int. Examples per step, if the dataset is not ExampleBatches yet.
 
     Returns:
         np.float32 [steps]. The loss of each step that was run.
 
     Raises:
-        InputError: the loss is not finite (the message names the step), something else stands in place of the dataset,
-            or the optimizer is none that the loop can use.
+        InputError: the loss is not finite (the message names the step), `dataset` is something else, or the optimizer
+            is not supported.
+
+    Example:
+        >>> task = tfbert.TASKS["classification"](labels=["calm", "urgent"])
+        >>> model = tfbert.build_model(tfbert.load_encoder("minilm"), task, max_seq_length=16)
+        >>> rows = [{"text": "Lunch is at noon.", "label": "calm"}, {"text": "The server burns!", "label": "urgent"}]
+        >>> dataset = tfbert.make_dataset(rows, model.tokenizer, task, batch_size=2, max_seq_length=16)
+        >>> losses = tfbert.train(model, dataset, tfbert.AdamWeightDecay(1e-4), epochs=2)
+        >>> losses.shape
+        (2,)
     """
     check_model(model)
     check_strategy(strategy)
@@ -279,7 +289,7 @@ def train(
 
 
 def total_steps(steps_per_epoch, epochs):
-    """Returns the steps of a run of so many epochs, the last one begun counting whole: int."""
+    """Returns the number of steps of a number of epochs, rounded up: int."""
     return int(np.ceil(round(steps_per_epoch * epochs, 6)))
 
 
@@ -293,10 +303,10 @@ def _check_finite(losses, step):
 
 
 def check_weights(model, step):
-    """Raises Diverged where a step has made weights that are not finite, of a loss that was."""
+    """Raises Diverged if the weights are not finite although the loss was."""
     floats = (variable for variable in model.variables if "float" in str(variable.dtype))
     if not all(bool(tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(variable)))) for variable in floats):
         raise Diverged(
-            f"The weights are not finite after step {step}, though the loss was: training stopped; what was saved "
+            f"The weights are not finite after step {step}, although the loss was; training stopped; what was saved "
             f"before is kept. {_REMEDY}"
         )

@@ -1,4 +1,4 @@
-"""What a run says while it runs: a progress bar, metrics.jsonl, TensorBoard."""
+"""The log of a run: progress bar, metrics.jsonl and TensorBoard."""
 
 import json
 import os
@@ -20,10 +20,10 @@ _REFRESH, _REFRESH_OF_FILE = 1.0, 30.0
 class RunLog:
     """The records of one run.
 
-    `metrics.jsonl` holds only what the settings and the data decide, no times: the same run writes the same file.
+    `metrics.jsonl` contains no times, only what settings and data determine: the same run writes the same file.
 
     Attributes:
-        pending: list of float. Losses since the last line.
+        pending: list of float. Losses since the last entry.
     """
 
     def __init__(self, output_dir, total_steps, batch_size, first_step=0, pending=(), writes=True):
@@ -32,10 +32,10 @@ class RunLog:
         Args:
             output_dir: str.
             total_steps: int. Steps of the whole run.
-            batch_size: int. For the examples a second.
-            first_step: int. Where a resumed run goes on; later lines of an earlier try are dropped.
-            pending: list of float. What `pending` was when the checkpoint was saved.
-            writes: bool. Off on all workers but one, which then say and write nothing.
+            batch_size: int. For the examples per second.
+            first_step: int. Where a resumed run continues; later entries of the earlier run are dropped.
+            pending: list of float. The value of `pending` when the checkpoint was saved.
+            writes: bool. Whether to print and write anything: False on all workers but one.
         """
         self._path, self._total_steps = os.path.join(output_dir, "metrics.jsonl"), total_steps
         self._batch_size, self._writes, self.pending = batch_size, writes, list(pending)
@@ -47,7 +47,7 @@ class RunLog:
             self._bar = tqdm(total=total_steps, initial=first_step, bar_format=_BAR, mininterval=refresh)
 
     def steps(self, step, losses):
-        """Takes the losses of the steps just done; moves the bar."""
+        """Records the losses of the steps just done, and updates the bar."""
         self.pending.extend(losses.tolist())
         if not self._writes:
             return
@@ -60,7 +60,7 @@ class RunLog:
         self._bar.set_postfix_str(f"loss {losses[-1]:.4f}{speed}", refresh=False)
 
     def log(self, step, learning_rate, norms, predicted):
-        """Writes a line on the steps since the last one.
+        """Writes an entry for the steps since the last one.
 
         Args:
             step: int.
@@ -102,7 +102,7 @@ class RunLog:
             tqdm.write(text)
 
     def close(self):
-        """Ends the bar and the event file."""
+        """Closes the bar and the event file."""
         if self._writes:
             self._bar.close()
             self._summary.close()

@@ -1,4 +1,4 @@
-"""What a TPU needs before TensorFlow starts: that it is there, and environment variables."""
+"""What a TPU needs before TensorFlow starts: that it exists, and environment variables."""
 
 import glob
 import importlib.util
@@ -33,7 +33,7 @@ def prepare_tpu(tpu):
 
 
 def check_tpu(tpu):
-    """Raises InputError where there is no such TPU, in seconds, where TensorFlow and libtpu take minutes to say so.
+    """Raises InputError if there is no such TPU, in seconds, where TensorFlow and libtpu take minutes to say so.
 
     Args:
         tpu: str. "local", a TPU's name, which Google Cloud's metadata server knows, or an address, grpc://HOST:PORT.
@@ -53,7 +53,7 @@ def check_tpu(tpu):
 
 
 def _why_closed(host, port):
-    """Returns why nobody listens at an address, in words; None where somebody does."""
+    """Returns why nobody listens at an address, in words; None if somebody does."""
     try:
         socket.create_connection((host, port), timeout=_PATIENCE).close()
     except OSError as error:
@@ -66,8 +66,8 @@ def tpu_variables(tpu, environ=os.environ):
 
     Args:
         tpu: str. "local": the chips of this machine, through libtpu's PJRT interface. Else a name or address: a pod
-            slice or another machine, whose chips this process must not take for itself.
-        environ: mapping of str. What is set already, which wins.
+            slice or another machine, whose chips this process must not claim.
+        environ: mapping of str. The environment; variables already set take precedence.
 
     Source: Cloud TPU's guides to TensorFlow on a TPU VM and on a pod slice.
     """
@@ -79,7 +79,7 @@ def tpu_variables(tpu, environ=os.environ):
 
 
 def _libtpu():
-    """Returns the path of libtpu.so: of the installed package, else where TPU VMs have it, else None."""
+    """Returns the path of libtpu.so: that of the installed package, else of the TPU VM, else None."""
     spec = importlib.util.find_spec("libtpu")
     folders = list(spec.submodule_search_locations or []) if spec else []
     return next(

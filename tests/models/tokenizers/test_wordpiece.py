@@ -85,14 +85,14 @@ def test_vocabulary_with_a_piece_twice():
 @pytest.mark.parametrize("piece", ["\ud800", "a\0b", "y" * 300])
 @pytest.mark.parametrize("chinese", [True, False])
 def test_vocabulary_with_a_piece_that_cannot_be(piece, chinese):
-    with pytest.raises(InputError, match="piece that TensorFlow Text cannot take"):
+    with pytest.raises(InputError, match="token that TensorFlow Text does not support"):
         BertTokenizer([*tiny_vocabulary(), piece], lowercase=True, tokenize_chinese_chars=chinese)
 
 
 def test_added_tokens_that_cannot_be_told_apart():
     size, texts = len(tiny_vocabulary()), ["<A>", "<a>"]
     tokens = [AddedToken(text, size + number, normalized=True) for number, text in enumerate(texts)]
-    with pytest.raises(InputError, match="'<A>', '<a>' are one text"):
+    with pytest.raises(InputError, match="'<A>', '<a>' are the same text"):
         BertTokenizer([*tiny_vocabulary(), *texts], lowercase=True, added_tokens=tokens)
     BertTokenizer([*tiny_vocabulary(), *texts], lowercase=False, added_tokens=tokens)
 

@@ -84,7 +84,7 @@ def test_focal_alpha_is_of_the_second_of_two_classes():
     task = TASKS["classification"](["no", "yes"], focal_gamma=2.0, focal_alpha=0.25)
     found = task.training_loss(tf.constant(labels), tf.constant(logits))
     np.testing.assert_allclose(found, -np.where(labels, 0.25, 0.75) * (1 - p) ** 2 * np.log(p), rtol=1e-6, atol=1e-5)
-    with pytest.raises(InputError, match="--focal_alpha=0.25 weighs two classes, and there are 3"):
+    with pytest.raises(InputError, match="--focal_alpha=0.25 weights two classes, but there are 3"):
         task_of(focal_gamma=2.0, focal_alpha=0.25)
 
 

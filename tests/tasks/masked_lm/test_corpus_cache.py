@@ -73,7 +73,7 @@ def test_a_cache_that_is_no_local_folder(made):
 
 def test_a_cache_that_cannot_be_made(tmp_path, made):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="file/corpora/.*, a folder of --cache_dir, cannot be made"):
+    with pytest.raises(InputError, match="file/corpora/.*, a folder in --cache_dir, cannot be created"):
         cached(tmp_path / "file", made[1])
 
 

@@ -58,9 +58,9 @@ def test_many_texts_in_their_order(model):
 
 
 def test_mistakes(model, tiny_model):
-    with pytest.raises(InputError, match="'no mask' has no .MASK. among its first 22 pieces"):
+    with pytest.raises(InputError, match="'no mask' has no .MASK. among its first 22 tokens"):
         fill_mask(model, ["no mask"])
-    with pytest.raises(InputError, match="among its first 22 pieces"):
+    with pytest.raises(InputError, match="among its first 22 tokens"):
         fill_mask(model, ["the " * 30 + "[MASK]"])
     with pytest.raises(InputError, match="no masked-word head"):
         fill_mask(tiny_model, ["the [MASK]"])
@@ -129,5 +129,5 @@ def test_words_replaced_in_copies(tiny, tmp_path):
     texts = ["The invoice, of May", "", long, "打 a", *random_texts(70)]
     together = replace.many(texts, [one(seed) for seed in range(len(texts))], 0.3)
     assert together == [replace(text, one(seed), 0.3) for seed, text in enumerate(texts)]
-    with pytest.raises(InputError, match="is no model saved by tfbert"):
+    with pytest.raises(InputError, match="is not a model saved by tfbert"):
         augmentation_of("masked_words:nowhere")

@@ -50,7 +50,7 @@ def test_near_duplicates_are_told_and_stay():
     held_out, kept = checked([" ".join(text)], [[" ".join(text[:24] + ["other", "words"])]])
     assert held_out.near() == [0] and not held_out.exact and len(kept) == 1  # 17 of 19 8-grams
     held_out.refuse()
-    assert "1 more stand there nearly, such as 'a b c" in held_out.describe()
+    assert "1 more occur nearly verbatim, such as 'a b c" in held_out.describe()
     held_out, _ = checked([" ".join(text)], [[" ".join(text[:19])]])
     assert held_out.near() == []  # 12 of 19
 

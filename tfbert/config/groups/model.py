@@ -1,4 +1,4 @@
-"""The encoder and what stands on it; further pre-training of it: the settings."""
+"""The encoder and its head, and continued pre-training: the settings."""
 
 import dataclasses
 
@@ -7,73 +7,81 @@ from tfbert.config.setting import Scope, setting
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """The encoder and what stands on it."""
+    """The encoder and its head."""
 
     task: str = setting(
         "classification",
-        "What is predicted; masked_lm: further pre-training on raw text",
+        "Kind of task; masked_lm: continued pre-training on raw text",
         choices="tfbert.tasks:TASKS",
         rules="tfbert.tasks.rules:rules_of",
+        also="problem_type task_type",
     )
     preset: str | None = setting(
         None,
-        "Pre-trained BERT: a Keras preset name or handle, hf://ORG/NAME, a folder (Keras, Hugging Face, Google TF1, "
-        "or a model saved by tfbert), minilm, or config:FILE.json for new weights; default for evaluate and predict: "
-        "OUTPUT_DIR/model",
+        "Pre-trained model: a Keras preset name or handle, a Hugging Face name (bert-base-uncased, ORG/NAME, "
+        "hf://ORG/NAME), a folder (Keras, Hugging Face, Google TF1, or a model saved by tfbert), minilm, or "
+        "config:FILE.json for newly initialised weights; default for evaluate and predict: OUTPUT_DIR/model",
         path=True,
+        also="model_name_or_path pretrained_model_name_or_path model_name model model_path bert_model tokenizer_name "
+        "init_checkpoint=FOLDER bert_config_file=FOLDER",
     )
     vocab_file: str | None = setting(
         None,
-        "Vocabulary of new weights (--preset=config:FILE.json), a piece a line; --mode=vocabulary learns one",
+        "Vocabulary for newly initialised weights (preset=config:FILE.json), one token per line; --mode=vocabulary "
+        "learns one",
         path=True,
     )
     vocab_size: int = setting(
         30000,
-        "In vocabulary: the most pieces to learn from train_file",
+        "Maximum size of the vocabulary that --mode=vocabulary learns from train_file, in tokens",
         above=5,
         scope=Scope.WHOLE,
         needs={"mode=vocabulary": ""},
     )
     pooling: str | None = setting(
         None,
-        "How a sequence becomes a vector: pooler, cls, mean or max of the last layer; layer:K, first_last, "
-        "last4_concat, last4_mean, last4_max, all_concat, all_mean or scalar_mix of [CLS] in several; default: "
-        "pooler; with --features a saved model's own, or mean",
+        "How the encoder's outputs become one vector: pooler, cls, mean or max of the last layer; layer:K, "
+        "first_last, last4_concat, last4_mean, last4_max, all_concat, all_mean or scalar_mix of the [CLS] vectors of "
+        "several layers; default: pooler; with --features a saved model's own, or mean",
+        also="pooling_mode pooling_type",
     )
-    head_layers: tuple[int, ...] = setting((), "Widths of dense layers below the head's last: 256,64")
-    head_activation: str = setting(
-        "tanh", "What follows each of head_layers", choices=("tanh", "relu", "gelu", "gelu_new")
-    )
+    head_layers: tuple[int, ...] = setting((), "Sizes of the hidden layers of the head: 256,64")
+    head_activation: str = setting("tanh", "Activation of head_layers", choices=("tanh", "relu", "gelu", "gelu_new"))
     dropout: float | None = setting(
-        None, "Dropout rate in encoder and head; default: the preset's", minimum=0.0, maximum=0.9
+        None,
+        "Dropout rate of encoder and head; default: the preset's",
+        minimum=0.0,
+        maximum=0.9,
+        also="dropout_rate hidden_dropout_prob attention_probs_dropout_prob classifier_dropout",
     )
     reinit_layers: int = setting(
         0,
-        "Give so many of the top layers new weights",
+        "Number of top encoder layers to re-initialise",
         minimum=0,
         excludes={"freeze=encoder": "new weights must be trained"},
     )
     reinit_pooler: bool = setting(
-        False, "Give the pooler new weights", excludes={"freeze=encoder": "new weights must be trained"}
+        False, "Re-initialise the pooler", excludes={"freeze=encoder": "new weights must be trained"}
     )
     mixout: float = setting(
         0.0,
-        "In place of the encoder's dropout, let its dense layers fall back on their pre-trained weights with this "
-        "probability",
+        "Mixout in place of the encoder's dropout: probability that an input unit of a dense layer falls back to its "
+        "pre-trained weights in a training step",
         minimum=0.0,
         below=1.0,
     )
     label_smoothing: float = setting(
         0.0,
-        "Share of the target spread evenly over the labels, in training",
+        "Fraction of the target probability that is spread evenly over the labels, in training only",
         minimum=0.0,
         below=1.0,
         excludes={"loss=focal": ""},
+        also="label_smoothing_factor",
     )
     cache_dir: str | None = setting(
         None,
-        "Where fetched weights and tokenised raw text are kept, on gs:// the text only; default: weights in "
-        "$TFBERT_CACHE or ~/.cache/tfbert, text nowhere",
+        "Cache folder for downloaded weights and tokenised raw text (on gs:// for the text only); default: weights in "
+        "$TFBERT_CACHE or ~/.cache/tfbert, text is not cached",
         scope=Scope.NOTHING,
         path=True,
     )
@@ -81,45 +89,50 @@ class ModelConfig:
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingConfig:
-    """Further pre-training: what is hidden of raw text (--task=masked_lm)."""
+    """Continued pre-training on raw text (--task=masked_lm)."""
 
     masked_lm_prob: float = setting(
-        0.15, "Share of the pieces of a sequence that are to be predicted", above=0.0, below=1.0
+        0.15,
+        "Fraction of the tokens in a sequence that are to be predicted",
+        above=0.0,
+        below=1.0,
+        also="mlm_probability mlm_prob",
     )
     max_predictions_per_seq: int = setting(
-        20, "The most pieces of a sequence that are; of 512 pieces 15 % are 77", minimum=1
+        20, "Maximum number of tokens to predict per sequence; 15 % of 512 tokens are 77", minimum=1
     )
-    whole_word_masking: bool = setting(False, "Mask all pieces of a word together")
-    max_ngram: int = setting(1, "Mask up to so many neighbouring words together", minimum=1, maximum=10)
-    dynamic_masking: bool = setting(True, "New masks every epoch; off: the same")
+    whole_word_masking: bool = setting(False, "Mask all tokens of a word together", also="do_whole_word_mask wwm")
+    max_ngram: int = setting(1, "Maximum number of neighbouring words that are masked together", minimum=1, maximum=10)
+    dynamic_masking: bool = setting(True, "Draw new masks every epoch; off: the same masks in every epoch")
     next_sentence: bool = setting(
-        True, "Predict, too, whether the second of two segments follows the first; off: single segments"
+        True, "Also predict whether the second of two segments follows the first; off: single segments"
     )
     short_seq_prob: float = setting(
-        0.1, "Share of the sequences that are shorter than max_seq_length, by a random length", minimum=0.0, maximum=1.0
+        0.1, "Probability that a sequence is given a random length below max_seq_length", minimum=0.0, maximum=1.0
     )
     short_seq_length: int | None = setting(
         None,
-        "Pieces of a sequence in the first part of the steps, as BERT was trained: 128, and then max_seq_length=512",
+        "Sequence length of the first phase of training, in tokens; BERT was trained with 128, and then with "
+        "max_seq_length=512",
         minimum=8,
-        needs={"max_steps": "an epoch has more steps of short sequences than of long"},
+        needs={"max_steps": "as an epoch of short sequences has more steps than one of long"},
     )
     short_seq_share: float = setting(
         0.9,
-        "Share of the steps with short_seq_length",
+        "Fraction of the steps that use short_seq_length",
         above=0.0,
         below=1.0,
-        needs={"short_seq_length": "the pieces of a sequence in these steps"},
+        needs={"short_seq_length": "the sequence length of these steps"},
     )
     held_out: tuple[str, ...] = setting(
         (),
-        "Data whose texts must not stand in the training text; repeatable; in a recipe of stages: dev_file and "
-        "test_file of the later ones",
+        "Data whose texts must not occur in the training text; repeatable; default in a recipe of stages: dev_file "
+        "and test_file of the later stages",
         path=True,
     )
-    held_out_columns: tuple[str, ...] = setting((), "Columns of those texts; repeatable; default: text_column")
+    held_out_columns: tuple[str, ...] = setting((), "Text columns of held_out; repeatable; default: text_column")
     leaks: str = setting(
         "refuse",
-        "What to do with those that do: refuse to train, or remove their sentences from the training text",
+        "What to do if held-out texts occur in the training text: refuse to train, or remove their sentences",
         choices=("refuse", "remove"),
     )

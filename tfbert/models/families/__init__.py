@@ -1,4 +1,4 @@
-"""Kinds of encoders: what differs between them, one file a kind, all in FAMILIES by Hugging Face's `model_type`."""
+"""Families of encoders, one file each, all in FAMILIES by Hugging Face's `model_type`."""
 
 from tfbert.core.variants import Variants
 

@@ -1,4 +1,4 @@
-"""BERT (Devlin et al. 2018, 1810.04805), and what is built like it: RoBERTa-wwm and MacBERT for Chinese, MiniLM."""
+"""BERT (Devlin et al. 2018, 1810.04805), and models like it: RoBERTa-wwm and MacBERT for Chinese, MiniLM."""
 
 from tfbert.models.families.family import Family, Parts, blocks_of
 

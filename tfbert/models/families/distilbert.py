@@ -6,10 +6,10 @@ from tfbert.models.families.family import Family, Parts, blocks_of
 
 
 class DistilBert(Family):
-    """Token and position embeddings alone.
+    """Only token and position embeddings.
 
     transformers' DistilBertForSequenceClassification has a dense layer and ReLU over [CLS], `pre_classifier`, where
-    BERT has its pooler: it is this family's pooler, new where a checkpoint has none.
+    BERT has its pooler; it is this family's pooler, newly initialised if a checkpoint has none.
     """
 
     model_type, architecture = "distilbert", "DistilBert"
@@ -53,7 +53,7 @@ class DistilBert(Family):
 
     @classmethod
     def own_config(cls, config):
-        """Returns a configuration by BERT's names as DistilBERT has it, its head's dropout too: dict -> dict."""
+        """Returns a configuration with DistilBERT's names from BERT's, including the head's dropout: dict -> dict."""
         own = super().own_config(config)
         return own | {"seq_classif_dropout": own["dropout"]}
 

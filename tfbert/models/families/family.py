@@ -1,4 +1,4 @@
-"""What an encoder is made of, and what a kind of encoders decides."""
+"""The parts of an encoder, and the interface of a family of encoders."""
 
 import contextlib
 import dataclasses
@@ -22,12 +22,12 @@ DIMENSIONS = {
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """The layers of one transformer layer: six dense ones, each with `kernel` and `bias`, and two LayerNorms.
+    """The parts of one transformer layer: six dense layers with `kernel` and `bias`, and two LayerNorms.
 
     Attributes:
-        layer: keras.layers.Layer. The whole.
-        query, key, value: dense, hidden -> heads side by side.
-        output: dense, what follows the attention.
+        layer: keras.layers.Layer. The whole layer.
+        query, key, value: dense, hidden -> concatenated heads.
+        output: dense, the output projection of attention.
         intermediate, ffn_output: dense, the feed-forward.
         attention_norm, ffn_norm: LayerNormalization, after each half.
     """
@@ -54,7 +54,7 @@ class Parts:
 
     Attributes:
         tokens, positions: layers with one table each.
-        segments: the same; None where the encoder has no segments.
+        segments: the same; None if the encoder has no segments.
         embeddings_norm: LayerNormalization of the sum.
         blocks: tuple of Block, from the bottom.
         pooler: dense layer, hidden -> hidden, for the vector of the first token.
@@ -80,16 +80,16 @@ class Parts:
 
 
 class Family:
-    """What differs between kinds of encoders; one class a kind, which is never instantiated.
+    """The differences between families of encoders; one class each, which is never instantiated.
 
     Attributes:
         model_type: str. Hugging Face's name of it.
-        architecture: str. What the names of transformers' classes begin with: "Bert" in "BertForMaskedLM".
-        settings: dict. BERT's name of a setting in config.json -> this family's, where it is another one.
-        fixed: dict. BERT's settings that this family does not have -> what they would be.
-        pooler_activation: str. What follows the pooler, a key of `keras.activations`.
-        renamed: sequence of (regex, replacement). From BERT's names of tensors to this family's, in order.
-        beside: tuple of str. Beginnings of the names that have no prefix in files, as those of heads.
+        architecture: str. The prefix of the class names in transformers: "Bert" in "BertForMaskedLM".
+        settings: dict. BERT's name of a setting in config.json -> this family's, if it differs.
+        fixed: dict. BERT's settings that this family does not have -> their implied values.
+        pooler_activation: str. The activation of the pooler, a key of `keras.activations`.
+        renamed: sequence of (regex, replacement). Applied in order, from BERT's tensor names to this family's.
+        beside: tuple of str. Beginnings of names without a prefix in files, such as those of heads.
     """
 
     model_type: str
@@ -102,12 +102,12 @@ class Family:
 
     @classmethod
     def backbone_class(cls):
-        """Returns keras-hub's class, which takes seconds to load."""
+        """Returns keras-hub's class, which takes seconds to import."""
         raise NotImplementedError
 
     @classmethod
     def backbone(cls, sizes, dtype):
-        """Returns a backbone whose weights are yet to come: those that Keras would draw are 0.
+        """Returns a backbone before its weights are loaded: zeros instead of random weights.
 
         Args:
             sizes: dict. The arguments of keras-hub's BertBackbone.
@@ -134,7 +134,7 @@ class Family:
 
     @classmethod
     def own_config(cls, config):
-        """Returns a configuration by BERT's names as this family has it, the other way round: dict -> dict."""
+        """Returns a configuration with this family's names from BERT's, the inverse: dict -> dict."""
         return {cls.settings.get(name, name): value for name, value in config.items() if name not in cls.fixed}
 
     @classmethod
@@ -162,7 +162,7 @@ class Family:
 
 
 def blocks_of(backbone):
-    """Returns the Blocks of a backbone that is made of keras-hub's TransformerEncoder layers: tuple."""
+    """Returns the Blocks of a backbone with keras-hub's TransformerEncoder layers: tuple."""
     return tuple(
         Block(
             layer,
@@ -181,10 +181,10 @@ def blocks_of(backbone):
 
 @contextlib.contextmanager
 def _zeros_for_random_weights():
-    """Has Keras make zeros where it would draw weights, which are then read from a file or drawn by a seed of ours.
+    """Makes Keras create zeros instead of random weights, which are later loaded or drawn from our own seed.
 
-    keras-hub's backbones take no initializer. Drawing takes most of the time of making one: 3.9 s of processor time for
-    BERT-base with it, 0.5 to 1.5 s without; 1.2 s and 0.2 to 0.5 s for minilm (AMD EPYC, 2 cores).
+    keras-hub's backbones take no initializer. Random weights take most of the construction time: 3.9 s of processor
+    time for BERT-base with it, 0.5 to 1.5 s without; 1.2 s and 0.2 to 0.5 s for minilm (AMD EPYC, 2 cores).
     """
     draw = keras.initializers.TruncatedNormal.__call__
     keras.initializers.TruncatedNormal.__call__ = lambda self, shape, dtype=None: ops.zeros(shape, dtype)

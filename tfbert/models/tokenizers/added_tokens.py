@@ -1,4 +1,4 @@
-"""Texts that are one piece wherever they stand, whatever WordPiece would make of them."""
+"""Texts that are one token wherever they stand, whatever WordPiece would make of them."""
 
 import dataclasses
 
@@ -13,15 +13,15 @@ _MOST_CHARACTERS = 100_000
 
 @dataclasses.dataclass(frozen=True)
 class AddedToken:
-    """A text that is one piece wherever it stands, as Hugging Face's added tokens are.
+    """A text that is one token wherever it occurs, like Hugging Face's added tokens.
 
     Attributes:
         content: str.
         id: int.
-        normalized: bool. Whether it is looked for, itself normalised, in normalised text, rather than in the text as it
-            came.
+        normalized: bool. Whether it is searched for, itself normalised, in normalised text, rather than in the original
+            text.
         special: bool. Whether Hugging Face counts it as a special token, which changes no id.
-        in_vocabulary: bool. Whether it is a piece of words, too, which WordPiece may find.
+        in_vocabulary: bool. Whether it is also a WordPiece token that may occur within words.
     """
 
     content: str
@@ -32,39 +32,39 @@ class AddedToken:
 
 
 class AddedTokenSplitter:
-    """Takes added tokens out of texts: the leftmost first, of those the longest.
+    """Splits added tokens off texts: the leftmost first, and of those the longest.
 
     Source: huggingface/tokenizers, `added_vocabulary.rs`. That its tokens may also take the blanks around them
-    (`lstrip`, `rstrip`) makes no difference here, where blanks are no pieces.
+    (`lstrip`, `rstrip`) makes no difference here, where blanks are no tokens.
     """
 
     def __init__(self, contents):
         """Builds the pattern.
 
         Args:
-            contents: dict of str to int. What to look for -> its id.
+            contents: dict of str to int. Text to search for -> its id.
 
         Raises:
-            InputError: they are too many for one pattern.
+            InputError: there are too many for one pattern.
         """
         longest_first = sorted(contents, key=len, reverse=True)
         self._pattern = "|".join("".join(rf"\x{{{ord(character):X}}}" for character in text) for text in longest_first)
         self._contents, self._ids = tf.constant(list(contents)), tf.constant(list(contents.values()), tf.int32)
         if sum(map(len, contents)) > _MOST_CHARACTERS:
             raise InputError(
-                f"{len(contents)} added tokens are too many to be looked for in every text: tfbert takes "
-                f"{_MOST_CHARACTERS:,} characters of them; add them to vocab.txt as pieces instead."
+                f"{len(contents)} added tokens are too many to search for in every text: tfbert supports "
+                f"{_MOST_CHARACTERS:,} characters of them; add them to vocab.txt as tokens instead."
             )
 
     def __call__(self, texts, tokenize):
-        """Returns the pieces of texts, added tokens among them.
+        """Returns the tokens of texts, including added tokens.
 
         Args:
             texts: strings [batch].
-            tokenize: callable, strings [n] -> RaggedTensor int32 [n, (pieces)], for what stands between the tokens.
+            tokenize: callable, strings [n] -> RaggedTensor int32 [n, (tokens)], for the text between the added tokens.
 
         Returns:
-            RaggedTensor int32 [batch, (pieces)].
+            RaggedTensor int32 [batch, (tokens)].
         """
         # `regex_split` ends a text at a zero byte; U+FFFD vanishes from a text just as it does.
         texts = tf.strings.regex_replace(texts, r"\x{0000}", "\N{REPLACEMENT CHARACTER}")

@@ -1,4 +1,4 @@
-"""The added tokens of a folder in Hugging Face's layout, of which three files may say something."""
+"""The added tokens of a folder in Hugging Face's layout, which three files may describe."""
 
 import re
 import reprlib
@@ -9,7 +9,7 @@ from tfbert.models.tokenizers.added_tokens import AddedToken
 
 
 def read_added_tokens(folder, settings, specials, file, pieces):
-    """Returns the tokens that stand beside WordPiece, BERT's special pieces among them: list of AddedToken.
+    """Returns the tokens besides WordPiece, including BERT's special tokens: list of AddedToken.
 
     They are numbered as huggingface/tokenizers does (`added_vocabulary.rs`, `add_tokens`): by the vocabulary, else
     after it, in the order of their declared ids.
@@ -17,11 +17,11 @@ def read_added_tokens(folder, settings, specials, file, pieces):
     Args:
         folder: str.
         settings, specials, file: dict. The content of tokenizer_config.json, special_tokens_map.json and
-            tokenizer.json, empty where there is none.
-        pieces: dict of str to int. Those of WordPiece.
+            tokenizer.json, empty if there is none.
+        pieces: dict of str to int. The WordPiece tokens.
 
     Raises:
-        InputError: one cannot be honoured, or the files contradict each other.
+        InputError: one is not supported, or the files contradict each other.
     """
     declared = _declared(folder, settings, specials, file)
     for content, about in declared.items():
@@ -32,7 +32,7 @@ def read_added_tokens(folder, settings, specials, file, pieces):
         index = pieces.get(content, following)
         if about["id"] not in (None, index) or (content not in pieces and index <= largest):
             raise InputError(
-                f"The tokenizer in {folder} has the added token {content!r} with the id {about['id']}, where "
+                f"The tokenizer in {folder} has the added token {content!r} with the id {about['id']}, but "
                 f"huggingface/tokenizers gives it {index}: its files do not belong together, or have gaps."
             )
         following = max(following, index + 1)
@@ -41,35 +41,35 @@ def read_added_tokens(folder, settings, specials, file, pieces):
 
 
 def content_of(token):
-    """Returns the text of a token, which stands alone or with its flags."""
+    """Returns the text of a token, which is given alone or with its flags."""
     return token.get("content") if isinstance(token, dict) else token
 
 
 def is_id(value):
-    """Says whether a value of a file can be an id."""
+    """Returns whether a value of a file can be an id."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**8
 
 
 def _check_added(folder, content, about):
     trouble = {
-        "stands for whole words only (single_word)": about["single_word"],
+        "matches whole words only (single_word)": about["single_word"],
         "begins or ends with a blank": content != content.strip() or not content,
-        "has an id that is none": about["id"] is not None and not is_id(about["id"]),
-        "holds half a character (a lone surrogate)": content != content.encode("utf-8", "ignore").decode(),
-        "holds a zero byte": "\0" in content or "\N{REPLACEMENT CHARACTER}" in content,
+        "has an invalid id": about["id"] is not None and not is_id(about["id"]),
+        "contains half a character (a lone surrogate)": content != content.encode("utf-8", "ignore").decode(),
+        "contains a zero byte": "\0" in content or "\N{REPLACEMENT CHARACTER}" in content,
     }
     for reason, found in trouble.items():
         if found:
             raise InputError(
-                f"The added token {reprlib.repr(content)} of the tokenizer in {folder} {reason}; tfbert cannot honour "
-                "that. Take it out of its files if no text holds it."
+                f"The added token {reprlib.repr(content)} of the tokenizer in {folder} {reason}, which tfbert does not "
+                "support. Remove it from the files if no text contains it."
             )
 
 
 def _declared(folder, settings, specials, file):
-    """Returns what the files say of added tokens: dict of content -> dict of id, normalized, special, single_word.
+    """Returns the added tokens described in the files: dict of content -> dict of id, normalized, special, single_word.
 
-    Where two say something of the same token, the first one counts, but for ids, which must agree.
+    If two describe the same token, the first one counts; ids must agree.
     """
     found = {}
     for about in _abouts(folder, settings, specials, file):
@@ -92,15 +92,15 @@ def _declared(folder, settings, specials, file):
 def _abouts(folder, settings, specials, file):
     """Returns the added tokens of every file, as Hugging Face writes them: list of dict.
 
-    Source: huggingface/transformers 5.23, `PreTrainedTokenizerBase._from_pretrained`. Where there is an
-    `added_tokens_decoder`, neither added_tokens.json nor special_tokens_map.json counts.
+    Source: huggingface/transformers 5.23, `PreTrainedTokenizerBase._from_pretrained`. If there is an
+    `added_tokens_decoder`, added_tokens.json and special_tokens_map.json are ignored.
     """
     decoder = _dict(folder, settings.get("added_tokens_decoder") or {})
     abouts = [{"id": _whole(index), **_dict(folder, about)} for index, about in decoder.items()]
     abouts += [_dict(folder, about) for about in _list(folder, file.get("added_tokens") or [])]
     extra = list(_extra_specials(folder, settings))
     if not decoder:
-        # Those of this name make a token of added_tokens.json special only in the other file.
+        # Under this name, a token of added_tokens.json becomes special only in the other file.
         but = {key: value for key, value in specials.items() if key != "additional_special_tokens"}
         special = [content_of(token) for token in (*extra, *_extra_specials(folder, but))]
         added = optional_json(folder, "added_tokens.json")
@@ -122,13 +122,13 @@ def _extra_specials(folder, source):
 
 def _dict(folder, value):
     if not isinstance(value, dict):
-        raise InputError(f"The tokenizer in {folder} is damaged: {reprlib.repr(value)} stands in an object's place.")
+        raise InputError(f"The tokenizer in {folder} is damaged: {reprlib.repr(value)} is found in place of an object.")
     return value
 
 
 def _list(folder, value):
     if not isinstance(value, list):
-        raise InputError(f"The tokenizer in {folder} is damaged: {reprlib.repr(value)} stands in a list's place.")
+        raise InputError(f"The tokenizer in {folder} is damaged: {reprlib.repr(value)} is found in place of a list.")
     return value
 
 

@@ -1,4 +1,4 @@
-"""The tokenizer of a folder in Hugging Face's layout: what BertTokenizer needs for the same ids, or why it cannot."""
+"""The tokenizer of a folder in Hugging Face's layout: the arguments that give BertTokenizer the same ids."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from tfbert.models.tokenizers.checkpoint_added_tokens import content_of, is_id, 
 from tfbert.models.tokenizers.tokenizer_files import TokenizerFiles
 from tfbert.models.tokenizers.wordpiece import SPECIAL_PIECES, read_vocabulary
 
-# Those that build BERT's tokenizer by their own settings, and those that take it from tokenizer.json as it stands.
+# Classes that build BERT's tokenizer from their own settings, and classes that use tokenizer.json unchanged.
 _BERT_CLASSES = ("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer")
 _JSON_CLASSES = ("PreTrainedTokenizer", "TokenizersBackend")
 _SPECIAL_KEYS = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), SPECIAL_PIECES))
@@ -18,11 +18,11 @@ _OTHER_VOCABULARIES = ("vocab.json", "merges.txt", "spiece.model", "sentencepiec
 
 
 def read_tokenizer(folder, config):
-    """Returns what a folder in Hugging Face's layout says of its tokenizer, as transformers reads it.
+    """Returns the tokenizer's settings of a folder in Hugging Face's layout, as transformers reads them.
 
-    Where `tokenizer.json` and `vocab.txt` both stand there, the former counts. Two things are taken in another way, and
-    told of: whether case matters, and the like, where only tokenizer.json says so, which transformers does not heed
-    for a BertTokenizer; and case where nothing says so, which transformers lowers: see `looks_lowercase`.
+    If both `tokenizer.json` and `vocab.txt` exist, the former counts. Two things differ, with a message: case and
+    similar settings that are only in tokenizer.json, which transformers ignores for a BertTokenizer; and case if
+    nothing says so, where transformers assumes lower case: see `looks_lowercase`.
 
     Args:
         folder: str.
@@ -47,41 +47,41 @@ def read_tokenizer(folder, config):
 
 
 def check_table(vocabulary, rows, where):
-    """Raises InputError where a vocabulary has ids for which there is no row in the table of embeddings."""
+    """Raises InputError if a vocabulary has ids without a row in the embedding table."""
     if len(vocabulary) > rows:
         raise InputError(
-            f"The vocabulary in {where} has {len(vocabulary):,} pieces, but the model only {rows:,} embeddings "
-            "(vocab_size): they do not belong together. Give the vocabulary that the model was trained with."
+            f"The vocabulary in {where} has {len(vocabulary):,} tokens, but the model only {rows:,} embeddings "
+            "(vocab_size): they do not belong together. Use the vocabulary that the model was trained with."
         )
 
 
 def looks_lowercase(vocabulary):
-    """Says whether a vocabulary is that of an uncased model: it has no piece of capital letters, special ones aside."""
+    """Returns whether a vocabulary is uncased: apart from special tokens, it has none with capital letters."""
     return not any(re.fullmatch(r"[A-Z][A-Za-z]*", piece) for piece in vocabulary)
 
 
 def _check_class(folder, settings, config):
-    """Returns whether tokenizer.json is the whole tokenizer; InputError where it is not BERT's."""
+    """Returns whether tokenizer.json is the whole tokenizer; InputError if it is not BERT's."""
     name = settings.get("tokenizer_class") or config.get("tokenizer_class") or "BertTokenizer"
     base = name.removesuffix("Fast") if isinstance(name, str) else name
     if base not in (*_BERT_CLASSES, *_JSON_CLASSES):
         raise InputError(
-            f"{folder} has the tokenizer {reprlib.repr(name)}; tfbert has BERT's alone ({', '.join(_BERT_CLASSES)}, "
+            f"{folder} has the tokenizer {reprlib.repr(name)}; tfbert has only BERT's ({', '.join(_BERT_CLASSES)}, "
             "or a tokenizer.json that describes the same)."
         )
     for key in ("auto_map", "word_tokenizer_type", "subword_tokenizer_type"):
         if settings.get(key):
             raise InputError(
-                f"tokenizer_config.json in {folder} has {key}={reprlib.repr(settings[key])}: its words are not split "
-                "as BERT's are, which is all that tfbert does."
+                f"tokenizer_config.json in {folder} has {key}={reprlib.repr(settings[key])}: it does not split words "
+                "as BERT does, which tfbert does not support."
             )
     if base in _JSON_CLASSES and not has_file(folder, "tokenizer.json"):
-        raise InputError(f"{folder} has the tokenizer {name!r}, which is tokenizer.json, and no such file.")
+        raise InputError(f"{folder} has the tokenizer {name!r}, which needs tokenizer.json, but there is no such file.")
     return base in _JSON_CLASSES
 
 
 def _check_pipeline(folder, file, whole):
-    """Raises InputError where tokenizer.json describes another tokenizer than BERT's.
+    """Raises InputError if tokenizer.json describes another tokenizer than BERT's.
 
     Source: huggingface/tokenizers, the serialized BertNormalizer, BertPreTokenizer, WordPiece and post-processors.
     """
@@ -103,8 +103,8 @@ def _check_pipeline(folder, file, whole):
     for name, value in found.items():
         if value != _PIPELINE[name] or type(value) is not type(_PIPELINE[name]):
             raise InputError(
-                f"tokenizer.json in {folder} is not BERT's tokenizer: its {name} is {reprlib.repr(value)}, where "
-                f"BERT has {_PIPELINE[name]!r}, which is all that tfbert has."
+                f"tokenizer.json in {folder} is not BERT's tokenizer: its {name} is {reprlib.repr(value)}, but "
+                f"tfbert supports only BERT's, {_PIPELINE[name]!r}."
             )
 
 
@@ -131,7 +131,7 @@ _PAIR = [*_SINGLE, ("B", 1), ("[SEP]", 1)]
 
 
 def _template(processor, whole):
-    """Returns what a post-processor puts around texts: _TEMPLATE, or the name of something else."""
+    """Returns the template that a post-processor adds: _TEMPLATE, or another description."""
     kind = processor.get("type")
     if kind is None:
         return "missing" if whole else _TEMPLATE
@@ -158,33 +158,33 @@ def _check_specials(folder, settings):
         value = settings.get(key)
         if value is not None and content_of(value) != piece:
             raise InputError(
-                f"The tokenizer in {folder} has {key}={reprlib.repr(content_of(value))}; tfbert knows {piece} alone in "
+                f"The tokenizer in {folder} has {key}={reprlib.repr(content_of(value))}; tfbert takes only {piece} in "
                 "this place."
             )
     if settings.get("split_special_tokens"):
-        raise InputError(f"The tokenizer in {folder} has split_special_tokens=true, which tfbert cannot do.")
+        raise InputError(f"The tokenizer in {folder} has split_special_tokens=true, which tfbert does not support.")
 
 
 def _pieces(folder, file):
-    """Returns the pieces of WordPiece: dict of str to int."""
+    """Returns the tokens of WordPiece: dict of str to int."""
     if file:
         pieces = file["model"]["vocab"]
         damaged = [piece for piece, index in pieces.items() if not is_id(index)]
         if damaged:
             raise InputError(
-                f"{folder}/tokenizer.json is damaged: the piece {reprlib.repr(damaged[0])} has the id "
+                f"{folder}/tokenizer.json is damaged: the token {reprlib.repr(damaged[0])} has the id "
                 f"{reprlib.repr(pieces[damaged[0]])}."
             )
         return pieces
     if not has_file(folder, "vocab.txt"):
         others = [name for name in _OTHER_VOCABULARIES if has_file(folder, name)]
-        hint = f" {' and '.join(others)} are those of another tokenizer than BERT's." if others else ""
+        hint = f" {' and '.join(others)} belong to another tokenizer than BERT's." if others else ""
         raise InputError(f"{folder} has neither vocab.txt nor tokenizer.json; one must give the vocabulary.{hint}")
     vocabulary = read_vocabulary(os.path.join(folder, "vocab.txt"))
     pieces = {piece: index for index, piece in enumerate(vocabulary)}
     if len(pieces) < len(vocabulary):
         twice = next(piece for index, piece in enumerate(vocabulary) if pieces[piece] != index)
-        raise InputError(f"The vocabulary in {folder} holds the piece {twice!r} twice; every piece must stand once.")
+        raise InputError(f"The vocabulary in {folder} contains the token {twice!r} twice; every token must occur once.")
     return pieces
 
 
@@ -201,22 +201,22 @@ def _options(folder, settings, file, pieces, whole):
         if not isinstance(value, bool) and value is not default:
             raise InputError(f"The tokenizer in {folder} has {name}={reprlib.repr(value)}; it must be true or false.")
         if value != default and name not in settings and not whole:
-            where = "as tokenizer.json says" if key in normalizer else "by the look of its vocabulary"
+            where = "from tokenizer.json" if key in normalizer else "judging by its vocabulary"
             notes.append(
-                f"{folder}/tokenizer_config.json does not say {name}: {str(value).lower()} is taken, {where}; "
-                f"transformers takes {str(default).lower().replace('none', 'what do_lower_case says')}."
+                f"{folder}/tokenizer_config.json does not set {name}: {str(value).lower()} is used, {where}; "
+                f"transformers uses {str(default).lower().replace('none', 'the value of do_lower_case')}."
             )
         found.append(value)
     return found, tuple(notes)
 
 
 def _listed(folder, ids):
-    """Returns the pieces by id: dict of str to int -> list of str, with names for the ids that have none."""
+    """Returns the tokens by id: dict of str to int -> list of str, with placeholders for unused ids."""
     size = max(ids.values(), default=-1) + 1
     vocabulary = [f"[no piece {index}]" for index in range(min(size, 2 * len(ids) + 10_000))]
     for piece, index in ids.items():
         if index >= len(vocabulary):
-            raise InputError(f"The tokenizer in {folder} has {len(ids):,} pieces, and {piece!r} has the id {index:,}.")
+            raise InputError(f"The tokenizer in {folder} has {len(ids):,} tokens, and {piece!r} has the id {index:,}.")
         if vocabulary[index] != f"[no piece {index}]":
             twice = f"{piece!r} and {vocabulary[index]!r}"
             raise InputError(f"The tokenizer in {folder} gives {twice} the same id, {index}.")

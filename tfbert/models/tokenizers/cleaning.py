@@ -1,19 +1,19 @@
-"""Text out of web pages and exports: without markup, control characters and runs of white space."""
+"""Cleaning of text from web pages and exports: markup, control characters and whitespace."""
 
 import html.parser
 import unicodedata
 
-# What these hold is no text.
+# Elements whose content is not text.
 _NO_TEXT = ("script", "style")
-# What these do not end, goes on in the same word: "<b>un</b>known".
+# Inline elements, which do not end a word: "<b>un</b>known".
 _INLINE = frozenset("a abbr b bdi bdo cite code del dfn em font i ins kbd mark q s small span strong sub sup u".split())
 
 
 def clean_text(text):
     """Returns a text without HTML tags, comments, entities and control characters, and with single spaces.
 
-    A tag is what the HTML standard takes for one: "a < b" and "<3" stay. Emoji, accents and Chinese stay as they are;
-    zero-width joiners, which hold emoji together, too.
+    Tags are as defined by the HTML standard: "a < b" and "<3" are kept. Emoji, accents, Chinese characters and the
+    zero-width joiners of emoji are unchanged.
 
     Args:
         text: str.
@@ -32,7 +32,7 @@ def _is_text(character):
 
 
 class _Text(html.parser.HTMLParser):
-    """Collects what stands between tags; entities are decoded by the base class."""
+    """Collects the text between tags; entities are decoded by the base class."""
 
     def __init__(self):
         super().__init__()
@@ -51,7 +51,7 @@ class _Text(html.parser.HTMLParser):
             self.parts.append(data)
 
     def parse_marked_section(self, i, report=1):
-        """Reads "<![…", of which HTML knows none, as far as the next ">", and keeps the text of "<![CDATA[…]]>"."""
+        """Skips "<![…", which HTML does not have, up to the next ">", but keeps the text of "<![CDATA[…]]>"."""
         end = self.rawdata.find("]]>" if self.rawdata.startswith("<![CDATA[", i) else ">", i)
         if end < 0:
             return -1

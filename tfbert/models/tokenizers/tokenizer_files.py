@@ -1,11 +1,11 @@
-"""What a model folder says of its tokenizer, whatever its layout."""
+"""The tokenizer's settings of a model folder, independent of its layout."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class TokenizerFiles:
-    """What a folder says of its tokenizer.
+    """The settings of a folder's tokenizer.
 
     Attributes:
         vocabulary: list of str.
@@ -13,7 +13,7 @@ class TokenizerFiles:
         strip_accents: bool or None.
         tokenize_chinese_chars: bool.
         added_tokens: tuple of AddedToken.
-        notes: list of str. What there is to be told of it.
+        notes: list of str. Messages about it.
     """
 
     vocabulary: list

@@ -1,4 +1,4 @@
-"""A WordPiece vocabulary, learned from text."""
+"""Learning a WordPiece vocabulary from text."""
 
 import contextlib
 
@@ -12,15 +12,15 @@ _TEXTS_AT_ONCE = 1000
 
 
 def learn_vocabulary(texts, vocab_size, lowercase=True):
-    """Returns the pieces of a vocabulary, special ones first: list of str.
+    """Returns the tokens of a vocabulary, special ones first: list of str.
 
     Args:
         texts: iterable of str, read once, some at a time.
-        vocab_size: int. About how many pieces; it comes near it.
+        vocab_size: int. Approximate number of tokens.
         lowercase: bool. Lower-case and strip accents first.
 
     Raises:
-        InputError: as reading the texts does, or where they have no words.
+        InputError: reading the texts raised it, or they have no words.
 
     Source: tensorflow-text's `bert_vocab_from_dataset`, the top-down WordPiece algorithm.
     """
@@ -29,7 +29,7 @@ def learn_vocabulary(texts, vocab_size, lowercase=True):
     def read():
         try:
             yield from texts
-        except InputError as error:  # tf.data would wrap it in an error of its own, with its traceback
+        except InputError as error:  # tf.data would wrap it in an error of its own with a traceback
             refused.append(error)
 
     found = tf.data.Dataset.from_generator(read, output_signature=tf.TensorSpec([], tf.string))
@@ -41,5 +41,5 @@ def learn_vocabulary(texts, vocab_size, lowercase=True):
     if refused:
         raise refused[0]
     if not pieces:
-        raise InputError("A vocabulary is learned from words; these texts have none.")
+        raise InputError("A vocabulary is learned from words, but these texts have none.")
     return pieces

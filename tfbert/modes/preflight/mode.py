@@ -1,4 +1,4 @@
-"""What --mode=preflight does: would this training run on a TPU?"""
+"""--mode=preflight: would this training run on a TPU?"""
 
 import os
 
@@ -12,7 +12,7 @@ from tfbert.modes.preflight.report import describe, preflight, refusal
 
 
 def preflight_mode(config):
-    """Finds out whether this training would run on a TPU, into `preflight.json`: what --mode=preflight does.
+    """Checks whether this training would run on a TPU, into `preflight.json`: --mode=preflight.
 
     Returns:
         dict. The content of `preflight.json`.

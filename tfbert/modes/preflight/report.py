@@ -1,4 +1,4 @@
-"""Will it run on that TPU? The real train step, compiled by the real TPU compiler, on a machine without a TPU."""
+"""Preflight: the real training step, compiled by the real TPU compiler on a machine without a TPU."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tfbert.models.keras_model import BatchModel
     from tfbert.optim.adam_weight_decay import AdamWeightDecay
 
-# The share of its peak at which a chip is taken to work, when asking whether the host can feed it.
+# Assumed utilisation of a chip's peak, for estimating whether the host can feed it.
 ASSUMED_UTILISATION = 0.4
 _PIPELINE_SECONDS = 3.0
 
@@ -40,7 +40,7 @@ def preflight(
         optimizer: AdamWeightDecay.
         dataset: ExampleBatches. The training data, in batches over all chips.
         topology: str. Google's name of the TPU, as `tfbert.modes.preflight.topologies` lists them.
-        accumulation: int. Parts in which a batch goes through the model.
+        accumulation: int. Number of parts into which a batch is split.
         search_batch: bool. Whether to search the largest batch that fits, by some more compilations.
         say: callable (str). Told of each compilation, and the verdict.
 
@@ -54,7 +54,12 @@ def preflight(
         Of one host: `pipeline_examples_per_second`, `asked_examples_per_second`. And `pins`.
 
     Raises:
-        InputError: an unknown topology, or no compiler.
+        InputError: the topology is unknown, or there is no compiler.
+
+    Example:
+        >>> about = tfbert.preflight(model, optimizer, dataset, "v5e-8")  # doctest: +SKIP
+        >>> about["compiles"]  # doctest: +SKIP
+        True
     """
     topology = find_topology(topology)
     compiler = StepCompiler(model, optimizer, dataset, topology, accumulation, say)
@@ -99,7 +104,7 @@ def _verdict(asked, refused, batch_size, topology):
 
 
 def describe(found):
-    """Returns what `preflight` found as lines to read: str."""
+    """Returns the findings of `preflight` as text: str."""
     chips = f"{found['chips']} chip{'s' * (found['chips'] > 1)}"
     hosts = "" if found["hosts"] == 1 else f"{found['hosts']}, each with its own pipeline (--tpu=NAME); not run here"
     lines = {"topology": f"{found['topology']}: {chips} of {_gib(found['hbm_bytes'])} each"}
@@ -156,7 +161,7 @@ def padding_share(dataset, parts=1):
 
 
 def _flops_per_example(known):
-    """Of the largest program that fits, so that the update's share is smallest; None where none compiled."""
+    """Of the largest program that fits, so that the update's share is smallest; None if none compiled."""
     best = max(known, key=lambda compiled: compiled.examples * compiled.fits)
     return best.flops / best.examples if best.fits else None
 

@@ -1,4 +1,4 @@
-"""The largest batch that fits, from few compilations."""
+"""Finding the largest batch that fits with few compilations."""
 
 # More examples than this on one chip are not asked about.
 MOST_EXAMPLES = 4096

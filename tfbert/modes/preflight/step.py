@@ -1,4 +1,4 @@
-"""The train step as one program for a TPU, and what the TPU compiler says of it."""
+"""The training step as one program for a TPU, compiled by the TPU compiler."""
 
 import dataclasses
 import importlib.util
@@ -24,12 +24,12 @@ from tfbert.training.loop import TrainingLoop
 
 @dataclasses.dataclass(frozen=True)
 class Compiled:
-    """What the TPU compiler said of the train step at one batch.
+    """The result of compiling the training step for one batch size.
 
     Attributes:
         examples: int. Examples that one chip takes at a time.
-        hbm_bytes: int. Memory the program needs on each chip; where it does not fit, as far as the compiler says.
-        flops: float. Operations of one chip; 0 where it did not compile.
+        hbm_bytes: int. Memory the program needs on each chip; if it does not fit, as reported by the compiler.
+        flops: float. Operations of one chip; 0 if it did not compile.
         failure: str or None. The operation that a TPU cannot do.
         fits: bool. Whether there is a program.
     """
@@ -45,7 +45,7 @@ class StepCompiler:
     """Compiles one optimiser step for a TPU, at any batch.
 
     The program is that of one chip, as the training loop runs it: forward and backward pass, the sum of the gradients
-    over the chips, clipping and the update. Where gradients are accumulated, it is one part and the end of the step.
+    over the chips, clipping and the update. With gradient accumulation, it is one part and the end of the step.
 
     Attributes:
         dataset: ExampleBatches, of static shapes.
@@ -57,10 +57,10 @@ class StepCompiler:
         Args:
             model: TextModel.
             optimizer: AdamWeightDecay.
-            dataset: ExampleBatches; its first rows stand for the data.
+            dataset: ExampleBatches; its first rows represent the data.
             topology: Topology.
-            accumulation: int. Parts in which a batch goes through the model.
-            say: callable (str), told of every compilation.
+            accumulation: int. Number of parts into which a batch is split.
+            say: callable (str), called with a message for every compilation.
         """
         for package in ("jax", "libtpu"):
             if importlib.util.find_spec(package) is None:
@@ -75,8 +75,8 @@ class StepCompiler:
             self._loop.optimizer = _SummedOverChips(optimizer, topology.chips)
 
     def compile(self, examples):
-        """Compiles the step with so many examples a chip; returns Compiled."""
-        self._say(f"Compiling for {self._topology.name} with {examples} examples a chip …")
+        """Compiles the step with a number of examples per chip; returns Compiled."""
+        self._say(f"Compiling for {self._topology.name} with {examples} examples per chip …")
         start = time.monotonic()
         dataset = self.dataset.with_batch_size(examples)
         batch = next(iter(dataset.shares(0, 1, rows=rows_of_epoch(dataset))))
@@ -91,7 +91,7 @@ class StepCompiler:
         try:
             hlo = step.experimental_get_compiler_ir(batch)(stage="hlo_serialized")
         except (ValueError, tf.errors.OpError) as error:
-            too_large = "is too large" in str(error)  # more elements in one tensor than an int32 counts
+            too_large = "is too large" in str(error)  # more elements in one tensor than int32 can count
             return Compiled(examples, 0, 0.0, None if too_large else _operation(str(error)), False)
         result = run_compiler(hlo, self._topology)
         if "error" not in result:
@@ -119,7 +119,7 @@ class _SummedOverChips:
 
 
 def rows_of_epoch(dataset, shares=1):
-    """Returns the rows that each share has in an epoch: those that windows share; None: a row a window.
+    """Returns the rows that each share has in an epoch: those that windows share; None: one row per window.
 
     Args:
         dataset: ExampleBatches. Of a batch that is larger than it, as many times the rows.
@@ -130,7 +130,7 @@ def rows_of_epoch(dataset, shares=1):
 
 
 def run_compiler(hlo, topology):
-    """Compiles a program in a process of its own.
+    """Compiles a program in a separate process.
 
     Args:
         hlo: bytes. A serialised HloModuleProto of one replica.
@@ -140,7 +140,7 @@ def run_compiler(hlo, topology):
         dict with `memory`, `flops`, `seconds`, or with `error`, what the compiler said.
 
     Raises:
-        InputError: the compiler did not get as far as saying anything.
+        InputError: the compiler crashed.
     """
     script = pathlib.Path(__file__).with_name("compiler.py")
     about = {"name": topology.compiler_name, "replicas": topology.chips, "options": topology.compiler_options}
@@ -156,7 +156,7 @@ def run_compiler(hlo, topology):
     if process.returncode < 0:
         said = f"it was ended by {signal.Signals(-process.returncode).name}; this machine may have too little memory"
     else:
-        said = (process.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        said = (process.stderr.strip().splitlines() or ["without a message"])[-1]
     raise InputError(f"The TPU compiler failed: {said}. Install it again: {install_command('preflight')}.")
 
 

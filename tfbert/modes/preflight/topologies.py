@@ -3,6 +3,7 @@
 import dataclasses
 
 from tfbert.core.errors import InputError
+from tfbert.core.names import did_you_mean
 
 # Bytes.
 GIB = 2**30
@@ -70,7 +71,8 @@ def find_topology(name):
     """
     known = name.replace("v5litepod-", "v5e-")
     if known not in _SHAPES:
-        raise InputError(f"--topology must be one of {', '.join(_SHAPES)}. Received: {name!r}.")
+        hint = did_you_mean(name, _SHAPES)
+        raise InputError(f"--topology must be one of {', '.join(_SHAPES)}. Received: {name!r}.{hint}")
     generation, _, count = known.partition("-")
     shape, hosts = _SHAPES[known]
     gib, teraflops, options = _CHIPS[generation]

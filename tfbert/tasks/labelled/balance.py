@@ -1,4 +1,4 @@
-"""Rare classes: which examples an epoch takes, what a mistake on each class costs, and the prior that is thus learned.
+"""Rare classes: sampling of an epoch, class weights, and the correction for the changed prior.
 
 Counts are those of the training data, [outputs]: the rows of each class, or the rows that hold each label.
 """
@@ -12,6 +12,7 @@ import numpy as np
 
 from tfbert.core.arguments import check_task
 from tfbert.core.errors import InputError
+from tfbert.core.names import did_you_mean
 from tfbert.data.sampling import GroupDraws
 from tfbert.tasks.labelled.labels import LabelSet
 
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
 
 
 def label_numbers(setting, amounts, task):
-    """Returns amounts by the number of their label: dict label -> number -> dict int -> number.
+    """Returns amounts keyed by label number: dict of label -> number -> dict of int -> number.
 
     Args:
-        setting: str. What asks for them, for the message.
-        amounts: dict. Labels as the data writes them, or as text.
+        setting: str. The setting that they belong to, for the message.
+        amounts: dict. Labels as in the data, or as text.
         task: LabelledTask.
 
     Raises:
@@ -36,7 +37,8 @@ def label_numbers(setting, amounts, task):
         if number is None:
             names = ", ".join(map(str, task.labels[:30])) + (", …" if len(task.labels) > 30 else "")
             raise InputError(
-                f"--{setting} names the label {str(label)!r}, which the training data lacks. It has: {names}."
+                f"--{setting} names the label {str(label)!r}, which the training data lacks."
+                f"{did_you_mean(label, task.labels)} It has: {names}."
             )
         if number in numbers:
             raise InputError(f"--{setting} names the label {str(task.labels[number])!r} twice.")
@@ -51,19 +53,26 @@ def epoch_draws(
     undersample: Mapping[str, int] | tuple = (),
     balance: str = "none",
 ) -> GroupDraws | None:
-    """Returns which examples an epoch takes: GroupDraws, or None where it is each once.
+    """Returns which examples an epoch has: GroupDraws, or None if it has each example once.
 
     Args:
-        task: LabelledTask; where a row may have several labels, there is only `oversample`.
+        task: LabelledTask; if a row may have several labels, only `oversample` is supported.
         labels: np.ndarray [N] or [N, labels]. The training data's.
-        oversample: dict of label -> factor, 1 at least. An epoch takes each row of the label so many times; a row of
-            several labels has the largest factor among them.
-        undersample: dict of label -> rows. An epoch takes so many rows of the label, others in the next.
-        balance: "none"; or an epoch takes as many rows as there are, the share of a class being in proportion to the
-            square root of its rows ("sqrt"), or the same for all ("uniform").
+        oversample: dict of label -> factor, at least 1. How often an epoch has each row of the label; a row with
+            several labels has the largest of their factors.
+        undersample: dict of label -> number of rows of the label in an epoch; the next epoch has others.
+        balance: "none"; or the share of each class in an epoch of unchanged size is proportional to the square root of
+            its number of rows ("sqrt") or the same for all classes ("uniform").
 
     Raises:
         InputError: an unknown label.
+
+    Example:
+        >>> import numpy as np
+        >>> task = tfbert.TASKS["classification"](labels=["calm", "urgent"])
+        >>> labels = np.array([0, 0, 0, 0, 1])
+        >>> tfbert.epoch_draws(task, labels, oversample={"urgent": 4}).size
+        8
     """
     check_task(task)
     factors = np.ones(task.outputs)
@@ -76,7 +85,7 @@ def epoch_draws(
 
 
 def draws_of_labels(labels, factors):
-    """Returns epochs that take each row as often as the largest factor among its labels says: GroupDraws.
+    """Returns epochs that have each row as often as the largest factor of its labels: GroupDraws.
 
     Args:
         labels: 0 or 1, [N, labels].
@@ -87,12 +96,12 @@ def draws_of_labels(labels, factors):
 
 
 def draws_of_classes(labels, factors, fewer, balance):
-    """Returns epochs that take the rows of each class so often, so many, or in such shares: GroupDraws.
+    """Returns epochs with oversampled, undersampled or balanced classes: GroupDraws.
 
     Args:
         labels: int [N].
         factors: float [classes].
-        fewer: dict of int -> int. The rows of a class, by its number.
+        fewer: dict of int -> int. Number of rows, by class number.
         balance: str. As for `epoch_draws`.
     """
     sizes = np.bincount(labels, minlength=len(factors))
@@ -105,13 +114,13 @@ def draws_of_classes(labels, factors, fewer, balance):
 
 
 def class_weights_of(task, given, counts, rows):
-    """Returns the factor of each label in the training loss: float64 [outputs], None where there are none.
+    """Returns the weight of each label in the training loss: float64 [outputs], or None.
 
     Args:
         task: LabelledTask.
-        given: ("balanced",), or dict of label -> weight; those that it does not name have 1.
+        given: ("balanced",), or dict of label -> weight; labels not named have 1.
         counts: float [outputs]. Rows of each label.
-        rows: float. Rows in all.
+        rows: float. Total number of rows.
 
     Raises:
         InputError: an unknown label.
@@ -127,11 +136,11 @@ def class_weights_of(task, given, counts, rows):
 
 
 def prior_shift(true, sampled, class_weights=None, tau=0.0):
-    """Returns what takes a model's logits back to the true prior: float64 [outputs].
+    """Returns the shift that corrects a model's logits to the true prior: float64 [outputs].
 
     Trained on batches of prior p', with weights w and logits to which tau log p' is added, a model learns
-    log p(c | x) - log p(c) + (1 - tau) log p'(c) + log w(c): the shift is log p - (1 - tau) log p' - log w. Exact as
-    long as resampling a class leaves its texts what they are, which for several labels is an approximation.
+    log p(c | x) - log p(c) + (1 - tau) log p'(c) + log w(c): the shift is log p - (1 - tau) log p' - log w. This is
+    exact if resampling leaves p(text | class) unchanged; for several labels it is an approximation.
 
     Args:
         true, sampled: float [outputs]. The task's `log_prior` of the training data, and of an epoch.
@@ -143,7 +152,7 @@ def prior_shift(true, sampled, class_weights=None, tau=0.0):
 
 
 def _shares_of(total, weights):
-    """Returns whole numbers in proportion to some weights, by largest remainder: float [n] -> int64 [n], sum total."""
+    """Returns integers proportional to weights that sum to `total`, by largest remainder: float [n] -> int64 [n]."""
     exact = total * weights / np.sum(weights)
     counts = np.floor(exact).astype(np.int64)
     most = np.argsort(counts - exact, kind="stable")[: total - counts.sum()]

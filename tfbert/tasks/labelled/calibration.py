@@ -1,4 +1,4 @@
-"""What is fitted on dev once a model is trained: the temperature of probabilities, the threshold of answers."""
+"""Fitting the temperature and the decision thresholds of a trained model on dev data."""
 
 import dataclasses
 
@@ -6,12 +6,12 @@ import numpy as np
 
 from tfbert.core.errors import InputError
 
-# The temperature is looked for within e^-4 to e^4.
+# The temperature is searched from e^-4 to e^4.
 _WIDEST = 4.0
-# Scores that differ by less are equal but for rounding.
+# Scores that differ by less are equal except for rounding.
 _EQUAL = 1e-12
 
-# What a threshold may be tuned for: true and false positives, false and true negatives -> score.
+# Metrics for tuning a threshold: (true positives, false positives, false negatives, true negatives) -> score.
 THRESHOLD_METRICS = {
     "accuracy": lambda tp, fp, fn, tn: (tp + tn) / (tp + fp + fn + tn),
     "balanced_accuracy": lambda tp, fp, fn, tn: (tp / (tp + fn) + tn / (tn + fp)) / 2,
@@ -23,16 +23,16 @@ THRESHOLD_METRICS = {
 
 
 def fit_decision(task, labels, outputs, calibrate=False, metric=None):
-    """Returns a task's decision with what was fitted: Decision.
+    """Returns the decision of a task with its fitted parameters: Decision.
 
     Args:
         task: Classification or Multilabel.
         labels: np.ndarray [N] or [N, labels].
-        outputs: np.float32 [N, outputs]. The model's on dev, their prior corrected already.
+        outputs: np.float32 [N, outputs]. Outputs on dev, with the prior already corrected.
         calibrate: bool. Whether to fit the temperature.
-        metric: str or None. What the thresholds are tuned for, a key of THRESHOLD_METRICS: of two classes the second's;
-            of several labels each one's own, and so their mean. The share of rows whose labels are all right, and F1
-            over all labels together (micro), may be higher at other thresholds, which no label finds by itself.
+        metric: str or None. The metric for the thresholds, a key of THRESHOLD_METRICS: that of the second of two
+            classes, or of each of several labels, and hence their mean. Exact-match accuracy and micro F1 may be higher
+            at other thresholds, which cannot be found for each label separately.
     """
     decision = task.decision
     if calibrate:
@@ -46,7 +46,7 @@ def fit_decision(task, labels, outputs, calibrate=False, metric=None):
 
 
 def one_sided(task, labels):
-    """Returns the labels that all rows have or none, for which no threshold can be chosen: list.
+    """Returns the labels that all rows or none have, for which no threshold can be chosen: list.
 
     Args:
         task: Classification of two classes, or Multilabel.
@@ -57,22 +57,22 @@ def one_sided(task, labels):
 
 
 def describe_fit(task, labels, calibrate, metric):
-    """Returns what `fit_decision` has fitted, in sentences: list of str; the arguments are its own, the task fitted."""
+    """Returns sentences on what `fit_decision` fitted: list of str; arguments as there, with the fitted task."""
     lines, decision = [], task.decision
     if calibrate:
-        none = " None has the least loss, as every answer is right." * (decision.temperature == 1)
+        none = " No temperature minimises the loss, as every answer is right." * (decision.temperature == 1)
         lines.append(f"Temperature: {decision.temperature:.4f}.{none}")
     if metric:
         found = zip(task.threshold_labels, decision.thresholds)
         chosen = ", ".join(f"{label} {value:.4f}" for label, value in found)
         lines.append(f"Threshold for {metric}: {chosen}.")
         if alike := one_sided(task, labels):
-            lines.append(f"All rows or none have {', '.join(map(str, alike))}, whose threshold stays 0.5.")
+            lines.append(f"Either all rows or none have {', '.join(map(str, alike))}; the threshold stays 0.5.")
     return lines
 
 
 def check_fit(task, labels, calibrate, metric):
-    """Raises InputError where all rows have the same labels, from which no decision can be fitted.
+    """Raises InputError if all rows have the same labels, from which no decision can be fitted.
 
     Args:
         task: one of TASKS.
@@ -83,15 +83,15 @@ def check_fit(task, labels, calibrate, metric):
     if asked and (labels == labels[0]).all():
         raise InputError(
             f"{' and '.join(asked)} cannot be fitted on dev, where all {len(labels):,} rows have the label "
-            f"{task.decode_label(labels[0])!r}; give a --dev_file with other labels, too, or leave the setting out."
+            f"{task.decode_label(labels[0])!r}; give a --dev_file with other labels as well, or omit the setting."
         )
 
 
 def fit_temperature(labels, logits):
-    """Returns the temperature with the least cross-entropy on some examples: float.
+    """Returns the temperature with the lowest cross-entropy on some examples: float.
 
-    Where every answer is right the loss falls for ever with the temperature, and probabilities would all become 0 or 1:
-    the temperature is then 1.
+    If every answer is right, the loss has no minimum and all probabilities would become 0 or 1; the temperature is then
+    1.
 
     Args:
         labels: int [N], of softmax; or 0 and 1, [N, labels], of sigmoids, which share one temperature.
@@ -115,14 +115,14 @@ def fit_temperature(labels, logits):
 
 
 def best_threshold(labels, probabilities, metric):
-    """Returns the threshold with the highest score: float; of several the nearest to 0.5; 0.5 if labels are all one.
+    """Returns the threshold with the highest score: float; of several, the nearest to 0.5; 0.5 if all labels are equal.
 
-    Tried are the middles between neighbouring probabilities, one below them all, and, where nothing else is as good,
-    one above them all, which may be above 1.
+    Candidates are the midpoints between neighbouring probabilities, one below all of them, and, only if nothing else is
+    as good, one above all of them, which may exceed 1.
 
     Args:
         labels: 0 or 1, [N].
-        probabilities: float [N]. Of label 1, which is predicted from the threshold on, a number of the same precision.
+        probabilities: float [N]. Probability of label 1; the threshold has the same precision.
         metric: str. A key of THRESHOLD_METRICS.
     """
     values, place = np.unique(probabilities, return_inverse=True)
@@ -141,10 +141,10 @@ def best_threshold(labels, probabilities, metric):
 
 
 def _between(low, high):
-    """Returns the middle of two numbers, or the next above the lower one where rounding gives that one itself."""
+    """Returns the midpoint of two numbers, or the next float above the lower one if rounding gives the lower one."""
     return np.maximum((low + high) / 2, np.nextafter(low, np.inf))
 
 
 def _decided(task, columns):
-    """Returns the columns of the labels that have a threshold, of two classes the second: [N, labels] -> [N, n]."""
+    """Returns the columns of labels with a threshold, for two classes the second: [N, labels] -> [N, n]."""
     return columns[:, task.outputs - len(task.threshold_labels) :]

@@ -1,4 +1,4 @@
-"""What stands between a model's outputs and its answer: the true prior, the temperature, the threshold."""
+"""From a model's outputs to its answer: prior correction, temperature and threshold."""
 
 import dataclasses
 
@@ -7,14 +7,14 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """How outputs become probabilities, and probabilities an answer; kept with the model.
+    """How outputs become probabilities, and probabilities an answer; saved with the model.
 
     Attributes:
-        prior_shift: sequence of float [outputs], or None. Added to the logits: it takes them from the prior of the
+        prior_shift: sequence of float [outputs], or None. Added to the logits to correct the prior of the
             training batches to that of the training data.
         temperature: float. The logits are divided by it.
-        thresholds: sequence of float, or None. For two classes one, from which probability on the second one is
-            predicted; for several labels one each. None: the most probable class; 0.5.
+        thresholds: sequence of float, or None. For two classes one: the probability from which the second is
+            predicted; for several labels one each. None: the most probable class, or 0.5.
     """
 
     prior_shift: tuple | None = None
@@ -22,7 +22,7 @@ class Decision:
     thresholds: tuple | None = None
 
     def calibrated(self, outputs):
-        """Returns a model's outputs, corrected: np.float32 [N, outputs] -> np.float32 [N, outputs].
+        """Returns the corrected outputs of a model: np.float32 [N, outputs] -> np.float32 [N, outputs].
 
         The shift is log p(c) - log p'(c) (log-odds for several labels), p being the data's prior and p' that under
         which the model was trained: Saerens et al. 2002, Adjusting the outputs of a classifier to new a priori

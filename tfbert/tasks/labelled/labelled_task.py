@@ -1,4 +1,4 @@
-"""What tasks share whose answers are labels."""
+"""The base class of tasks whose answers are labels."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from tfbert.tasks.rules import RULES
 from tfbert.tasks.scores.metrics import confidences
 from tfbert.tasks.text_task import TextTask
 
-# With two labels, one under this share is rare.
+# Of two labels, one with a smaller share is rare.
 _RARE = 0.2
 # An answer given so many times as often as it occurs, or as seldom, is worth a word; beyond chance, in rows.
 _OFTEN, _BEYOND_CHANCE, _REMARKS = 1.5, 5, 3
@@ -25,10 +25,10 @@ _BALANCING = {"balance", "oversample", "undersample", "class_weights", "logit_ad
 
 
 class LabelledTask(TextTask):
-    """Answers with labels, known from the training data, each with a probability.
+    """Predicts labels known from the training data, each with a probability.
 
-    Attributes, beside those of Task:
-        options: LossOptions. What `training_loss` has beyond `loss`; the constructor takes them by name.
+    Attributes, besides those of Task:
+        options: LossOptions. What `training_loss` adds to `loss`; keyword arguments of the constructor.
     """
 
     rules = RULES["classification"]
@@ -36,7 +36,7 @@ class LabelledTask(TextTask):
     mistake_columns = ("label", "answer", "probability")
 
     def __init__(self, labels, **options):
-        """Takes the labels (list of str or int, by number) and the LossOptions by name."""
+        """Takes the labels (list of str or int, by number) and the LossOptions as keyword arguments."""
         self._set, self.options = LabelSet(labels), LossOptions(**options)
         super().__init__(self._set.labels)
         self.outputs = len(self.labels)
@@ -45,7 +45,7 @@ class LabelledTask(TextTask):
         return super().arguments() | vars(self.options)
 
     def indicators(self, labels):
-        """Returns which labels each row has, or is given, as 0 or 1: [N, ...] -> int [N, outputs]."""
+        """Returns which labels each row has, or gets as an answer, as 0 or 1: [N, ...] -> int [N, outputs]."""
         raise NotImplementedError
 
     def probabilities(self, outputs):
@@ -53,11 +53,11 @@ class LabelledTask(TextTask):
         raise NotImplementedError
 
     def guesses(self, outputs):
-        """Returns the answers, as labels are encoded: float [N, outputs] -> int [N, ...]."""
+        """Returns the predicted labels, encoded: float [N, outputs] -> int [N, ...]."""
         raise NotImplementedError
 
     def label_counts(self, labels, rates=None):
-        """Returns the rows of each class, or those that hold each label: float64 [outputs].
+        """Returns the number of rows with each label: float64 [outputs].
 
         Args:
             labels: np.ndarray [N, ...].
@@ -67,25 +67,25 @@ class LabelledTask(TextTask):
         return rates @ self.indicators(labels)
 
     def balanced_weights(self, counts, rows):
-        """Returns the factors of the loss that give all labels the same say: float64 [outputs].
+        """Returns the class weights that balance the labels: float64 [outputs].
 
         Args:
             counts: float [outputs]. As `label_counts` returns them.
-            rows: float. Rows in all.
+            rows: float. Total number of rows.
         """
         raise NotImplementedError
 
     def log_prior(self, counts, rows):
-        """Returns the prior of each label, as logits have it: float64 [outputs]; arguments as above."""
+        """Returns the log-prior of each label: float64 [outputs]; arguments as above."""
         raise NotImplementedError
 
     def draws(self, labels, factors, fewer, balance):
-        """Returns which examples an epoch takes: GroupDraws.
+        """Returns which examples an epoch has: GroupDraws.
 
         Args:
             labels: np.ndarray [N, ...].
-            factors: float [outputs]. How often an epoch takes the rows of each label.
-            fewer: dict of int -> int. How many rows of a label it takes, by its number.
+            factors: float [outputs]. How often an epoch has the rows of each label.
+            fewer: dict of int -> int. Number of rows of a label in an epoch, by label number.
             balance: "none", "sqrt" or "uniform", as `epoch_draws` takes it.
         """
         raise NotImplementedError
@@ -96,15 +96,15 @@ class LabelledTask(TextTask):
 
     @property
     def curves(self):
-        """The numbers of the labels whose precision and recall are worth a curve: sequence of int."""
+        """The labels for which a precision-recall curve is drawn, by number: sequence of int."""
         return range(self.outputs)
 
     def rare_metrics(self, rarest):
-        """Returns which score sees a rare label, and what to tune its threshold for: str, str."""
+        """Returns the score that is sensitive to a rare label, and the metric to tune its threshold for: str, str."""
         return "f1_macro", "mcc"
 
     def confusions(self, labels, outputs):
-        """Returns how many rows of each class got each answer: int [outputs, outputs]; None where rows have several."""
+        """Returns the confusion matrix: int [outputs, outputs]; None if rows may have several labels."""
         return None
 
     def graph_key(self):
@@ -116,7 +116,7 @@ class LabelledTask(TextTask):
         return np.asarray(self.predicted(outputs))
 
     def predictions(self, outputs):
-        """Returns what to tell a reader: float [N, outputs] -> list of {"label", "probabilities"}."""
+        """Returns the predictions for output: float [N, outputs] -> list of {"label", "probabilities"}."""
         return answers(self, self.guesses(outputs), self.probabilities(outputs))
 
     def check_fit(self, labels, calibrate=False, metric=None):
@@ -151,10 +151,10 @@ class LabelledTask(TextTask):
         label_smoothing=0.0,
         tune_threshold=None,
     ):
-        """Returns (task, batches): the task with the loss to train on, and the examples that an epoch is to take.
+        """Returns (task, batches): the task with the training loss, and the batches with the sampling of an epoch.
 
         Raises:
-            InputError: an unknown label, one without rows where each needs some, or a threshold where there is none.
+            InputError: a label is unknown or has no rows although it needs some, or there is no threshold to tune.
         """
         self.check_threshold(tune_threshold)
         labels = batches.examples.labels
@@ -280,11 +280,11 @@ class LabelledTask(TextTask):
         ]
 
     def doubt(self, given, prediction):
-        """Returns (label given, label predicted, probability of the one given) of a row: str, str, float.
+        """Returns (given label, predicted label, probability of the given label) of a row: str, str, float.
 
         Args:
             given: what `decode_label` returns.
-            prediction: dict. What `predictions` says of it.
+            prediction: dict. The prediction of the row from `predictions`.
         """
         return str(given), str(prediction["label"]), prediction["probabilities"][str(given)]
 

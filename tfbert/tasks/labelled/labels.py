@@ -1,4 +1,4 @@
-"""Class labels: strings or integers, with an order of their own."""
+"""Class labels: strings or integers, in a well-defined order."""
 
 import functools
 import re
@@ -14,20 +14,20 @@ _INVISIBLE = "\ufeff\u200b"
 
 
 class LabelSet:
-    """The labels of a task, by number; they keep the type they had in the training data.
+    """The labels of a task, by number; they keep their type from the training data.
 
-    A label is found by what it reads as (`reading`), so that the integer 1 of a JSONL file and the texts "1" of a TSV
-    file and "1.0" of pandas are one.
+    Labels are compared in normalised form (`reading`), so the integer 1 of a JSONL file, "1" of a TSV file and "1.0" of
+    pandas are the same label.
 
     Attributes:
         labels: list of str or int.
     """
 
     def __init__(self, labels):
-        """Takes the labels: iterable of str, int or the like, NumPy's scalars too.
+        """Takes the labels: iterable of str, int and the like, including NumPy scalars.
 
         Raises:
-            InputError: they have no order, two of them read the same, or one is no label.
+            InputError: they have no order, two of them are equal when normalised, or one is not a label.
         """
         if isinstance(labels, (str, bytes, Set, Mapping)) or not isinstance(labels, Iterable):
             raise InputError(f"labels must be a list of labels, by number. Received: {labels!r:.200}.")
@@ -38,12 +38,12 @@ class LabelSet:
             first = self._index.setdefault(reading(label), number)
             if first != number:
                 raise InputError(
-                    f"The labels {self.labels[first]!r} and {label!r} read the same; each class is to be named once. "
+                    f"The labels {self.labels[first]!r} and {label!r} are the same label; name each class once. "
                     f"Received: {self.labels[:30]!r}."
                 )
 
     def index(self, label, where):
-        """Returns a label's number; InputError names the row and the known labels otherwise."""
+        """Returns the number of a label; raises InputError, naming the row and the known labels, if it is unknown."""
         try:
             return self._index[reading(plain_label(label, where))]
         except KeyError:
@@ -52,26 +52,26 @@ class LabelSet:
             ) from None
 
     def find(self, label):
-        """Returns the number of a label as a setting names it, or None where there is none: str or int -> int."""
+        """Returns the number of a label named by a setting, or None if it is unknown: str or int -> int."""
         return self._index.get(reading(_plain(label)))
 
     def known(self):
-        """Returns the labels for a message, the first thirty."""
+        """Returns the first thirty labels for a message."""
         return ", ".join(map(repr, self.labels[:30])) + (", …" if len(self.labels) > 30 else "")
 
 
 def plain_label(label, where):
     """Returns a class label as str or int.
 
-    Whole floats, as tables with gaps have them, become int; true and false the words; white space around a text is no
-    part of it.
+    Whole floats, which tables with missing values have, become int; true and false become words; surrounding
+    whitespace is stripped.
     """
     plain = _plain(label)
     if isinstance(plain, str):
         plain = _bare(plain) if _is_text(plain) else ""
     if not isinstance(plain, (str, int)) or plain == "":
         raise InputError(
-            f"{describe(where)}: the label {label!r} is no class; a class is a text or a whole number "
+            f"{describe(where)}: the label {label!r} is not a class; a class is a text or a whole number "
             "(numbers with fractions: --task=regression; lists: --task=multilabel)."
         )
     return plain
@@ -79,10 +79,10 @@ def plain_label(label, where):
 
 @functools.lru_cache(2**12)
 def reading(label):
-    """Returns what a label reads as, equal for labels that are one class: str or int -> str.
+    """Returns the normalised form of a label, equal for labels of the same class: str or int -> str.
 
-    Numbers read the same however they are written ("1", "1.0", "+1"; not "01", which may be a code), and so do texts
-    with white space around them, "True" and "true", and letters that are composed or not (Unicode's NFC).
+    Different spellings of a number are equal ("1", "1.0", "+1"; not "01", which may be a code), as are texts with
+    surrounding whitespace, "True" and "true", and composed and decomposed letters (Unicode NFC).
     """
     text = _bare(str(label))
     if text.lower() in ("true", "false"):
@@ -92,10 +92,10 @@ def reading(label):
 
 
 def sorted_labels(labels):
-    """Returns distinct labels in order: by value if every one is a whole number, then and else by their characters.
+    """Returns the distinct labels in order: by value if all are whole numbers, otherwise by their characters.
 
-    Of several spellings of one class ("1.0" and "1") the shortest names it, and an integer before a text. The order
-    depends on nothing but the set of the labels.
+    Of several spellings of a class ("1.0" and "1"), the shortest is used, and an integer rather than a text. The order
+    depends only on the set of labels.
 
     Args:
         labels: iterable of str or int, as `plain_label` returns them.
@@ -112,7 +112,7 @@ def sorted_labels(labels):
 
 
 def answers(task, guesses, probabilities):
-    """Returns what to tell a reader of each example: list of {"label", "probabilities"}.
+    """Returns the predictions for output: list of {"label", "probabilities"}.
 
     Args:
         task: Classification or Multilabel.
@@ -129,7 +129,7 @@ def answers(task, guesses, probabilities):
 
 
 def _plain(label):
-    """Returns a label in the type that JSON has for it, if it may be one."""
+    """Returns a label in its JSON type, if it is a valid label."""
     if type(label) is str:
         return label
     label = label.item() if hasattr(label, "dtype") and label.ndim == 0 else label
@@ -143,11 +143,11 @@ def _plain(label):
 
 
 def _is_text(text):
-    """Says whether a text can be written: JSON may hold half of a surrogate pair."""
+    """Returns whether a text can be encoded; JSON may contain lone surrogates."""
     return text.isascii() or text == text.encode("utf-8", "ignore").decode("utf-8")
 
 
 @functools.lru_cache(2**12)
 def _bare(text):
-    """Returns a text without what cannot be seen around it, composed."""
+    """Returns a text without surrounding invisible characters, in composed form."""
     return unicodedata.normalize("NFC", text.strip().strip(_INVISIBLE).strip())

@@ -1,4 +1,4 @@
-"""What a report shows of answers that are labels."""
+"""The quality of predicted labels, for the report."""
 
 import dataclasses
 
@@ -9,16 +9,16 @@ from tfbert.tasks.labelled.decision import Decision
 
 @dataclasses.dataclass(frozen=True)
 class Quality:
-    """How good a model's answers are on one data set.
+    """How good a model's predictions are on one dataset.
 
     Attributes:
         labels: list of str or int. By number.
         held: int [N, labels]. Which labels each row has, 0 or 1.
-        answered: int [N, labels]. Which it got.
+        answered: int [N, labels]. Which labels were predicted.
         probabilities: float64 [N, labels].
-        given, hits: float64 [N, n], bool [N, n]. Probabilities that were given, and whether each came true.
-        curves: sequence of int. The labels whose precision and recall are worth a curve.
-        thresholds: list of float or None, [labels]; None where none was tuned.
+        given, hits: float64 [N, n], bool [N, n]. Predicted probabilities, and whether each prediction was correct.
+        curves: sequence of int. The labels for which a precision-recall curve is drawn.
+        thresholds: list of float or None, [labels]; None if none was tuned.
         decision: Decision.
     """
 

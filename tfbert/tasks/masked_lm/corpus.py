@@ -1,4 +1,4 @@
-"""Raw text as batches with masks."""
+"""Raw text as masked batches."""
 
 import dataclasses
 import itertools
@@ -15,7 +15,7 @@ from tfbert.tasks.masked_lm.segments import SegmentExamples
 
 
 def without_leaks(documents, texts, refuse, notes):
-    """Yields documents without held-out texts; at their end notes what was found, or refuses it with an InputError."""
+    """Yields documents without held-out texts; at the end adds a note on what was found, or raises InputError."""
     held_out = HeldOutTexts(texts)
     yield from held_out.taken_out(documents)
     if refuse:
@@ -28,8 +28,8 @@ def held_out_texts(locations, columns, **file_format):
     """Returns the texts of some data locations, each once: list of str.
 
     Args:
-        locations: sequence of str. Of a raw GLUE folder all but the training rows are read, both texts of each.
-        columns: sequence of str. Of other files those columns are read that there are, one at least.
+        locations: sequence of str. Of a raw GLUE folder, all rows but the training rows are read, with both texts.
+        columns: sequence of str. The columns read from other files, as far as they exist; at least one must.
         **file_format: quoting, delimiter and encoding, as `read_examples` takes them.
 
     Raises:
@@ -52,17 +52,17 @@ def held_out_texts(locations, columns, **file_format):
 
 
 def sentences_of(rows, tokenizer, held_out=(), leaks="refuse", cache_dir=None):
-    """Returns the sentences of raw text, from the cache where there is one: Sentences.
+    """Returns the sentences of raw text, from the cache if there is one: Sentences.
 
     Args:
         rows: callable () -> iterable of dict, as `read_examples` yields them.
         tokenizer: BertTokenizer.
-        held_out: list of str. Texts that must not stand in it.
-        leaks: "refuse" or "remove". What becomes of those that do.
+        held_out: list of str. Texts that must not occur in it.
+        leaks: "refuse" or "remove". What to do if they occur.
         cache_dir: str or None. Where tokenised text is kept.
 
     Raises:
-        InputError: texts that are held out stand in it, and are to be refused.
+        InputError: held-out texts occur in it, and `leaks` is "refuse".
     """
     notes = []
 
@@ -82,22 +82,22 @@ def sentences_of(rows, tokenizer, held_out=(), leaks="refuse", cache_dir=None):
 def corpus_batches(
     sentences, tokenizer, next_sentence, masking, short_share, batch_size, train, seed, max_seq_length, before=None
 ):
-    """Returns sentences as batches with masks: ExampleBatches.
+    """Returns sentences as masked batches: ExampleBatches.
 
     Args:
         sentences: Sentences.
         tokenizer: BertTokenizer.
         next_sentence: bool. Pairs of segments, or single ones.
-        masking: Masking. `most` is lowered to what a window of this length wants.
-        short_share: float. Share of the windows that are to be shorter.
+        masking: Masking. `most` is lowered to what a window of this length needs.
+        short_share: float. Fraction of the windows that are shorter.
         batch_size: int.
         train: bool. In a new order each epoch.
-        seed: int. Decides segments, masks and order.
+        seed: int. Determines segments, masks and order.
         max_seq_length: int. The longest window.
-        before: (ExampleBatches, int) or None. Other batches, which a run takes for so many steps first.
+        before: (ExampleBatches, int) or None. Other batches, which a run uses first for the given number of steps.
     """
     examples = SegmentExamples(sentences, tokenizer, max_seq_length, next_sentence, short_share, seed)
-    # Each place for a prediction costs a product with the vocabulary.
+    # Each prediction slot costs a product with the vocabulary.
     most = min(masking.most, max(1, round(masking.share * max_seq_length)))
     masker = WordMasker(tokenizer, max_seq_length, dataclasses.replace(masking, most=most), seed)
     return ExampleBatches(examples, batch_size, max_seq_length, train, seed, masker=masker, before=before)

@@ -1,4 +1,4 @@
-"""A corpus tokenised once: compressed TFRecord shards, found again by a fingerprint of text and vocabulary."""
+"""A cache of tokenised corpora: compressed TFRecord shards, keyed by a fingerprint of text and vocabulary."""
 
 import hashlib
 import json
@@ -14,17 +14,17 @@ from tfbert.tasks.masked_lm.documents import Sentences
 
 _SHARD_BYTES = 64 * 2**20
 _ABOUT = "about.json"
-# Changes with the format of the shards, and with how text becomes sentences and pieces.
+# To be changed with the format of the shards, or with how text becomes sentences and tokens.
 _VERSION = 2
 
 
 def corpus_key(documents, tokenizer, held_out=()):
-    """Returns a fingerprint of what tokenisation makes of some documents: str, from all of their text.
+    """Returns a fingerprint of the tokenised documents, computed from all of their text: str.
 
     Args:
         documents: iterable of list of str.
         tokenizer: BertTokenizer.
-        held_out: sequence of str. Texts that are taken out of them, and how.
+        held_out: sequence of str. Texts that are removed from them, and how.
     """
     digest = hashlib.sha256(json.dumps([_VERSION, *tokenizer.identity, *held_out]).encode())
     for document in documents:
@@ -33,17 +33,17 @@ def corpus_key(documents, tokenizer, held_out=()):
 
 
 def cached_sentences(folder, key, chunks, notes=()):
-    """Returns the sentences of a corpus, from the shards of an earlier run, or made and kept for the next one.
+    """Returns the sentences of a corpus, from the shards of an earlier run or newly made and kept for the next.
 
-    The shards count once `about.json`, which names them, stands beside them: it is written last, and whole. So a run
-    that was killed, or two that write at the same time, leave nothing that could be taken for a corpus.
+    Shards are valid once `about.json`, which names them, exists beside them; it is written last and atomically. So a
+    killed run, or two runs writing at the same time, leave nothing that could be mistaken for a corpus.
 
     Args:
         folder: str. Local, or with a scheme that `tf.io.gfile` knows.
         key: str. What `corpus_key` returned.
-        chunks: callable returning what `tokenized_chunks` yields; called where there is nothing to be reused.
-        notes: list of str. What there is to be told of the corpus once `chunks` has been read; an earlier run's is told
-            again.
+        chunks: callable returning what `tokenized_chunks` yields; called if there is nothing to reuse.
+        notes: list of str. Messages about the corpus, complete once `chunks` has been read; those of an earlier run are
+            repeated.
 
     Returns:
         Sentences.
@@ -56,16 +56,16 @@ def cached_sentences(folder, key, chunks, notes=()):
                 about = json.load(file)
             sentences = Sentences(_read(folder, about["shards"]))
             if sentences.fingerprint == about["fingerprint"]:
-                print(*about["notes"], f"The tokenised corpus is taken from {folder}.", sep="\n")
+                print(*about["notes"], f"The tokenised corpus is read from {folder}.", sep="\n")
                 return sentences
-            reason = "its fingerprint does not fit"
+            reason = "its fingerprint does not match"
         except (tf.errors.OpError, ValueError, KeyError) as error:
             reason = str(error).splitlines()[0]
-        print(f"The tokenised corpus in {folder} is damaged ({reason}) and is made anew.")
+        print(f"The tokenised corpus in {folder} is damaged ({reason}) and is rebuilt.")
     try:
         tf.io.gfile.makedirs(folder)
     except tf.errors.OpError as error:
-        raise InputError(f"{folder}, a folder of --cache_dir, cannot be made: {error.message}.") from None
+        raise InputError(f"{folder}, a folder in --cache_dir, cannot be created: {error.message}.") from None
     shards = []
     sentences = Sentences(_written(folder, chunks(), shards))
     about = {"shards": shards, "fingerprint": sentences.fingerprint, "notes": list(notes)}
@@ -75,7 +75,7 @@ def cached_sentences(folder, key, chunks, notes=()):
 
 
 def _written(folder, chunks, shards):
-    """Yields chunks as they come and writes them; the names of the shards are appended to `shards`."""
+    """Yields chunks while writing them; the names of the shards are appended to `shards`."""
     own, writer, size = uuid.uuid4().hex[:8], None, 0
     try:
         for chunk in chunks:

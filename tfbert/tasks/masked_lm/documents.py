@@ -1,4 +1,4 @@
-"""Raw text: documents of sentences, tokenised once."""
+"""Raw text as documents of sentences, tokenised once."""
 
 import hashlib
 import re
@@ -12,17 +12,17 @@ from tfbert.data.number_column import NumberColumn
 
 _CLOSING = "\"')\\]”’»"
 _CLOSING_CJK = "”’」』）》"
-# After a full stop, with what closes behind it, and white space; the Chinese ones need no space.
+# After a full stop with closing marks and whitespace; Chinese full stops need no whitespace.
 _SENTENCE_END = re.compile(
     rf"(?:(?<=[.!?…])|(?<=[.!?…][{_CLOSING}]))\s+|(?<=[。！？])(?![{_CLOSING_CJK}。！？])|(?<=[。！？][{_CLOSING_CJK}])"
 )
 
 
 def read_documents(rows):
-    """Yields the documents of some rows, each as its sentences: list of str.
+    """Yields the documents of some rows, each as a list of sentences.
 
-    Of plain text (.txt) a row is a sentence, and a blank line ends the document, as google-research/bert wants its
-    input; of all other sources a row is a document, whose lines are split after full stops.
+    In plain text (.txt) a row is a sentence and a blank line ends a document, as in google-research/bert's input; in
+    all other sources a row is a document, whose lines are split after full stops.
 
     Args:
         rows: iterable of dict with `text` and `where`, as `sources.read_examples` yields them.
@@ -44,21 +44,21 @@ def read_documents(rows):
 
 
 def split_sentences(text):
-    """Returns the sentences of a text, by its line ends and full stops: list of str."""
+    """Returns the sentences of a text, split at line ends and full stops: list of str."""
     sentences = (sentence for line in text.splitlines() for sentence in _SENTENCE_END.split(line))
     return [sentence.strip() for sentence in sentences if sentence.strip()]
 
 
 def tokenized_chunks(documents, tokenizer):
-    """Tokenises documents as they are read, on several cores.
+    """Tokenises documents while they are read, on several cores.
 
     Args:
         documents: iterable of list of str.
         tokenizer: BertTokenizer.
 
     Yields:
-        (pieces int32 [total], lengths int32 [n], documents int32 [n]): of some sentences, without special pieces; the
-        number of each one's document.
+        (tokens int32 [total], lengths int32 [n], documents int32 [n]): of some sentences, without special tokens; and
+        the number of each sentence's document.
     """
     numbers = []
     numbered = ((number, sentence) for number, document in enumerate(documents) for sentence in document)
@@ -78,19 +78,19 @@ def tokenized_chunks(documents, tokenizer):
 
 
 class Sentences:
-    """The sentences of documents, without special pieces; of a large corpus all stand in temporary files.
+    """The sentences of documents, without special tokens; those of a large corpus are kept in temporary files.
 
-    Sentences and documents without a piece are left out.
+    Sentences and documents without a token are left out.
 
     Attributes:
         pieces: NumberColumn of int32, in the order of the text.
-        starts: NumberColumn of int64. The number of each sentence's first piece; last, that of all pieces.
+        starts: NumberColumn of int64. The number of each sentence's first token; last, that of all tokens.
         bounds: NumberColumn of int64. The number of each document's first sentence; last, that of all sentences.
         fingerprint: str. A hash of all of it.
     """
 
     def __init__(self, chunks):
-        """Keeps sentences as they come.
+        """Stores sentences as they arrive.
 
         Args:
             chunks: iterable, as `tokenized_chunks` yields them.

@@ -1,4 +1,4 @@
-"""Words behind masks: for texts from Python, and as samples of what a model has learned."""
+"""Predicting masked words: for texts from Python, and as samples for the report."""
 
 from __future__ import annotations
 
@@ -14,30 +14,37 @@ from tfbert.tasks.masked_lm.model import PretrainingModel
 
 _MASK = "[MASK]"
 _BATCH = 32
-# Pieces shown on either side of a sample's mask.
+# Tokens shown on either side of a sample's mask.
 _SHOWN = 10
 
 
 def fill_mask(model: PretrainingModel, texts: Iterable[str], top: int = 5) -> list[list[list[dict]]]:
-    """Predicts what stands behind each [MASK] of some texts.
+    """Predicts the token behind each [MASK] of some texts.
 
     Args:
         model: PretrainingModel, from `load_model` or `build_pretraining_model`.
-        texts: list of str, each with one [MASK] at least. What is longer than the model's sequences is cut off.
-        top: int. How many pieces for each mask, of those of the vocabulary.
+        texts: list of str, each with at least one [MASK]. Texts longer than the model's sequences are truncated.
+        top: int. Number of predicted tokens per mask.
 
     Returns:
-        list (a text) of list (a mask) of list of dict, the most probable first: `piece` (str) and `probability`.
+        for each text, for each mask, list of dict, the most probable first: `piece` (str) and `probability`.
 
     Raises:
-        InputError: the model has no masked-word head, a text has no mask where the model can see it, or there are not
-            so many pieces.
+        InputError: the model has no masked-word head, a text has no mask within the model's length, or `top` exceeds
+            the vocabulary.
+
+    Example:
+        >>> encoder = tfbert.load_encoder("minilm")
+        >>> model = tfbert.build_pretraining_model(encoder, tfbert.TASKS["masked_lm"]())
+        >>> [[guesses]] = tfbert.fill_mask(model, ["The printer is [MASK]."], top=3)
+        >>> len(guesses)
+        3
     """
     if not fills_masks(model):
         raise InputError("This model has no masked-word head; train one with --task=masked_lm.")
     if top not in range(1, len(model.tokenizer.vocabulary) + 1):
         raise InputError(
-            f"top must be a whole number from 1 to {len(model.tokenizer.vocabulary)}, the pieces of the vocabulary. "
+            f"top must be a whole number from 1 to {len(model.tokenizer.vocabulary)}, the tokens of the vocabulary. "
             f"Received: {top!r}."
         )
     texts = given_texts(texts)
@@ -48,19 +55,19 @@ def fill_mask(model: PretrainingModel, texts: Iterable[str], top: int = 5) -> li
     for text, window in zip(texts, windows):
         if model.tokenizer.mask_id not in window:
             raise InputError(
-                f"The text {text[:60]!r} has no {_MASK} among its first {model.max_seq_length - 2} pieces; each needs "
-                "one at least."
+                f"The text {text[:60]!r} has no {_MASK} among its first {model.max_seq_length - 2} tokens; each needs "
+                "at least one."
             )
     return fill_windows(model, windows, int(top))
 
 
 def fills_masks(model):
-    """Says whether a model has a masked-word head."""
+    """Returns whether a model has a masked-word head."""
     return isinstance(model, PretrainingModel)
 
 
 def masked_windows(model, texts):
-    """Returns the ids of each of some texts, cut to what a model sees, [MASK] being one piece: list of list of int."""
+    """Returns the token ids of texts, truncated to the model's length, [MASK] being one token: list of list of int."""
     tokenizer = model.tokenizer
     parts = [text.split(_MASK) for text in texts]
     encoded = [tokenizer.encoded(part) for of_text in parts for part in of_text]
@@ -72,12 +79,12 @@ def masked_windows(model, texts):
 
 
 def fill_windows(model, windows, top):
-    """Predicts what stands behind each mask of some windows, those of like length together.
+    """Predicts the token behind each mask of some windows, batching those of similar length.
 
     Args:
         model: PretrainingModel.
-        windows: list of list of int, from `masked_windows`; each with one mask at least.
-        top: int. How many pieces for each mask.
+        windows: list of list of int, from `masked_windows`; each with at least one mask.
+        top: int. Number of predicted tokens per mask.
 
     Returns:
         What `fill_mask` returns.
@@ -91,15 +98,15 @@ def fill_windows(model, windows, top):
 
 
 def sample_predictions(model, examples, count=5):
-    """Hides one word in each of some texts and returns what the model says: list of dict.
+    """Masks one word in each of some texts and returns the model's predictions: list of dict.
 
     Args:
         model: PretrainingModel.
         examples: SegmentExamples.
-        count: int. How many texts, evenly over the examples.
+        count: int. Number of texts, evenly spaced over the examples.
 
     Returns:
-        list of dict: `text` (str, what stands around its [MASK]), `word` (str, what was hidden), `guesses` (as in
+        list of dict: `text` (str, the context of the [MASK]), `word` (str, the masked word), `guesses` (as returned by
         `fill_mask`).
     """
     numbers = np.unique(np.linspace(0, examples.size - 1, count).astype(np.int64))

@@ -1,4 +1,4 @@
-"""What stands on BERT while it is pre-trained: the words behind the masks, and whether sentences follow each other."""
+"""The pre-training head of BERT: masked words and next sentence."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ from tfbert.models.initialization import new_kernel
 class PretrainingHead(keras.layers.Layer):
     """Dense, activation, LayerNorm and a decoder tied to the word embeddings; and the next-sentence classifier.
 
-    Call it with float [K, hidden], the last layer at the masked places, and the encoder; returns float32
+    Call it with float [K, hidden], the last layer at the masked positions, and the encoder; it returns float32
     [K, vocabulary].
 
     Source: Devlin et al. 2018 (1810.04805), section 3.1; google-research/bert `run_pretraining.py`,
@@ -24,7 +24,7 @@ class PretrainingHead(keras.layers.Layer):
     """
 
     def __init__(self, encoder, next_sentence=True, init_seed=0, **kwargs):
-        """Makes new weights.
+        """Initialises new weights.
 
         Args:
             encoder: BertEncoder.
@@ -63,7 +63,7 @@ class PretrainingHead(keras.layers.Layer):
         return ops.cast(ops.matmul(pooled, kernel), "float32") + ops.cast(self.next_bias, "float32")
 
     def named_variables(self):
-        """Returns the variables by the names of Google's checkpoints: dict."""
+        """Returns the variables by their names in Google's checkpoints: dict."""
         transform = "cls/predictions/transform"
         named = {
             f"{transform}/dense/kernel": self.kernel,
@@ -80,20 +80,20 @@ class PretrainingHead(keras.layers.Layer):
         return named
 
     def load(self, reader, folder):
-        """Takes the weights from a checkpoint; what it does not have stays new, and is told of.
+        """Loads the weights of a checkpoint; reports those that it lacks, which stay newly initialised.
 
         Args:
             reader: what reads tensors by name (`tfbert.models.checkpoint_tensors`).
             folder: str. For messages.
 
         Raises:
-            InputError: its decoder is not the table of embeddings (`tie_word_embeddings: false`).
+            InputError: its decoder is not tied to the word embeddings (`tie_word_embeddings: false`).
         """
         decoder, table = (reader.get(name) for name in ("cls/predictions/decoder/kernel", "embeddings/word_embeddings"))
         if decoder is not None and not np.array_equal(decoder, table):
             raise InputError(
-                f"{folder} has a masked-word head with a decoder of its own (tie_word_embeddings=false); that of BERT, "
-                "and of tfbert, is the table of word embeddings."
+                f"{folder} has a masked-word head with an untied decoder (tie_word_embeddings=false); in BERT, and in "
+                "tfbert, the decoder is tied to the word embeddings."
             )
         parts = {"cls/predictions/": "masked-word head", "cls/seq_relationship/": "next-sentence classifier"}
         load_variables(self.named_variables(), reader, folder, parts)

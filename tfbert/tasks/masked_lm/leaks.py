@@ -1,27 +1,27 @@
-"""Test texts in the text of further pre-training: found, and taken out or refused."""
+"""Detection of test texts in the pre-training text, which are removed or refused."""
 
 import re
 import unicodedata
 
 from tfbert.core.errors import InputError
 
-# PaLM (Chowdhery et al. 2022, 2204.02311, section 8) calls a text contaminated from 70 % of its 8-grams on.
+# PaLM (Chowdhery et al. 2022, 2204.02311, section 8) calls a text contaminated if at least 70 % of its 8-grams occur.
 _NGRAM, _NEAR = 8, 0.7
 _CJK = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_CJK}]|[^\W{_CJK}]+")
 
 
 class HeldOutTexts:
-    """Texts that must not stand in a corpus, looked for as it is read.
+    """Texts that must not occur in a corpus, searched for while it is read.
 
-    Texts are the same if their words are, whatever their case, punctuation and white space; a Chinese character is a
-    word. A text of eight words or more is found anywhere in a document; a shorter one only where it is a sentence or a
-    document of its own. Near-duplicates are texts of which 70 % of the 8-grams stand somewhere in the corpus.
+    Texts are equal if their words are, regardless of case, punctuation and whitespace; a Chinese character is a word. A
+    text of eight or more words is found anywhere in a document, a shorter one only if it is a whole sentence or
+    document. Near-duplicates are texts of which 70 % of the 8-grams occur somewhere in the corpus.
 
     Attributes:
         texts: list of str.
         exact: set of int. The numbers of those found so far.
-        removed: int. Sentences of the corpus that held them.
+        removed: int. Number of sentences of the corpus that contained them.
     """
 
     def __init__(self, texts):
@@ -37,7 +37,7 @@ class HeldOutTexts:
                 self._short.setdefault(tuple(words), []).append(number)
 
     def taken_out(self, documents):
-        """Yields documents without the sentences that hold one of the texts: lists of str -> lists of str."""
+        """Yields documents without the sentences that contain one of the texts: lists of str -> lists of str."""
         for document in documents:
             found = self._sentences_that_leak(document)
             self.removed += len(found)
@@ -58,17 +58,17 @@ class HeldOutTexts:
         """Raises InputError if one of the texts was found."""
         if self.exact:
             raise InputError(
-                f"{len(self.exact)} of {len(self.texts)} held-out texts stand in the training text, such as "
-                f"{self.texts[min(self.exact)][:80]!r}: they would score too well. --leaks=remove takes them out."
+                f"{len(self.exact)} of {len(self.texts)} held-out texts occur in the training text, such as "
+                f"{self.texts[min(self.exact)][:80]!r}; scores on them would be inflated. --leaks=remove removes them."
             )
 
     def describe(self):
-        """Returns what was found, in words."""
+        """Returns a sentence on what was found."""
         near = self.near()
         such = f", such as {self.texts[near[0]][:80]!r}" if near else ""
         return (
-            f"Of {len(self.texts)} held-out texts {len(self.exact)} stand in the training text, of which "
-            f"{self.removed} sentences are left out for that; {len(near)} more stand there nearly{such}."
+            f"Of {len(self.texts)} held-out texts, {len(self.exact)} occur in the training text, from which "
+            f"{self.removed} sentences are removed; {len(near)} more occur nearly verbatim{such}."
         )
 
     def _sentences_that_leak(self, document):

@@ -1,4 +1,4 @@
-"""Masked words: which pieces of a window are hidden, and what stands in their place."""
+"""Masking: which tokens of a window are to be predicted, and what replaces them."""
 
 import dataclasses
 import logging
@@ -12,23 +12,23 @@ from tfbert.data.augmentation import HAN
 from tfbert.data.hosts import JIEBA
 from tfbert.models.tokenizers.wordpiece import SPECIAL_PIECES
 
-# Of the chosen pieces: hidden behind [MASK], left as they are; the rest becomes a random piece.
+# Fractions of the chosen tokens: replaced by [MASK], left unchanged; the rest becomes a random token.
 _HIDDEN, _KEPT = 0.8, 0.1
-# Of its pieces, in a Chinese vocabulary.
+# Fraction of its tokens, in a Chinese vocabulary.
 _CHINESE_SHARE = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
 class Masking:
-    """How pieces are chosen for prediction.
+    """How tokens are chosen for prediction.
 
     Attributes:
-        share: float. The share of a window's pieces, special ones counted, that are to be predicted.
-        most: int. The most predictions of a window.
-        whole_words: bool. All pieces of a word together: a piece that begins with "##" belongs to the one before it,
-            and a Chinese character to the word that jieba finds.
-        longest_ngram: int. Up to so many neighbouring words are chosen together.
-        dynamic: bool. New choices every epoch, or the same.
+        share: float. Fraction of the tokens of a window, special ones included, to predict.
+        most: int. Maximum number of predictions per window.
+        whole_words: bool. Whether all tokens of a word are chosen together: a token that begins with "##" belongs to
+            the one before it, and a Chinese character to the word found by jieba.
+        longest_ngram: int. Maximum number of neighbouring words chosen together.
+        dynamic: bool. Whether each epoch has new masks, or the same.
     """
 
     share: float = 0.15
@@ -41,15 +41,15 @@ class Masking:
 class WordMasker:
     """Masks windows, as TensorFlow operations: a pure function of the seed, the epoch and the example.
 
-    Words are taken in random order while the number of predictions allows; one that does not fit is passed over. Of the
-    pieces so chosen 80 % become [MASK], 10 % stay, 10 % become a random piece. N-grams of n words have probability
-    proportional to 1 / n, never cover two segments, and are shortened where no more predictions are left.
+    Words are chosen in random order until the number of predictions is reached; a word that does not fit is skipped. Of
+    the chosen tokens, 80 % become [MASK], 10 % stay, 10 % become a random token. N-grams of n words have probability
+    proportional to 1 / n, never span two segments, and are shortened if too few predictions are left.
 
     Source: Devlin et al. 2018 (1810.04805), appendix A.1; google-research/bert `create_pretraining_data.py`,
-    `create_masked_lm_predictions`; Liu et al. 2019 (1907.11692), section 4.1, for new choices every epoch; Lan et al.
+    `create_masked_lm_predictions`; Liu et al. 2019 (1907.11692), section 4.1, for dynamic masking; Lan et al.
     2019 (1909.11942), section 3.1 and google-research/albert, for n-grams; Cui et al. 2019 (1906.08101), section 2.2,
-    for whole Chinese words. Deviations: a random piece is never a special one; Chinese words are found by jieba, where
-    Cui et al. take LTP, and among the pieces of a window: one that its border cuts counts as what is left of it.
+    for whole Chinese words. Deviations: a random token is never a special one; Chinese words are found by jieba instead
+    of LTP, and within a window, so a word cut by the window's edge counts as what is left of it.
     """
 
     def __init__(self, tokenizer, length, masking=Masking(), seed=0):
@@ -57,12 +57,12 @@ class WordMasker:
 
         Args:
             tokenizer: BertTokenizer.
-            length: int. The most pieces of a window.
+            length: int. Maximum number of tokens of a window.
             masking: Masking.
             seed: int.
 
         Raises:
-            InputError: whole words are wanted of a Chinese vocabulary, and jieba is not installed.
+            InputError: whole words are requested with a Chinese vocabulary, but jieba is not installed.
         """
         self.masking, self._length, self._seed = masking, length, seed
         self._mask_id = tokenizer.mask_id
@@ -76,11 +76,11 @@ class WordMasker:
 
     @property
     def needs_here(self):
-        """What masking needs of this process: list of str, of `tfbert.data.hosts`."""
+        """What masking requires of this process: list of str, see `tfbert.data.hosts`."""
         return [JIEBA] if self._chinese else []
 
     def wanted(self, lengths):
-        """Returns how many predictions windows of some lengths should have: int [n] -> int32 [n]."""
+        """Returns the number of predictions for windows of given lengths: int [n] -> int32 [n]."""
         count = tf.cast(tf.round(tf.cast(lengths, tf.float64) * self.masking.share), tf.int32)
         return tf.clip_by_value(count, 1, self.masking.most)
 
@@ -88,14 +88,13 @@ class WordMasker:
         """Masks windows.
 
         Args:
-            windows: RaggedTensor int32 [n, (pieces)], special pieces included.
+            windows: RaggedTensor int32 [n, (tokens)], special tokens included.
             indices: int64 [n]. The number of each example.
             epoch: int64 scalar.
 
         Returns:
-            (windows, positions, ids, used): the windows with their masks; int32 [n, most], the positions of the pieces
-            to predict, in order, 0 where there are fewer; int32 [n, most], what stood there; bool [n, most], which are
-            not filling.
+            (windows, positions, ids, used): the masked windows; int32 [n, most], the positions of the tokens to
+            predict, in order, padded with 0; int32 [n, most], the original tokens; bool [n, most], False for padding.
         """
         pieces = windows.to_tensor(default_value=0, shape=[None, self._length])
         inside = tf.sequence_mask(windows.row_lengths(), self._length)
@@ -117,22 +116,22 @@ class WordMasker:
         return masked, positions, ids, used
 
     def add(self, features, labels, predictions, lengths):
-        """Returns a batch with its predictions: (features, what each of its windows' predictions counts in the loss).
+        """Returns a batch with its predictions: (features, weight of a prediction of each window in the loss).
 
         Args:
             features: dict, the batch's.
             labels: int32 [n]. Whether the second segment of each window follows the first.
-            predictions: (positions, ids, used), as masking the windows has returned them.
+            predictions: (positions, ids, used), as returned by masking the windows.
             lengths: int [m]. Of all windows of the batch, over all devices.
         """
         features = features | prediction_features(features["window_start"], labels, *predictions)
         return features, tf.fill(tf.shape(labels), self.prediction_weight(lengths))
 
     def prediction_weight(self, lengths):
-        """Returns what a prediction counts in its example's loss, so that a batch's mean is that over all predictions.
+        """Returns the weight of a prediction in its example's loss, so that a batch's loss is their mean.
 
-        It is the number of examples over that of the predictions wanted, which depends on nothing but the lengths:
-        where whole words leave a place open, the mean is lower by so much.
+        It is the number of examples divided by the number of intended predictions, which depends only on the lengths;
+        if whole words leave slots unused, the mean is lower accordingly.
 
         Args:
             lengths: int [n]. Of all windows of the batch, over all devices.
@@ -144,11 +143,11 @@ class WordMasker:
         return tf.cast(tf.size(lengths), tf.float32) / tf.cast(tf.maximum(wanted, 1), tf.float32)
 
     def _draws(self, indices, epoch):
-        """Returns four random numbers for each place of each window: float32 [n, 4, length] in [0, 1)."""
+        """Returns four random numbers for each position of each window: float32 [n, 4, length] in [0, 1)."""
         if not self.masking.dynamic:
             epoch = tf.zeros_like(epoch)
         seed = tf.random.experimental.stateless_fold_in(tf.constant([self._seed, 0], tf.int64), epoch)
-        # As `stateless_fold_in` does, but for all examples at once.
+        # Like `stateless_fold_in`, but for all examples at once.
         first = tf.random.stateless_uniform([], seed, minval=None, maxval=None, dtype=tf.int64)
         seeds = tf.stack([tf.fill(tf.shape(indices), first), tf.cast(indices, tf.int64)], axis=1)
         return tf.map_fn(
@@ -158,13 +157,13 @@ class WordMasker:
         )
 
     def _choose(self, pieces, free, order, ngram, wanted):
-        """Chooses words in random order: -> bool [n, length], the pieces to predict.
+        """Chooses words in random order: -> bool [n, length], the tokens to predict.
 
         Args:
             pieces: int32 [n, length].
-            free: bool [n, length]. Pieces that are not special.
-            order, ngram: float32 [n, length]. Random numbers, of which a word takes those at its first piece.
-            wanted: int32 [n]. How many predictions there may be.
+            free: bool [n, length]. Tokens that are not special.
+            order, ngram: float32 [n, length]. Random numbers; a word uses those at its first token.
+            wanted: int32 [n]. Maximum number of predictions.
         """
         after_special = tf.pad(~free, [[0, 0], [1, 0]], constant_values=True)[:, :-1]
         continues = tf.gather(self._continues, pieces)
@@ -197,7 +196,7 @@ class WordMasker:
 
 
 class _ChineseWords:
-    """The Chinese words among pieces, each of which is a character."""
+    """Finds Chinese words in sequences of tokens, each of which is one character."""
 
     def __init__(self, vocabulary):
         self._characters = np.array([piece if HAN.fullmatch(piece) else "" for piece in vocabulary])
@@ -209,13 +208,13 @@ class _ChineseWords:
                 raise InputError(
                     f"--whole_word_masking needs jieba for a Chinese vocabulary: {install_command('chinese')}."
                 ) from None
-            self._cut = list  # some characters in a text of another language
+            self._cut = list  # a few Chinese characters in a text of another language
         else:
             jieba.setLogLevel(logging.WARNING)
             self._cut = jieba.lcut
 
     def continues(self, pieces):
-        """Says which pieces go on with a Chinese word: int32 [n, length] -> bool [n, length]."""
+        """Returns which tokens continue a Chinese word: int32 [n, length] -> bool [n, length]."""
         found = np.zeros(pieces.shape, bool)
         chinese = self._is_chinese[pieces]
         for row in np.flatnonzero(chinese.any(axis=1)):
@@ -228,7 +227,7 @@ class _ChineseWords:
 
 
 def prediction_features(window_start, next_sentence, positions, ids, used):
-    """Returns what a batch's features say of its predictions, in slots as many as windows.
+    """Returns the features of a batch that describe its predictions, with one slot per window.
 
     Args:
         window_start: int32 [W]. As in `tfbert.data.rows`; a window is an example.
@@ -236,8 +235,8 @@ def prediction_features(window_start, next_sentence, positions, ids, used):
         positions, ids, used: [n, most]. What WordMasker returned.
 
     Returns:
-        dict: `target_at` int32 [W, most], flat indices (row * S + column); `targets` int32 [W, most], what stood
-        there; `target_used` float32 [W, most], 1 or 0 for filling; `next_sentence` int32 [W].
+        dict: `target_at` int32 [W, most], flat indices (row * S + column); `targets` int32 [W, most], the original
+        tokens; `target_used` float32 [W, most], 1, or 0 for padding; `next_sentence` int32 [W].
     """
     slots, most = window_start.shape[0], positions.shape[1]
     spare = tf.shape(window_start)[0] - tf.shape(positions)[0]

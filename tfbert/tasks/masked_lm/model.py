@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 class PretrainingModel(TokenModel):
     """Predicts masked words and next sentences, and scores its predictions: features -> float32 [M, 5].
 
-    Logits over a vocabulary at every masked place are too much to bring back from a device: what comes back of each
-    example is the sum of its masked words' cross-entropy, their number, how many of them are right, the cross-entropy
-    of its next-sentence label, and whether that is right (`MaskedLM` makes loss and metrics of them).
+    Logits over the vocabulary at every masked position are too large to copy from a device. Instead the outputs of each
+    example are the summed cross-entropy of its masked words, their number, how many are right, the cross-entropy of its
+    next-sentence label, and whether that is right; `MaskedLM` computes loss and metrics from them.
 
     Attributes are those of TokenModel: the task is MaskedLM, the head a PretrainingHead.
     """
@@ -43,7 +43,7 @@ class PretrainingModel(TokenModel):
         return PretrainingHead(encoder, task.next_sentence, init_seed, name="head", dtype=encoder.dtype_policy)
 
     def call(self, features, training=False, seed=None):
-        """Computes the scores; `seed` (int32 [2]) decides what is dropped out, None: the encoder's own generator."""
+        """Computes the scores; `seed` (int32 [2]) determines dropout; None: the encoder's own generator."""
         logits, next_logits = self.logits(features, training, seed)
         ids, used = features["targets"], features["target_used"]
         losses = ops.sparse_categorical_crossentropy(ids, logits, from_logits=True)
@@ -63,11 +63,11 @@ class PretrainingModel(TokenModel):
         return hugging_face_tensors(self.head.named_variables(), self.encoder.family)
 
     def load_head(self, reader, folder):
-        """Takes the head's weights from a folder that `save_model` wrote: SafetensorsReader, its name for messages."""
+        """Loads the head's weights from a folder written by `save_model`: SafetensorsReader, its name for messages."""
         self.head.load(reader, folder)
 
     def logits(self, features, training=False, seed=None):
-        """Returns the logits at the masked places alone, and of the next sentence.
+        """Returns the logits at the masked positions, and of the next sentence.
 
         Returns:
             (float32 [M, most, vocabulary], float32 [M, 2] or None).
@@ -97,14 +97,20 @@ def build_pretraining_model(
         encoder: BertEncoder, from `load_encoder`.
         task: MaskedLM.
         tokenizer: BertTokenizer; None: the one that `load_encoder` read beside the weights.
-        max_seq_length: int. Pieces of a sequence, special ones included.
-        text_columns: (text,). Column of the training data.
+        max_seq_length: int. Tokens of a sequence, special ones included.
+        text_columns: (text,). The text column of the training data.
         init_seed: int. Seed of new weights.
-        reader: what reads the tensors of the checkpoint that may have a head (`Preset.reader`); None: a new head.
+        reader: reader of the checkpoint's tensors, which may include a head (`Preset.reader`); None: a new head.
         folder: str. The checkpoint's name, for messages.
 
     Raises:
         InputError: a length beyond the encoder's positions, or a head that is damaged.
+
+    Example:
+        >>> encoder = tfbert.load_encoder("minilm")
+        >>> model = tfbert.build_pretraining_model(encoder, tfbert.TASKS["masked_lm"](), max_seq_length=64)
+        >>> model.max_seq_length
+        64
     """
     check_encoder(encoder)
     check_task(task)

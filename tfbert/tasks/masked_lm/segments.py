@@ -1,4 +1,4 @@
-"""Segments of raw text for further pre-training: next-sentence pairs, or stretches that fill a window."""
+"""Segments of raw text for pre-training: next-sentence pairs, or single segments that fill a window."""
 
 import hashlib
 import itertools
@@ -12,18 +12,18 @@ from tfbert.data.windows import make_windows
 
 NEXT, RANDOM = 0, 1
 _CHUNK = 2**14
-# What is kept of a window: of both segments their first piece and their length; the label; the pieces that it lost.
+# What is stored of a window: first token and length of both segments; the label; the number of lost tokens.
 _LABEL, _LOST, _FIELDS = 4, 5, 6
 
 
 class SegmentExamples:
-    """Windows made of documents, any of which can be had by number inside the TensorFlow graph.
+    """Windows made from documents, with random access by number inside the TensorFlow graph.
 
     Attributes:
         size: int. Number of windows.
-        most_windows: 1, as an example has one window.
-        lost_pieces: int. Pieces that all pairs lost to the longest window.
-        cut_share: float. Share of the windows that lost pieces.
+        most_windows: 1, as an example is one window.
+        lost_pieces: int. Number of tokens lost by truncating pairs.
+        cut_share: float. Fraction of the windows that lost tokens.
         fingerprint: str. A hash of all windows and labels, in order.
         next_sentence: bool. Whether there are second segments.
     """
@@ -31,24 +31,24 @@ class SegmentExamples:
     most_windows = 1
 
     def __init__(self, sentences, tokenizer, max_seq_length, next_sentence=True, short_share=0.1, seed=0):
-        """Says where each window begins and ends; see `next_sentence_pairs` and `filled_segments`.
+        """Computes where each window begins and ends; see `next_sentence_pairs` and `filled_segments`.
 
         Args:
             sentences: Sentences.
             tokenizer: BertTokenizer.
-            max_seq_length: int. The longest window, special pieces included.
-            next_sentence: bool. Pairs, or single stretches.
-            short_share: float. Share of the windows that are to be shorter.
+            max_seq_length: int. The longest window, special tokens included.
+            next_sentence: bool. Pairs, or single segments.
+            short_share: float. Fraction of the windows that are shorter.
             seed: int.
 
         Raises:
-            InputError: pairs are wanted of a single document.
+            InputError: pairs are requested of a single document.
         """
         self.next_sentence = next_sentence
         self._pieces, self._max_seq_length, self._tokenizer = sentences.pieces, max_seq_length, tokenizer
         self._special = 3 if next_sentence else 2
         make = next_sentence_pairs if next_sentence else filled_segments
-        # Python reads the numbers of a memoryview one by one faster than NumPy's.
+        # Python reads single numbers faster from a memoryview than from NumPy.
         starts, bounds = (memoryview(column.view()) for column in (sentences.starts, sentences.bounds))
         self._windows, self.lost_pieces, cut = NumberColumn(np.int64), 0, 0
         for windows in make(starts, bounds, max_seq_length - self._special, short_share, seed):
@@ -65,12 +65,12 @@ class SegmentExamples:
 
     @property
     def needs_here(self):
-        """What taking windows needs of this process: list of str, of `tfbert.data.hosts`."""
+        """What reading windows requires of this process: list of str, see `tfbert.data.hosts`."""
         return self._pieces.needs_here or self._windows.needs_here
 
     @property
     def spans(self):
-        """Of both segments their first piece among those of all documents and their length, np.int64 [size, 2, 2]."""
+        """First token (in all documents) and length of both segments, np.int64 [size, 2, 2]."""
         return self._windows.view().reshape(-1, _FIELDS)[:, :_LABEL].reshape(-1, 2, 2)
 
     @property
@@ -80,7 +80,7 @@ class SegmentExamples:
 
     @property
     def window_lengths(self):
-        """How many pieces each window has, special ones included, np.int32 [size]."""
+        """Number of tokens of each window, special ones included, np.int32 [size]."""
         return (self.spans[:, :, 1].sum(axis=1) + self._special).astype(np.int32)
 
     def windows(self, indices):
@@ -97,12 +97,12 @@ class SegmentExamples:
         return tf.cast(self._fields(indices)[:, _LABEL], tf.int32)
 
     def lengths_of(self, indices):
-        """Returns how many pieces the windows of some examples have: int64 [n] -> int32 [n]."""
+        """Returns the number of tokens of the windows of some examples: int64 [n] -> int32 [n]."""
         fields = self._fields(indices)
         return tf.cast(fields[:, 1] + fields[:, 3] + self._special, tf.int32)
 
     def piece_counts(self):
-        """Returns how often each piece that can be masked occurs in the documents: np.int64 [vocabulary]."""
+        """Returns how often each maskable token occurs in the documents: np.int64 [vocabulary]."""
         size, pieces = len(self._tokenizer.vocabulary), self._pieces.view()
         counts = np.zeros(size, np.int64)
         for first in range(0, len(pieces), 2**20):
@@ -116,34 +116,34 @@ class SegmentExamples:
 
 
 def next_sentence_pairs(starts, bounds, room, short_share, seed):
-    """Pairs stretches of sentences, half with what follows and half with a stretch of another document.
+    """Yields segment pairs, half with the text that follows and half with text of another document.
 
     Sentences of a document are taken until they fill a window; a random number of them is the first segment. The second
-    one is the rest, or, with probability 1/2 and where there is no rest, sentences of another document from a random
-    one on; the rest then begins the next window. What is too long loses pieces of its longer segment, from either end
-    at random.
+    segment is the rest; or, with probability 1/2 or if there is no rest, sentences of another document from a random
+    start, in which case the rest begins the next window. Pairs that are too long lose tokens of the longer segment, at
+    random from either end.
 
-    Source: google-research/bert `create_pretraining_data.py`, `create_instances_from_document`. Deviations: the length
-    to be filled is drawn for each window, not once for a document, so that of long documents, too, a tenth of the
-    windows is short; the other document is always another one (theirs may be the same after ten draws).
+    Source: google-research/bert `create_pretraining_data.py`, `create_instances_from_document`. Deviations: the target
+    length is drawn for each window instead of once per document, so that a tenth of the windows of long documents is
+    short, too; the other document is always a different one (theirs may be the same after ten draws).
 
     Args:
         starts, bounds: sequence of int. Those of Sentences.
-        room: int. The most pieces of a window, without special ones.
-        short_share: float. Share of the windows whose length to be filled is drawn uniformly from 2 on.
+        room: int. Maximum number of tokens of a window, without special ones.
+        short_share: float. Fraction of the windows whose target length is drawn uniformly from 2 on.
         seed: int.
 
     Yields:
-        np.int64 [n, 6], what is kept of some windows: the first segment's first piece and its length, the second
-        one's, the label, the pieces lost.
+        np.int64 [n, 6], for some windows: first token and length of the first and of the second segment, the label, the
+        number of lost tokens.
 
     Raises:
-        InputError: there is but one document.
+        InputError: there is only one document.
     """
     if len(bounds) < 3:
         raise InputError(
-            f"Next-sentence pairs need two documents at least. Received: {len(bounds) - 1}. Blank lines separate the "
-            "documents of a .txt; --nonext_sentence trains on masked words alone."
+            f"Next-sentence pairs need at least two documents. Received: {len(bounds) - 1}. Blank lines separate the "
+            "documents of a .txt; --nonext_sentence trains on masked words only."
         )
     rng, cuts = np.random.default_rng(seed).spawn(2)
     for pairs in _chunks(_pairs(starts, bounds, room, short_share, rng)):
@@ -152,7 +152,7 @@ def next_sentence_pairs(starts, bounds, room, short_share, seed):
 
 
 def _pairs(starts, bounds, room, short_share, rng):
-    """Yields pairs before they are cut: (first piece, length, first piece of the second segment, length, label)."""
+    """Yields pairs before truncation: (first token, length, first token of the second segment, length, label)."""
     for document in range(len(bounds) - 1):
         sentence, limit = bounds[document], bounds[document + 1]
         while sentence < limit:
@@ -172,10 +172,10 @@ def _pairs(starts, bounds, room, short_share, rng):
 
 
 def filled_segments(starts, bounds, room, short_share, seed):
-    """Cuts each document into stretches that fill a window, sentences being cut where it is full; nothing is lost.
+    """Splits each document into segments that fill a window, also within sentences; no token is lost.
 
-    Source: Liu et al. 2019 (1907.11692), section 4.2, DOC-SENTENCES. Deviation: the batch size is not enlarged for the
-    windows at the end of documents; packed rows take their place.
+    Source: Liu et al. 2019 (1907.11692), section 4.2, DOC-SENTENCES. Deviation: the batch size is not increased for the
+    short windows at the end of documents; rows are packed instead.
 
     Args and result: those of `next_sentence_pairs`, with empty second segments.
     """
@@ -185,7 +185,7 @@ def filled_segments(starts, bounds, room, short_share, seed):
 
 
 def _stretches(starts, bounds, room, short_share, rng):
-    """Yields (first piece, length)."""
+    """Yields (first token, length)."""
     for document in range(len(bounds) - 1):
         piece, limit = starts[bounds[document]], starts[bounds[document + 1]]
         while piece < limit:
@@ -205,7 +205,7 @@ def _target(rng, room, short_share):
 
 
 def _filled(starts, sentence, limit, target):
-    """Returns where the sentences end that hold `target` pieces, `limit` at most: the number of the one after them."""
+    """Returns the sentence after those that hold `target` tokens, at most `limit`: int."""
     end = sentence + 1
     while end < limit and starts[end] - starts[sentence] < target:
         end += 1
@@ -213,7 +213,7 @@ def _filled(starts, sentence, limit, target):
 
 
 def _truncate_pairs(spans, room, rng):
-    """Takes pieces from the longer segment, the second at a tie, until both fit; each from a random end."""
+    """Removes tokens of the longer segment, the second at a tie, until both fit; each from a random end."""
     first, second = spans[:, 0, 1], spans[:, 1, 1]
     kept = np.stack(
         [

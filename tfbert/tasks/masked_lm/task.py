@@ -1,4 +1,4 @@
-"""Further pre-training: the words behind masks, and whether one sentence follows another."""
+"""Continued pre-training: masked words and next sentences."""
 
 import functools
 
@@ -19,9 +19,9 @@ MASKED_LOSS, MASKED, MASKED_RIGHT, NEXT_LOSS, NEXT_RIGHT = range(5)
 
 
 class MaskedLM(Task):
-    """Predicts masked words, and whether the second segment follows the first: the sum of two mean cross-entropies.
+    """Predicts masked words and next sentences; the loss is the sum of the two mean cross-entropies.
 
-    Its outputs are not logits but scores, float [M, 5], which the model computes where the logits are
+    Its outputs are not logits but scores, float [M, 5], which the model computes on the device
     (`tfbert.tasks.masked_lm.model`).
 
     Attributes:
@@ -37,7 +37,7 @@ class MaskedLM(Task):
     columns = ("text_column",)
     saved_keys = ("next_sentence",)
     verb = "Pre-trained further"
-    not_predicted = "This model predicts masked words, not labels: ask it from Python, tfbert.fill_mask."
+    not_predicted = "This model predicts masked words, not labels; use tfbert.fill_mask in Python."
     shows = True
 
     def __init__(self, labels=(), next_sentence=True):
@@ -45,7 +45,7 @@ class MaskedLM(Task):
 
     @classmethod
     def from_examples(cls, examples, *, next_sentence=True):
-        """Returns the task; nothing of the examples is read."""
+        """Returns the task, without reading the examples."""
         return cls(next_sentence=next_sentence)
 
     @classmethod
@@ -59,11 +59,11 @@ class MaskedLM(Task):
 
     @property
     def hugging_face(self):
-        """What the name of transformers' class ends with, str."""
+        """The suffix of the class name in transformers, str."""
         return "ForPreTraining" if self.next_sentence else "ForMaskedLM"
 
     def arguments(self):
-        """Returns those of the constructor: dict."""
+        """Returns the constructor's arguments: dict."""
         return {"labels": self.labels, "next_sentence": self.next_sentence}
 
     @property
@@ -88,7 +88,7 @@ class MaskedLM(Task):
         encoding=None,
         cache_dir=None,
     ):
-        """Returns the sentences of raw text: Sentences; texts held out of training are taken out, or refused."""
+        """Returns the sentences of raw text: Sentences; held-out texts are removed or refused."""
         columns = held_out_columns or (text_column or "text",)
         file_format = {"quoting": quoting, "delimiter": delimiter, "encoding": encoding}
         texts = held_out_texts(held_out, columns, **file_format) if train else []
@@ -114,7 +114,7 @@ class MaskedLM(Task):
         short_seq_share=0.9,
         max_steps=None,
     ):
-        """Returns sentences as batches with masks: ExampleBatches; but in training, the same with every seed."""
+        """Returns sentences as masked batches: ExampleBatches; outside training, they are the same with every seed."""
         masking = Masking(masked_lm_prob, max_predictions_per_seq, whole_word_masking, max_ngram, dynamic_masking)
         made = functools.partial(
             corpus_batches, tokenized, tokenizer, self.next_sentence, masking, short_seq_prob, batch_size, train,
@@ -134,12 +134,12 @@ class MaskedLM(Task):
         )
 
     def saved_model(self, encoder, about, reader, folder, windows_per_step=None):
-        """Returns the model that was saved: PretrainingModel."""
+        """Returns a saved model: PretrainingModel."""
         about = about["max_seq_length"], about["text_columns"]
         return build_pretraining_model(encoder, self, None, *about, reader=reader, folder=folder)
 
     def constant_outputs(self, examples):
-        """Returns the scores of the best answer that is the same everywhere: that of word frequencies, [5].
+        """Returns the scores of the best constant answer, the word frequencies: [5].
 
         Args:
             examples: SegmentExamples.
@@ -150,27 +150,27 @@ class MaskedLM(Task):
         return np.array([_entropy(share), 1.0, share.max(), *next_scores], np.float32)
 
     def loss(self, labels, outputs):
-        """Returns losses whose mean is that over all masked words plus that over all pairs: [M, 5] -> float [M]."""
+        """Returns losses whose mean is that over masked words plus that over pairs: [M, 5] -> float [M]."""
         per_word = ops.cast(ops.shape(outputs)[0], outputs.dtype) / ops.sum(outputs[:, MASKED])
         return outputs[:, MASKED_LOSS] * per_word + outputs[:, NEXT_LOSS]
 
     def training_loss(self, labels, outputs):
-        """Returns the loss to train on, of which a batch may have a part only: float [M], [M, 5] -> float [M].
+        """Returns the training loss: float [M], [M, 5] -> float [M].
 
         Args:
-            labels: float [M]. What a masked word counts (`WordMasker.prediction_weight`).
+            labels: float [M]. Weight of a masked word (`WordMasker.prediction_weight`).
             outputs: float [M, 5].
         """
         return outputs[:, MASKED_LOSS] * labels + outputs[:, NEXT_LOSS]
 
     def metrics(self, labels, outputs):
-        """Returns the scores of a whole data set, those that are finite: float [N, 5] -> dict."""
+        """Returns the finite scores of a whole dataset: float [N, 5] -> dict."""
         totals = np.asarray(outputs, np.float64).sum(axis=0)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             return defined(self.metrics_of_totals(totals, len(outputs)))
 
     def metrics_of_totals(self, totals, rows):
-        """Returns the scores from the sums of the outputs over data sets of some rows: [..., 5], int -> dict."""
+        """Returns the scores from summed outputs and the number of rows: [..., 5], int -> dict."""
         found = {
             "perplexity": np.exp(totals[..., MASKED_LOSS] / totals[..., MASKED]),
             "masked_accuracy": totals[..., MASKED_RIGHT] / totals[..., MASKED],
@@ -182,7 +182,7 @@ class MaskedLM(Task):
         return self.metrics_of_totals(weights @ np.asarray(outputs, np.float64), len(outputs))
 
     def shown(self, model, examples):
-        """Returns what the model says of some words that are hidden from it: {"samples": list of dict}."""
+        """Returns the model's predictions for some masked words: {"samples": list of dict}."""
         return {"samples": sample_predictions(model, examples)}
 
     def tables(self, results):
@@ -194,7 +194,7 @@ class MaskedLM(Task):
         return [("Words behind masks", ["text", "hidden", "predicted"], rows)] if rows else []
 
     def usage(self, pairs):
-        """Returns how a trained `model` is asked, a line of Python: str."""
+        """Returns a line of Python that uses a trained `model`: str."""
         return 'tfbert.fill_mask(model, ["... [MASK] ..."])'
 
 

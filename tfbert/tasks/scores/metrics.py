@@ -1,13 +1,13 @@
-"""Scores over all examples of a data set, by scikit-learn and SciPy (imported where used: they are slow to load).
+"""Scores over all examples of a dataset, by scikit-learn and SciPy (imported when used, as they load slowly).
 
-A score that the data leave undefined (ROC-AUC of a single class, correlation of a constant) is left out.
+A score that is undefined for the data (ROC-AUC of a single class, correlation of a constant) is left out.
 """
 
 import warnings
 
 import numpy as np
 
-# Those of the expected calibration error, as Guo et al. have them.
+# Bins of the expected calibration error, as in Guo et al.
 BINS = 15
 
 
@@ -26,9 +26,9 @@ def sigmoid(logits):
 
 
 def confidences(task, labels, outputs):
-    """Returns probabilities that were given, and whether each came true: float64 [N, n], bool [N, n].
+    """Returns predicted probabilities, and whether each prediction was correct: float64 [N, n], bool [N, n].
 
-    Of a class the most probable one's, so that n is 1; of several labels each one's.
+    For classes, the probability of the most probable one (n = 1); for several labels, that of each.
 
     Args:
         task: Classification or Multilabel.
@@ -42,14 +42,14 @@ def confidences(task, labels, outputs):
 
 
 def bin_numbers(probabilities):
-    """Returns in which of the bins (0, 1/15], …, (14/15, 1] each probability falls: float [...] -> int [...]."""
+    """Returns the bin of each probability among (0, 1/15], …, (14/15, 1]: float [...] -> int [...]."""
     return np.clip(np.ceil(np.asarray(probabilities) * BINS).astype(int) - 1, 0, BINS - 1)
 
 
 def reliability(probabilities, hits):
-    """Returns what a reliability diagram shows of each bin that is not empty: three float64 [bins].
+    """Returns the values of a reliability diagram for each nonempty bin: three float64 [bins].
 
-    They are the number of probabilities in it, their mean, and the share of them that came true.
+    They are the number of probabilities, their mean, and the fraction that was correct.
 
     Args:
         probabilities: float [N, n].
@@ -83,7 +83,7 @@ def outcomes(held, guessed):
 
 
 def f1_of(tp, fp, fn):
-    """Returns F1 = 2 tp / (2 tp + fp + fn), element by element; 0 where nothing is held or answered."""
+    """Returns F1 = 2 tp / (2 tp + fp + fn), element by element; 0 where nothing is true or predicted."""
     return share_of(2 * tp, 2 * tp + fp + fn)
 
 
@@ -93,7 +93,7 @@ def share_of(part, whole):
 
 
 def guessed_classes(probabilities, threshold=None):
-    """Returns the most probable class; of two, with a threshold, the second from that probability on: int [N].
+    """Returns the most probable class, or with a threshold the second of two from that probability on: int [N].
 
     Args:
         probabilities: float [N, classes].
@@ -107,8 +107,8 @@ def classification_metrics(labels, probabilities, threshold=None):
 
     For two classes `f1`, `roc_auc` and `average_precision` are those of the second class; for more, `f1` is the
     macro mean, ROC-AUC the macro mean of one against the rest, average precision the macro mean. Macro means are over
-    all classes: a class that neither occurs nor is answered has an F1 of 0, and where one does not occur ROC-AUC and
-    average precision are undefined. MCC is 0 where all labels or all answers are the same.
+    all classes: a class that neither occurs nor is predicted has an F1 of 0, and if one does not occur, ROC-AUC and
+    average precision are undefined. MCC is 0 if all labels or all predictions are the same.
 
     Args:
         labels: int [N].
@@ -139,8 +139,9 @@ def classification_metrics(labels, probabilities, threshold=None):
 def multilabel_metrics(labels, probabilities, thresholds):
     """Returns exact-match accuracy, F1 (micro, macro over the labels), ROC-AUC and average precision (macro).
 
-    ROC-AUC and average precision are means over the labels that occur, but not everywhere; F1 is over all labels, one
-    that neither occurs nor is answered having 0. scikit-learn's F1 would take a single column for two classes.
+    ROC-AUC and average precision are means over the labels that occur in some rows but not in all; F1 is over all
+    labels, with 0 for one that neither occurs nor is predicted. scikit-learn's F1 would treat a single column as two
+    classes.
 
     Args:
         labels: 0 or 1, [N, labels].

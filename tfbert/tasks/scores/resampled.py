@@ -1,7 +1,7 @@
-"""All scores of a data set under many weightings of its examples at once: what a bootstrap over the examples needs.
+"""Scores of a dataset under many weightings of its examples at once, for bootstrapping.
 
-The scores are those of `tfbert.tasks.scores.metrics`, where scikit-learn would take a call for each weighting; an
-example of weight 2 counts as two, and a score that a weighting leaves undefined is NaN.
+The scores are those of `tfbert.tasks.scores.metrics`, which would need a call of scikit-learn for each weighting; an
+example of weight 2 counts as two, and a score that is undefined under a weighting is NaN.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ def resampled_metrics(task, labels, outputs, weights):
 
 
 def repeated_scores(task, labels, outputs, weights):
-    """Returns the same, of any task: by its `metrics` of the examples repeated, a call for each weighting."""
+    """Returns the same for any task, by calling its `metrics` on the repeated examples for each weighting."""
     found = []
     for counts in weights.astype(np.int64):
         found.append(task.metrics(np.repeat(labels, counts, axis=0), np.repeat(outputs, counts, axis=0)))
@@ -31,7 +31,7 @@ def repeated_scores(task, labels, outputs, weights):
 
 
 def of_classes(task, labels, outputs, weights):
-    """Returns the scores of one of several classes: `resampled_metrics` says of what."""
+    """Returns the scores of a classification; arguments as for `resampled_metrics`."""
     probabilities, guesses, classes = task.probabilities(outputs), task.guesses(outputs), task.outputs
     by_row = np.ascontiguousarray(weights.T)
     held, guessed = _totals(labels, classes, by_row), _totals(guesses, classes, by_row)
@@ -47,7 +47,7 @@ def of_classes(task, labels, outputs, weights):
         "f1_micro": right.sum(axis=1) / rows,
         "mcc": np.where(spread > 0, mcc, 0.0),
     }
-    whole = (held > 0).all(axis=1)  # else there is no mean over the classes
+    whole = (held > 0).all(axis=1)  # otherwise there is no mean over the classes
     by_row = np.ascontiguousarray(by_row[:, whole])
     curves = [_areas(labels == k, probabilities[:, k], by_row) for k in ([1] if classes == 2 else range(classes))]
     scores["roc_auc"], scores["average_precision"] = np.full((2, len(weights)), np.nan)
@@ -56,7 +56,7 @@ def of_classes(task, labels, outputs, weights):
 
 
 def of_labels(task, labels, outputs, weights):
-    """Returns the scores of any number of labels: `resampled_metrics` says of what."""
+    """Returns the scores of a multi-label classification; arguments as for `resampled_metrics`."""
     probabilities, guesses = task.probabilities(outputs), task.guesses(outputs)
     cells = ((labels == held) & (guesses == guessed) for held, guessed in ((1, 1), (0, 1), (1, 0)))
     tp, fp, fn = (weights @ cell.astype(float) for cell in cells)
@@ -74,7 +74,7 @@ def of_labels(task, labels, outputs, weights):
 
 
 def of_numbers(labels, values, weights):
-    """Returns the scores of numbers: float64 [N], float64 [N], float [B, N] -> dict of [B]."""
+    """Returns the scores of a regression: float64 [N], float64 [N], float [B, N] -> dict of [B]."""
     pearson = _correlation(labels, values, weights)
     ranks = [_ranks(column, weights) for column in (labels, values)]
     spearman = _correlation(*ranks, weights)
@@ -102,8 +102,8 @@ def _sums(groups, count, by_row):
 def _areas(holds, scores, by_row):
     """Returns the areas under the ROC curve and, in steps, under the precision-recall curve: [2, B].
 
-    Both are sums over the different scores of the rows that hold the label, of which there may be few; the others are
-    counted between them.
+    Both are sums over the distinct scores of the positive rows, of which there may be few; negatives are counted
+    between them.
 
     Args:
         holds: bool [N].
@@ -113,7 +113,7 @@ def _areas(holds, scores, by_row):
     values, place = np.unique(scores[holds], return_inverse=True)
     between = np.searchsorted(values, scores) + np.searchsorted(values, scores, "right")  # odd: equal to a value
     tp, of_all = _sums(place, len(values), by_row[holds]), _sums(between, 2 * len(values) + 1, by_row)
-    tp_from, all_from = (np.cumsum(sums[::-1], axis=0)[::-1] for sums in (tp, of_all))  # from a score on
+    tp_from, all_from = (np.cumsum(sums[::-1], axis=0)[::-1] for sums in (tp, of_all))  # from a score upwards
     held, rows = tp.sum(axis=0), of_all.sum(axis=0)
     precision = np.where(tp > 0, tp_from / all_from[1::2], 0.0)
     beaten = (rows - all_from[1::2]) - (held - tp_from) + (of_all[1::2] - tp) / 2
@@ -124,7 +124,7 @@ def _areas(holds, scores, by_row):
 def _calibration_error(probabilities, hits, weights):
     bins = bin_numbers(probabilities)
     gap = np.zeros((len(hits), BINS))
-    for column in range(bins.shape[1]):  # an example may stand in a bin several times
+    for column in range(bins.shape[1]):  # an example may be in a bin several times
         np.add.at(gap, (np.arange(len(hits)), bins[:, column]), hits[:, column] - probabilities[:, column])
     return abs(weights @ gap).sum(axis=1) / (weights.sum(axis=1) * bins.shape[1])
 

@@ -1,0 +1,1 @@
+"""What people of several kinds do with tfbert, from their own file to what they wanted."""
