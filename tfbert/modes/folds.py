@@ -97,7 +97,7 @@ def _cross_validate(config, trainer, announce):
     for number, folder in enumerate(folders):
         if results_of(folder) is None:
             print(f"Fold {number + 1} of {len(folders)}", flush=True)
-            trainer.train(_of_fold(config, number + 1, folder), announce=announce and number == 0)
+            trainer.train(_of_fold(config, number + 1, folder), announce and number == 0, alone=False)
         if reason := results_of(folder).get("failed"):
             failed.append(f"fold {number + 1}: {reason}")
             print(f"Fold {number + 1} has failed: {reason}.", flush=True)

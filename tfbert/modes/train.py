@@ -73,12 +73,13 @@ class Trainer:
         self._examples = {}
         self._signal = None  # a signal that came too late to stop the last run
 
-    def train(self, config, announce=True):
+    def train(self, config, announce=True, alone=True):
         """Trains, keeps the best model by dev score, and scores it on test.
 
         Args:
             config: Config.
-            announce: bool. Whether to print what is trained, on what, and with what result.
+            announce: bool. Whether to print what is trained, on what.
+            alone: bool. Whether the run stands for itself: then the result is printed, too, beside a linear probe's.
 
         Returns:
             dict. The content of `eval_results.json`.
@@ -91,9 +92,9 @@ class Trainer:
         if late:
             raise Interrupted(late)
         with output_lock(config.training.output_dir, self.strategy):
-            return self._train(config, announce)
+            return self._train(config, announce, announce and alone)
 
-    def _train(self, config, announce):
+    def _train(self, config, announce, alone):
         output_dir, strategy = config.training.output_dir, self.strategy
         chief = is_chief(strategy)
         restarts = refuse_finished(output_dir, config.training.overwrite, chief)
@@ -112,9 +113,8 @@ class Trainer:
             if parts.split:
                 parts.split.write(output_dir)
         check_shared(output_dir, strategy)
-        own = announce and not config.training.fold  # one fold says nothing of the whole
         summary = self._announce(config, parts) if announce and chief else None
-        if own and not run.step:
+        if alone and not run.step:
             run.probe = self._probe(config, parts)
         results = run.train() | ({"restarts": restarts} if restarts else {})
         self._signal = run.signal
@@ -137,7 +137,7 @@ class Trainer:
                 _mistakes(config, parts, run.outputs),
                 commands(output_dir, model.task, results),
             )
-            if own:
+            if alone:
                 print(*closing(output_dir, parts.metric, results, model.task, intervals), sep="\n", flush=True)
         leave_together(strategy)
         return results
