@@ -53,8 +53,3 @@ def test_class_weights_that_are_none(model, dataset, factor):
     model.compile()
     with pytest.raises(InputError, match="class_weight takes numbers from 0. Received: .* for the class 1"):
         model.fit(dataset, class_weight={0: 1.0, 1: factor}, verbose=0)
-
-
-def test_pairs_for_a_model_of_single_texts(model):
-    with pytest.raises(InputError, match="trained on single texts"):
-        tfbert.predict(model, [("the printer", "is down")])

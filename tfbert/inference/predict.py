@@ -75,8 +75,6 @@ def outputs_of(model, texts, batch_size):
     check_count("batch_size", batch_size)
     pairs = given_texts(texts, model.text_columns)
     sides = [[model.tokenizer.encoded(text) for text in side] for side in zip(*pairs)]
-    if len(sides) > len(model.text_columns):
-        raise InputError("This model was trained on single texts. Received: pairs; join the two texts of each.")
     found = [np.zeros((0, model.width), np.float32)]
     if sides:
         function = model.traced(("texts", len(sides)), lambda: _text_function(model, len(sides)))
