@@ -70,7 +70,7 @@ def outputs_of(model, texts, batch_size):
 
     Raises:
         Diverged: an output is not finite.
-        InputError: the batch size is invalid, or pairs are given to a model of single texts.
+        InputError: the batch size is invalid.
     """
     check_count("batch_size", batch_size)
     pairs = given_texts(texts, model.text_columns)
