@@ -1,6 +1,7 @@
 """Runs on rare classes: what is printed, what is refused, and that devices and a resumed run see the same."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -29,10 +30,8 @@ def test_counts_are_printed_and_the_epoch_has_them(flags, tmp_path):
     found = command(*flags, *BALANCED, "--num_train_epochs=2", "--correct_prior", f"--output_dir={tmp_path}", check=0)
     train = read_examples(flags[1].partition("=")[2], label_column="label")
     ja = sum(row["label"] == "ja" for row in train)
-    assert (
-        f"Labels: ja ({ja}, in an epoch {3 * ja}), nein ({61 - ja}, in an epoch 20); {3 * ja + 20} training rows"
-        in (found.stdout)
-    )
+    counts = f"ja ({ja}, in an epoch {3 * ja}), nein ({61 - ja}, in an epoch 20); {3 * ja + 20} training rows"
+    assert re.search("labels +" + re.escape(counts), found.stdout)
     steps = 2 * -(-(3 * ja + 20) // 8)
     assert json.loads((tmp_path / "eval_results.json").read_text())["steps"] == steps
     # log p - log p' - log w + 0.5 log p', where the balanced weights are 1 / (2 p').

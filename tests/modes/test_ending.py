@@ -76,7 +76,7 @@ def test_nobody_reads_what_is_printed():
 @pytest.mark.parametrize("environment", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}], ids=str)
 def test_a_terminal_that_cannot_show_every_letter(environment):
     result = command("--help", environment=environment)
-    assert result.returncode == 1 and "\\u2265 1" in result.stdout and "Traceback" not in result.stderr  # as absl ends
+    assert result.returncode == 0 and "\\u2026" in result.stdout and "Traceback" not in result.stderr
     result = command("--group_column=作者", "--strategy=auto", environment=environment, check=1)
     assert "--group_column=" in result.stderr and "needs --folds" in result.stderr
 

@@ -1,6 +1,7 @@
 """Folds from the command line: what each model has seen, the scores, the ensemble, and going on after a kill."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -214,5 +215,6 @@ def test_flipped_labels_are_found(several):
 def test_the_report_shows_doubted_rows():
     rows = [(8, "<b>门</b>", "否", "是", 0.01)]
     section = mislabelled_section(rows)
-    assert "&lt;b&gt;门" in section and "<td>8</td><td>否</td><td>是</td><td>0.0100</td>" in section
+    cells = re.findall("<td[^>]*>(.*?)</td>", section)
+    assert cells == ["8", "否", "是", "0.0100", "&lt;b&gt;门&lt;/b&gt;"]
     assert "pip install &#x27;cleanlab&gt;=2.6&#x27;" in mislabelled_section(None)

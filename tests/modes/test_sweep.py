@@ -246,7 +246,7 @@ def test_names_of_trials():
     "sweep,more,message",
     [
         ("{learning_rat: [1]}", {}, "Unknown setting 'learning_rat'. Did you mean 'learning_rate'"),
-        ("{learning_rate: 3}", {}, r"--sweep takes for each setting a list .* Received for learning_rate: 3"),
+        ("{learning_rate: 3}", {}, r"--sweep takes, for each setting, a list .* Received for learning_rate: 3"),
         ("{learning_rate: [-1]}", {}, "--learning_rate must be a number > 0.0. Received: -1"),
         ("{mode: [train]}", {}, "--sweep cannot vary mode"),
         ("{learning_rate: {low: 1, high: 2}}", {}, "has a range .learning_rate., so --sweep_trials=N is needed"),

@@ -102,7 +102,7 @@ def test_a_setting_whose_runs_all_failed_is_not_the_best(tmp_path):
         assert "<td>nan" not in page and "± nan" not in page
     write_sweep_report(str(tmp_path), settings, "accuracy", bad)
     page = (tmp_path / "report.html").read_text("utf-8")
-    assert "No run has a score (accuracy on dev), so nothing can be compared." in page
+    assert "No run has a score (accuracy on dev): nothing can be compared." in page
 
 
 def test_scores_that_some_folds_lack():

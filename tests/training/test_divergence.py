@@ -117,6 +117,6 @@ def test_a_score_that_is_always_undefined(tiny, tmp_path, capsys, patience):
                               output_dir=f"{tmp_path}/out", strategy="one_device", patience=patience))  # fmt: skip
     assert results["steps"] == results["best_step"] == (patience or 6)
     said = capsys.readouterr().out
-    assert f"pearson on dev was undefined in every evaluation: the last model, of step {results['steps']}, is" in said
+    assert f"pearson on dev was undefined in every evaluation; the last model, of step {results['steps']}, is" in said
     assert (tmp_path / "out" / "model" / "model.safetensors").exists() and "is undefined" in results["failed"]
     strict((tmp_path / "out" / "eval_results.json").read_text())

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import gc
 import inspect
+import logging
 import os
 import subprocess
 import sys
@@ -77,6 +78,7 @@ def tune_process():
     # Tracing creates millions of objects, hardly any of them garbage: collecting after every 700 takes 8 % of the time
     # until the first step.
     gc.set_threshold(50_000, 20, 20)
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # fonts that a machine lacks are no matter of the user's
     # Each step allocates its tensors anew. By default glibc returns their pages to the kernel, and they are faulted in
     # again: 11,000 page faults in a step of minilm on SST-2, but about 700 with one heap that is kept, with which a
     # step takes a sixth less time (AMD EPYC, 2 cores, fp32).
