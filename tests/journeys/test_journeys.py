@@ -33,7 +33,8 @@ def lines_of(path):
 def test_newcomer(tmp_path):
     """The quickstart, and the command that it ends with."""
     output = tmp_path / "quickstart"
-    run = command("--config=configs/quickstart.yaml", f"--output_dir={output}", "--max_steps=4", check=0)
+    run = command("--config=configs/quickstart.yaml", f"--output_dir={output}", "--max_steps=4", check=0,
+                  forked=False)  # fmt: skip
     assert not re.search(r"cuda|oneDNN|absl|tensorflow/", run.stdout + run.stderr, re.IGNORECASE)
     assert (output / "report.html").exists() and str(output / "model") in run.stdout
     assert len(max(run.stdout.splitlines(), key=len)) < 200
@@ -65,11 +66,10 @@ def test_one_in_ten_is_positive(tmp_path):
     """A first run with F1 0 says what to do; that run finds the rare class."""
     data = [f"--{split}_file={SAMPLES}/support_desk_{split}.tsv" for split in ("train", "dev")]
     first = command("--preset=minilm", *data, f"--output_dir={tmp_path}/first", "--max_seq_length=48",
-                    "--max_steps=39", check=0)  # fmt: skip
+                    check=0)  # fmt: skip
     told = first.stdout + (tmp_path / "first" / "report.html").read_text("utf-8")
     assert "'urgent'" in first.stdout and "--tune_threshold=f1" in told and "--best_metric=f1" in told
-    advised = re.search(r"--num_train_epochs=(\d+)", first.stdout)
-    assert advised and "--max_steps" not in advised[0]
+    assert "--num_train_epochs=" in first.stdout
 
 
 def test_keras_programmer(tiny, tmp_path):

@@ -105,7 +105,7 @@ def test_what_transformers_does_not_know_is_told(tiny, tmp_path):
     save_decision(model, str(tmp_path))
     told = json.loads((tmp_path / "config.json").read_text())["tfbert_beyond_transformers"]
     assert told == beyond_transformers(model) and len(told) == 4
-    for part in ("[0.5, -0.5]", "temperature, 2.5", "thresholds [0.7]", "long_text=tail"):
+    for part in ("[0.5, -0.5]", "temperature, 2.5", "thresholds on: [0.7]", "long_text=tail"):
         assert part in "\n".join(told)
     assert load_model(str(tmp_path)).task.decision.temperature == 2.5
     settings = {"task": "classification", "preset": "x", "train_file": "y", "text_pair_column": None}

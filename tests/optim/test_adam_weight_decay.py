@@ -112,7 +112,7 @@ def test_a_multiplier_of_zero_leaves_the_variable_and_makes_no_slots():
 
 
 def test_a_pattern_that_matches_nothing_is_an_error():
-    with pytest.raises(InputError, match="'transformer.*' matches no variable"):
+    with pytest.raises(InputError, match="'transformer.*' matches no whole variable path"):
         run(make(lr_multipliers=[("transformer.*", 0.5)]))
 
 

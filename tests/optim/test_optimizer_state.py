@@ -163,7 +163,7 @@ def test_a_saved_model_goes_on_as_if_nothing_had_been(optimizer_class, state, dt
 def test_a_failed_build_builds_nothing(optimizer_class):
     optimizer, variables = make(optimizer_class, lr_multipliers=[("no/such", 0.5)]), two_variables()
     for _ in range(2):
-        with pytest.raises(InputError, match="'no/such' matches no variable"):
+        with pytest.raises(InputError, match="'no/such' matches no whole variable path"):
             optimizer.build(variables)
     assert not optimizer.built
 

@@ -72,7 +72,7 @@ def test_a_reference_is_kept_only_for_what_decays_and_is_trained():
     assert [variable.path.split("/")[-1] for variable in optimizer.variables if "reference" in variable.path] == [
         "model_embeddings_reference"
     ]
-    with pytest.raises(InputError, match="'encoder/.*' matches no variable"):
+    with pytest.raises(InputError, match="'encoder/.*' matches no whole variable path"):
         run(make(prior_weight_decay=["encoder/.*"]), steps=1)
 
 
