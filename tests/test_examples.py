@@ -1,6 +1,7 @@
 """Every public name shows how it is used, and the example runs as printed."""
 
 import doctest
+import importlib
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.conftest import ROOT
 def test_example(name, tmp_path, monkeypatch):
     (tmp_path / "tfbert").symlink_to(ROOT / "tfbert")  # the samples stand in it
     monkeypatch.chdir(tmp_path)
-    text = getattr(tfbert, name).__doc__
+    text = getattr(importlib.import_module(f"tfbert.{tfbert._HOME[name]}"), name).__doc__
     example = doctest.DocTestParser().get_doctest(text, {"tfbert": tfbert}, name, None, None)
     assert example.examples, f"{name} has no example"
     said = []
