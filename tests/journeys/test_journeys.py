@@ -39,7 +39,7 @@ def test_newcomer(tmp_path):
     assert run.returncode == 0, run.stderr[-3000:]
     assert not re.search(r"cuda|oneDNN|absl|tensorflow/", run.stdout + run.stderr, re.IGNORECASE)
     assert (output / "report.html").exists() and str(output / "model") in run.stdout
-    assert len(max(run.stdout.splitlines(), key=len)) < 200
+    assert max(len(line) for line in run.stdout.splitlines() if str(tmp_path) not in line) < 200
     mine = tmp_path / "mine.txt"
     mine.write_text("The printer is on fire!\nWhen is lunch?\n")
     told = [f"--test_file={mine}" if part.startswith("--test_file") else part for part in
