@@ -45,7 +45,7 @@ def test_newcomer(tmp_path):
     told = [f"--test_file={mine}" if part.startswith("--test_file") else part for part in
             told_command(run.stdout, "predict")]  # fmt: skip
     command(*told, check=0)
-    [found] = output.glob("predictions*")
+    [found] = tmp_path.glob("quickstart-predictions/predictions.jsonl")
     assert [row["label"] in ("normal", "urgent") for row in lines_of(found)] == [True, True]
 
 
