@@ -12,7 +12,7 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
 _HIGH = re.compile(rb"[\x80-\xff]+")
-# What is neither a token of UTF-8 nor a byte of ASCII, and the tokens themselves, of two to four bytes.
+# The characters of UTF-8 that have two to four bytes.
 _UTF8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 # GB2312, of which nearly all Chinese text consists: punctuation and full-width letters, and the 3,755 common
 # characters in the order of their sound.

@@ -221,22 +221,23 @@ def _window_function(tokenizer, sides, max_seq_length, long_text):
     return tf.function(to_windows, input_signature=(tf.TensorSpec([None], tf.string),) * sides, autograph=False)
 
 
-def next_chunk(texts, characters_of):
+def next_chunk(texts, characters_of, most=_CHUNK):
     """Returns the next chunk of texts; fewer if they are long, so that long documents need little memory.
 
     Args:
         texts: iterator.
         characters_of: callable (text) -> int.
+        most: int. How many texts at most.
     """
     chunk, characters = [], 0
     for text in texts:
         chunk.append(text)
         characters += characters_of(text)
-        if len(chunk) == _CHUNK or characters > _CHUNK_CHARACTERS:
+        if len(chunk) == most or characters > _CHUNK_CHARACTERS:
             break
     return chunk
 
 
 def _starts_of(lengths):
-    """Returns the start of each of several concatenated tokens, from their lengths: int [n] -> int64 [n]."""
+    """Returns the start of each of several concatenated sequences, from their lengths: int [n] -> int64 [n]."""
     return np.cumsum(lengths, dtype=np.int64) - lengths

@@ -18,7 +18,7 @@ from tfbert.core.errors import InputError
 from tfbert.core.files import write_whole
 from tfbert.core.growing_file import GrowingFile, StandardOutput
 from tfbert.data.batches import ExampleBatches
-from tfbert.data.examples import tokenize_examples, windows_of
+from tfbert.data.examples import next_chunk, tokenize_examples, windows_of
 from tfbert.data.given_texts import given_texts
 from tfbert.data.rows import batch_features
 from tfbert.data.values import check_count, id_of
@@ -31,8 +31,8 @@ from tfbert.training.signals import Interrupted, Interruption
 if TYPE_CHECKING:
     from tfbert.models.keras_model import BatchModel
 
-# What is predicted, and written, at a time: so many examples, or as few as have so many characters.
-_CHUNK, _CHUNK_CHARACTERS = 2048, 2**20
+# What is predicted, and written, at a time: so many examples, fewer where they are long.
+_CHUNK = 2048
 
 
 def predict(model: BatchModel, texts: Iterable[str | tuple[str, str]], batch_size: int = 32) -> list[dict]:
@@ -253,7 +253,7 @@ def outputs_in_chunks(evaluator, examples, batch_size, total=None, done_before=N
     with Interruption() as interruption, contextlib.closing(progress):
         while True:
             with interruption.at_once():  # standard input may have nothing to say for long
-                chunk = _next_chunk(examples)
+                chunk = next_chunk(examples, _characters_of, _CHUNK)
             if not chunk:
                 return
             if done_before and done_before(chunk):
@@ -262,15 +262,8 @@ def outputs_in_chunks(evaluator, examples, batch_size, total=None, done_before=N
                 yield chunk, evaluator.outputs(batches_of(evaluator.model, chunk, batch_size), on_loop)
 
 
-def _next_chunk(examples):
-    """Returns the next examples, fewer where they are long: iterator of dict -> list of dict."""
-    chunk, characters = [], 0
-    for example in examples:
-        chunk.append(example)
-        characters += sum(len(example[side]) for side in ("text", "text_pair") if side in example)
-        if len(chunk) == _CHUNK or characters > _CHUNK_CHARACTERS:
-            break
-    return chunk
+def _characters_of(example):
+    return sum(len(example[side]) for side in ("text", "text_pair") if side in example)
 
 
 def batches_of(model, examples, batch_size, encode_label=None):
