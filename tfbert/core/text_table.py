@@ -18,3 +18,9 @@ def aligned(rows):
         ).rstrip()
         for row in cells
     ]
+
+
+def named(rows):
+    """Returns lines of a name and what it is, aligned: list of (str, str) -> list of str."""
+    width = max(len(name) for name, _ in rows)
+    return [f"{name:{width}}  {what}" for name, what in rows]

@@ -1,6 +1,6 @@
 """What a training says before it begins: data, labels, steps, devices, and how the weights are trained."""
 
-from tfbert.core.text_table import aligned
+from tfbert.core.text_table import aligned, named
 from tfbert.modes.build import copies_of
 from tfbert.optim.parameter_groups import describe_groups
 from tfbert.training.devices import device_kind, imitates_bfloat16
@@ -22,9 +22,7 @@ def announcement(config, parts, strategy, summary):
         about.append(("texts", cuts))
     about += parts.model.task.announcement(parts.datasets["train"])
     about += [("training", _steps(parts)), ("devices", _devices(config, strategy))]
-    width = max(len(name) for name, _ in about)
-    lines = [f"{name:{width}}  {what}" for name, what in about]
-    lines += ["", *aligned(describe_groups(parts.optimizer.groups())), ""]
+    lines = [*named(about), "", *aligned(describe_groups(parts.optimizer.groups())), ""]
     return lines + [*summary.lines(), ""] if summary else lines
 
 

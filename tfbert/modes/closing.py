@@ -3,7 +3,7 @@
 import os
 import shlex
 
-from tfbert.core.text_table import aligned
+from tfbert.core.text_table import aligned, named
 from tfbert.reports.score_tables import scores_of_run
 
 
@@ -44,8 +44,7 @@ def where_to_go(output_dir, task, results=None, model=True):
     rows = [("report", os.path.join(output_dir, "report.html"))]
     if model:
         rows += [("model", os.path.join(output_dir, "model")), *commands(output_dir, task, results)]
-    width = max(len(name) for name, _ in rows)
-    return [f"{name:{width}}  {what}" for name, what in rows]
+    return named(rows)
 
 
 def commands(output_dir, task, results=None):

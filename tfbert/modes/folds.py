@@ -23,7 +23,7 @@ from tfbert.modes.build import (
 )
 from tfbert.modes.closing import where_to_go
 from tfbert.modes.output_folder import changes_since, output_lock, refuse_finished, results_of
-from tfbert.modes.rows import rows_of_split, split_of, texts_of
+from tfbert.modes.rows import rows_of_split, texts_of
 from tfbert.reports.folds_report import write_folds_report
 from tfbert.reports.score_tables import scores_of_folds
 from tfbert.reports.statistics import bootstrap_intervals, mean_and_spread
@@ -167,7 +167,7 @@ def _mislabelled(config, task, labels, outputs):
     if not found:
         return found
     numbers = [row for row, *_ in found]
-    texts = texts_of(rows_of_split(config, task, "train", split_of(config, task)), numbers)
+    texts = texts_of(rows_of_split(config, task, "train"), numbers)
     return [(row + 1, texts[row], *doubt) for row, *doubt in found]
 
 

@@ -21,7 +21,7 @@ def log_probabilities(vectors, labels, new, classes):
     """
     if len(np.unique(labels)) < 2:
         return None
-    fitted = _logistic().fit(vectors, labels)
+    fitted = logistic().fit(vectors, labels)
     outputs = np.full((len(new), classes), _NEVER, np.float32)
     outputs[:, fitted.classes_] = np.maximum(fitted.predict_log_proba(new), _NEVER)
     return outputs
@@ -53,12 +53,13 @@ def numbers(vectors, labels, new):
 
 
 def _decided(vectors, column, new):
-    return _logistic().fit(vectors, column).decision_function(new)
+    return logistic().fit(vectors, column).decision_function(new)
 
 
-def _logistic():
+def logistic(strength=_C):
+    """Returns a logistic regression on standardised vectors, not fitted: strength, scikit-learn's C -> Pipeline."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    return make_pipeline(StandardScaler(), LogisticRegression(C=_C, max_iter=1000))
+    return make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
