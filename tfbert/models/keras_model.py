@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfbert.core.errors import InputError
 from tfbert.data.batches import begin_epochs, check_fits
 from tfbert.models.dropout import first_seed
+from tfbert.models.freezing import frozen_layers
 from tfbert.models.traces import KeepsTraces
 
 _OF_ROWS = ("token_ids", "segment_ids", "positions", "window_ids")
@@ -33,6 +34,18 @@ class BatchModel(KeepsTraces, keras.Model):
     task = None
     features = {name: tf.TensorSpec([None, None], tf.int32, name) for name in _OF_ROWS}
     features |= {name: tf.TensorSpec([None], tf.int32, name) for name in _OF_WINDOWS}
+
+    def shared_config(self):
+        """Returns what models of one encoder have in common for `from_config`, including the vocabulary: dict."""
+        own_tokenizer = self.tokenizer is not self.encoder.tokenizer
+        return {
+            "name": self.name,
+            "encoder": self.encoder.get_config(),
+            "tokenizer": self.tokenizer.get_config() if own_tokenizer else None,
+            "max_seq_length": self.max_seq_length,
+            "text_columns": list(self.text_columns),
+            "frozen": frozen_layers(self),
+        }
 
     def trace_state(self):
         """Returns what a trace depends on: list, here how many windows are encoded at a time, too."""

@@ -5,7 +5,7 @@ from keras import ops
 
 from tfbert.data.windows import LongText
 from tfbert.models.encoder import BertEncoder
-from tfbert.models.freezing import freeze_layers, frozen_layers
+from tfbert.models.freezing import freeze_layers
 from tfbert.models.keras_model import BatchModel, task_from_config
 from tfbert.models.tokenizers.wordpiece import BertTokenizer
 from tfbert.models.vector_model import encoder_vectors
@@ -54,16 +54,7 @@ class TokenModel(BatchModel):
 
     def get_config(self):
         """Returns everything that `from_config` needs, including the vocabulary: dict, JSON-serialisable."""
-        own_tokenizer = self.tokenizer is not self.encoder.tokenizer
-        return {
-            "name": self.name,
-            "encoder": self.encoder.get_config(),
-            "task": self.task.get_config(),
-            "tokenizer": self.tokenizer.get_config() if own_tokenizer else None,
-            "max_seq_length": self.max_seq_length,
-            "text_columns": list(self.text_columns),
-            "frozen": frozen_layers(self),
-        }
+        return self.shared_config() | {"task": self.task.get_config()}
 
     @classmethod
     def from_config(cls, config):

@@ -10,7 +10,7 @@ import keras
 from tfbert.core.errors import InputError
 from tfbert.data.windows import LongText
 from tfbert.models.encoder import BertEncoder
-from tfbert.models.freezing import freeze_layers, frozen_layers
+from tfbert.models.freezing import freeze_layers
 from tfbert.models.keras_model import BatchModel
 from tfbert.models.memory import in_chunks
 from tfbert.models.pooling import Pooling, WindowMerge
@@ -53,17 +53,10 @@ class VectorModel(BatchModel):
 
     def get_config(self):
         """Returns everything that `from_config` needs, including the vocabulary: dict, JSON-serialisable."""
-        own_tokenizer = self.tokenizer is not self.encoder.tokenizer
-        return {
-            "name": self.name,
-            "encoder": self.encoder.get_config(),
-            "tokenizer": self.tokenizer.get_config() if own_tokenizer else None,
+        return self.shared_config() | {
             "pooling": self.pooling,
-            "max_seq_length": self.max_seq_length,
             "long_text": dataclasses.asdict(self.long_text),
-            "text_columns": list(self.text_columns),
             "windows_per_step": self.windows_per_step,
-            "frozen": frozen_layers(self),
         }
 
     @classmethod
