@@ -33,6 +33,13 @@ def test_an_answer_that_is_given_too_often_or_never():
     assert remarks(TWO, RARE[84:92], np.zeros(8, int)) == [], "four rows say nothing"
 
 
+def test_no_threshold_is_asked_for_where_none_would_help():
+    outputs = np.zeros((100, 2), np.float32)
+    outputs[:, 0] = np.where(RARE == 1, 3, np.linspace(1, 2, 100))  # the rare texts rank lowest
+    [(sentence, flag)] = TWO.remarks(RARE, outputs, TWO.metrics(RARE, outputs))
+    assert sentence.endswith("a ROC-AUC of 0.0000, too low for another threshold to help") and flag == ""
+
+
 def test_a_threshold_that_was_tuned_is_not_asked_for():
     task = TASKS["classification"](["normal", "urgent"])
     task.decision = Decision(thresholds=(0.4,))

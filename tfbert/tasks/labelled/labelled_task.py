@@ -20,6 +20,8 @@ _RARE = 0.2
 _OFTEN, _BEYOND_CHANCE, _REMARKS = 1.5, 5, 3
 # A linear probe of more labels takes too long.
 _PROBED = 100
+# What outputs score that say nothing of the texts.
+_CHANCE = {"roc_auc": 0.5}
 # Any of these settings does something for rare labels.
 _BALANCING = {"balance", "oversample", "undersample", "class_weights", "logit_adjustment", "loss"}
 
@@ -248,6 +250,8 @@ class LabelledTask(TextTask):
             flag = "" if given & _BALANCING or answered > held else "--class_weights=balanced"
         if not answered:
             ranks = f"; it ranks the texts with a ROC-AUC of {scores['roc_auc']:.4f}" if "roc_auc" in scores else ""
+            if ranks and self.threshold_labels and not self.has_learned(scores, _CHANCE):
+                ranks, flag = f"{ranks}, too low for another threshold to help", ""
             return f"It never answers {label!r}, which {held:.0f} dev rows have{ranks}", flag
         often = f"{answered / max(held, 1):.1f} times as often as it occurs"
         return f"It answers {label!r} {often} ({answered:.0f} answers, {held:.0f} dev rows)", flag
