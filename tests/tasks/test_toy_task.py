@@ -11,7 +11,6 @@ from keras import ops
 import tfbert
 from tests.conftest import random_texts, rows_of
 from tfbert import TASKS, InputError
-from tfbert.inference.predict import batches_of
 from tfbert.modes.sweep_study import SweepTrial
 from tfbert.reports.sweep_report import write_sweep_report
 from tfbert.tasks.classification import Classification
@@ -71,7 +70,7 @@ class Counts(TextTask):
         exact = np.mean(np.rint(rates) == labels)
         return {"deviance": float(2 * np.mean(ratios - labels + rates)), "exact": float(exact)}
 
-    def predictions(self, outputs):
+    def predictions(self, outputs, rows=None):
         return [{"label": int(round(rate)), "rate": round(rate, 6)} for rate in np.exp(outputs[:, 0]).tolist()]
 
     def mean_outputs(self, outputs):
@@ -143,7 +142,7 @@ def test_a_sweep_of_folds(toy, settings, tmp_path):
 
 
 def features_of(model, texts):
-    return next(iter(batches_of(model, rows_of(texts), len(texts)).shares(0, 1)))[0]
+    return next(iter(model.batches_of(rows_of(texts), len(texts)).shares(0, 1)))[0]
 
 
 def test_a_sweep_knows_which_score_is_better(toy, tmp_path):

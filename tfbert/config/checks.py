@@ -90,8 +90,10 @@ def _check_values(data, training, balance, pretraining, runtime):
             f"--delimiter must be one character that may separate fields, or tab. Received: {data.delimiter!r}.",
         ),
         (
-            (training.output_file or "-") != "-" and not training.output_file.endswith((".jsonl", ".csv")),
-            f"--output_file must end in .jsonl or .csv, or be -. Received: {training.output_file}.",
+            not training.format and (training.output_file or "-") != "-"
+            and not training.output_file.endswith((".jsonl", ".csv", ".conll")),
+            "--output_file must end in .jsonl, .csv or .conll, or be -; or say --format. Received: "
+            f"{training.output_file}.",
         ),
         (
             "-" in (data.train_file, data.dev_file) or (data.test_file == "-" and training.mode != "predict"),

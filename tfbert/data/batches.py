@@ -202,14 +202,13 @@ class ExampleBatches:
             self._windows_per_step,
             rows,
         )
-        spare, static_slots = slots - tf.size(indices), None if exact else slots
-        weights = tf.ensure_shape(tf.pad(tf.ones([tf.size(indices)]), [[0, spare]]), [static_slots])
-        labels = self.examples.labels_of(indices)
+        features, labels, weights = self.examples.labelled(
+            features, indices, None if exact else slots, self._static_shapes
+        )
         if self._masker:
             batch = self._chosen(epoch, step, tf.range(self.batch_size, dtype=tf.int64))
             features, labels = self._masker.add(features, labels, predictions, self.examples.lengths_of(batch))
-        labels = tf.pad(labels, [[0, spare]] + [[0, 0]] * (labels.shape.rank - 1))
-        return features, tf.ensure_shape(labels, [static_slots, *labels.shape[1:]]), weights
+        return features, labels, weights
 
     def _indices(self, step, share, shares):
         """Returns the examples of one share of the batch of a step: int64 [n]."""

@@ -12,7 +12,6 @@ from tfbert.core.arguments import check_task, check_tokenizer
 from tfbert.core.errors import InputError
 from tfbert.core.paths import read_path
 from tfbert.data.batches import ExampleBatches, ExampleDataset, check_fits
-from tfbert.data.examples import tokenize_examples
 from tfbert.data.given_texts import given_examples
 from tfbert.data.sources import read_examples
 from tfbert.data.values import check_count
@@ -34,9 +33,9 @@ def make_dataset(
     max_seq_length: int = 128,
     seed: int = 0,
     shuffle: bool = True,
-    text_column: str = "text",
+    text_column: str | None = None,
     text_pair_column: str | None = None,
-    label_column: str = "label",
+    label_column: str | None = None,
     quoting: str = "auto",
     split: str = "train",
     limit: int | None = None,
@@ -57,7 +56,8 @@ def make_dataset(
         seed: int. Determines the order of the examples.
         shuffle: bool. A new order of all examples each epoch.
         text_column, text_pair_column, label_column, quoting, split, limit, delimiter, encoding: see `read_examples`.
-            For rows in memory the first three name the columns, and the others have no effect.
+            For rows in memory the first three name the columns, and the others have no effect. Text and label column
+            default to the task's: text and label, for tagging tokens and tags.
         long_text: LongText. How long texts are handled; the model must be built with the same.
         draws: callable (labels) -> GroupDraws or None. Which examples an epoch has, such as
             `lambda labels: tfbert.epoch_draws(task, labels, oversample={"urgent": 4})`; None: each once.
@@ -74,12 +74,14 @@ def make_dataset(
     check_task(task)
     check_count("batch_size", batch_size)
     check_count("max_seq_length", max_seq_length, 3)
-    columns = (text_column, text_pair_column, label_column)
+    usual, words = task.rules.default_columns, task.reads_words
+    columns = (text_column or usual[0], text_pair_column, label_column or usual[1])
     if isinstance(location, (str, os.PathLike)):
-        examples = read_examples(read_path(location), *columns, None, quoting, split, limit, delimiter, encoding)
+        about = (None, quoting, split, limit, delimiter, encoding, words)
+        rows = read_examples(read_path(location), *columns, *about)
     else:
-        examples = given_examples(location, *columns)
-    examples = tokenize_examples(examples, tokenizer, max_seq_length, task.encode_label, long_text)
+        rows = given_examples(location, *columns, words)
+    examples = task.tokenized(lambda: rows, tokenizer, max_seq_length, long_text)
     draws = draws(examples.labels) if draws else None
     dataset = ExampleDataset(examples, batch_size, max_seq_length, shuffle, seed, draws=draws)
     dataset.task = task

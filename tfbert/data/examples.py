@@ -107,6 +107,28 @@ class TokenizedExamples:
         """Returns the labels of some examples: int64 [n] -> [n, ...]; zeros if there are none."""
         return tf.zeros_like(indices) if self._labels is None else tf.gather(self._labels, indices)
 
+    def labelled(self, features, indices, slots, static=False):
+        """Completes a batch: (features, labels, weights), one label and weight per example unless a subclass says else.
+
+        Args:
+            features: dict, as `batch_features` returns it.
+            indices: int64 [n]. The examples of the batch.
+            slots: int or None. A static number of examples; None: n.
+            static: bool. Whether all shapes must be static.
+        """
+        return features, padded(self.labels_of(indices), slots), padded(tf.ones([tf.size(indices)]), slots)
+
+    def of_rows(self, outputs):
+        """Returns a model's outputs for all examples by row of the data: [size, outputs] -> the same, one per row."""
+        return outputs
+
+
+def padded(values, slots):
+    """Returns values with zeros appended up to a static number of slots: [n, ...], int -> [slots, ...]; None: as is."""
+    spare = 0 if slots is None else slots - tf.shape(values)[0]
+    filled = tf.pad(values, [[0, spare]] + [[0, 0]] * (values.shape.rank - 1))
+    return tf.ensure_shape(filled, [slots, *values.shape[1:]])
+
 
 def tokenize_examples(examples, tokenizer, max_seq_length, encode_label=None, long_text=LongText()):
     """Tokenises examples as they are read, on several cores, and stores their windows.
@@ -166,6 +188,22 @@ def checked_examples(examples, labelled=False):
                 f"{' and '.join(needed)}."
             )
         yield example | {"where": where} | {side: text_of(example[side], side, where) for side in sides}
+
+
+def paired(examples, columns):
+    """Yields examples, which must all be pairs if a model was trained on pairs: iterable of dict.
+
+    Args:
+        examples: iterable of dict.
+        columns: tuple of str. The text columns of the model's training data.
+    """
+    for number, example in enumerate(examples, 1):
+        if len(columns) == 2 and "text_pair" not in example:
+            raise InputError(
+                f"This model was trained on pairs of texts, but example {number} has no text_pair; on the command line "
+                "name its column with --text_pair_column."
+            )
+        yield example
 
 
 def map_texts(texts, function, signature):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Set
 
 from tfbert.core.errors import InputError, WrongType
+from tfbert.data.words import tags_of, with_words
 
 _SIDES = ("text", "text_pair")
 
@@ -30,17 +31,56 @@ def given_texts(texts, columns=("text",)):
     return found
 
 
-def given_examples(rows, text_column="text", text_pair_column=None, label_column="label"):
+def text_rows(texts, columns=("text",)):
+    """Returns the same as rows: list of dict with `text`, and `text_pair` for pairs; arguments as above."""
+    return [dict(zip(_SIDES, sides)) for sides in given_texts(texts, columns)]
+
+
+def given_sentences(sentences, columns=("tokens",)):
+    """Returns sentences passed by a caller as rows: list of dict with `text` and, where words are listed, `words`.
+
+    Args:
+        sentences: iterable of lists of words, of str, or of dicts with the column; or a table with the column.
+        columns: (str,). The column of words in the model's training data.
+
+    Raises:
+        WrongType: it is something else, such as a single text.
+        InputError: the column is missing.
+    """
+    found, listed = [], _listed(sentences, columns)
+    listed = [row[0] for row in listed] if _is_table(sentences) else listed
+    for number, sentence in enumerate(listed):
+        if isinstance(sentence, Mapping):
+            (name,) = _columns(list(sentence), columns, ("text",), f"texts[{number}]")
+            sentence = sentence[name]
+        if not isinstance(sentence, (str, bytes, list, tuple)) and not hasattr(sentence, "tolist"):
+            raise WrongType(f"texts[{number}] must be a list of words, or a text. Received: {_shown(sentence)}.")
+        found.append(with_words({"text": sentence, "where": ("texts", number)}, columns[0]))
+    return found
+
+
+def given_examples(rows, text_column="text", text_pair_column=None, label_column="label", words=False):
     """Yields labelled rows that a caller gives, as dicts with `text`, `text_pair` (of pairs), `label`.
 
     Args:
         rows: DataFrame or dict of lists that has the columns; or iterable of dicts that have them, or that have the
             keys `text`, `text_pair` and `label`; or of (text, label) or (text, second text, label).
         text_column, text_pair_column, label_column: str or None. Names of the columns.
+        words: bool. Whether a text may be a list of words, as for `read_examples`.
 
     Raises:
         InputError: the columns are not there, or are of different lengths.
     """
+    found = _given_examples(rows, text_column, text_pair_column, label_column)
+    if not words:
+        yield from found
+        return
+    for number, row in enumerate(found, 1):
+        where = row.get("where", ("examples", number))
+        yield with_words(row | {"where": where, "label": tags_of(row.get("label"), label_column, where)}, text_column)
+
+
+def _given_examples(rows, text_column, text_pair_column, label_column):
     names = [name for name in (text_column, text_pair_column, label_column) if name]
     roles = [("text", "text_pair", "label"), ("text", "label")][len(names) < 3]
     if _is_table(rows):

@@ -1,4 +1,4 @@
-"""Examples from files: TSV, CSV, JSON, Parquet, plain text, TFRecord, raw GLUE folders, TensorFlow Datasets.
+"""Examples from files: TSV, CSV, JSON, Parquet, CoNLL, plain text, TFRecord, raw GLUE folders, TensorFlow Datasets.
 
 Everything streams: of a file that is larger, a few blocks or the longest row are in memory at a time.
 """
@@ -11,12 +11,14 @@ import tensorflow as tf
 from tfbert.core.errors import InputError
 from tfbert.core.network import check_storage
 from tfbert.data.binary import read_parquet, read_tfrecord
+from tfbert.data.conll import read_conll
 from tfbert.data.glue import GLUE, glue_file
 from tfbert.data.json_rows import read_json
 from tfbert.data.lines import is_packed, numbered_lines, spreadsheet
 from tfbert.data.tables import read_table
 from tfbert.data.tfds_rows import read_tfds
 from tfbert.data.values import decoded, describe, id_of, missing_column, text_of
+from tfbert.data.words import tags_of, with_words
 
 
 def read_examples(
@@ -30,13 +32,14 @@ def read_examples(
     limit=None,
     delimiter=None,
     encoding=None,
+    words=False,
 ):
     """Yields the examples of a data location, in order, one dict per row.
 
     Args:
         location: str. A path or glob, local or with a scheme that `tf.io.gfile` knows; the format follows the ending
-            (.tsv, .csv, .jsonl, .json, .parquet, .tfrecord, .txt, and each with .gz but Parquet). Or a raw GLUE folder,
-            named after its task, as `glue_data/MRPC` or `glue_data/MRPC:dev`, whose columns are known. Or
+            (.tsv, .csv, .jsonl, .json, .parquet, .tfrecord, .txt, .conll, and each with .gz but Parquet). Or a raw GLUE
+            folder, named after its task, as `glue_data/MRPC` or `glue_data/MRPC:dev`, whose columns are known. Or
             `tfds:NAME[/CONFIG]:SPLIT`, looked for where TFDS looks ($TFDS_DATA_DIR). Or `-`: standard input, once.
         text_column, text_pair_column, label_column, id_column: str or None. Names of the columns. A label and a text
             pair must be there if named; an id is taken where it is. The lines of .txt are texts whatever the name.
@@ -48,10 +51,13 @@ def read_examples(
             line shows, which is told where it is not usual.
         encoding: str or None. That of text files, by its name in Python; None: UTF-8, or what a byte order mark or the
             first rows show, which is told.
+        words: bool. Whether a text may be a list of words, whose label is then a list with a tag for each; only then
+            are CoNLL files read (`read_conll`), as which a labelled .txt counts, too.
 
     Yields:
         dict with `text` (str), `text_pair` (str), `label` (str, int, float or list), `id` (as `id_of` makes it), and
-        `where` (file, line): the row's first line as an editor counts, of binary files its number.
+        `where` (file, line): the row's first line as an editor counts, of binary files its number. With words also
+        `words` (list of str), where they are listed or have tags.
 
     Raises:
         InputError: a file or column is missing or empty, a row is damaged or its text is no text (its line is named).
@@ -60,7 +66,7 @@ def read_examples(
     columns = {"text": text_column, "text_pair": text_pair_column, "label": label_column, "id": id_column}
     columns = {role: name for role, name in columns.items() if name}
     try:
-        columns, files = _sources(location, columns, (quoting, delimiter, encoding), split)
+        columns, files = _sources(location, columns, (quoting, delimiter, encoding), split, words)
     except tf.errors.OpError as error:
         raise InputError(f"{location} cannot be reached: {' '.join(error.message.split())}.") from None
     count = 0
@@ -68,13 +74,13 @@ def read_examples(
         for line, row in rows:
             if count == limit:
                 return
-            yield _example(row, columns, (path, line))
+            yield _example(row, columns, (path, line), words)
             count += 1
     if count == 0:
         raise InputError(f"{location} holds no rows; at least one is needed.")
 
 
-def _sources(location, columns, form, split):
+def _sources(location, columns, form, split, words):
     """Returns (columns, list of (path, rows)): by role, a GLUE folder's being its own; the rows of each file."""
     if location == "-":
         from tfbert.data.standard_input import NAME, read_standard_input
@@ -86,17 +92,18 @@ def _sources(location, columns, form, split):
         path, own, header = glue
         columns = {role: name for role, name in own.items() if role in ("text", "text_pair", *columns)}
         return columns, [(path, read_table(path, columns, "\t", "off", header))]
-    return columns, [(path, _reader(path, columns, *form)) for path in _files_of(location)]
+    return columns, [(path, _reader(path, columns, *form, words)) for path in _files_of(location)]
 
 
-def _example(row, columns, where):
+def _example(row, columns, where, words):
     example = {"where": where}
+    read_as = _READ_AS | (_WORDS_READ_AS if words else {})
     for role, name in columns.items():
         if name in row:
-            example[role] = _READ_AS[role](row[name], name, where)
+            example[role] = read_as[role](row[name], name, where)
         elif role != "id":
             raise missing_column(where, role, name, row)
-    return example
+    return with_words(example, columns["text"]) if words else example
 
 
 def _label(value, name, where):
@@ -128,11 +135,15 @@ def _matching(pattern):
     return sorted(tf.io.gfile.glob(os.path.join(folder, name)))
 
 
-def _reader(path, columns, quoting, delimiter, encoding):
+def _reader(path, columns, quoting, delimiter, encoding, words):
     """Returns the rows of one file, (line, dict), by the reader that its ending asks for."""
     ending = os.path.splitext(path[: -len(".gz")] if is_packed(path) else path)[1].lower()
     if ending in _SPREADSHEETS:
         raise spreadsheet(path)
+    if words and (ending in _CONLL or (ending == ".txt" and "label" in columns)):
+        return read_conll(path, columns, encoding)
+    if ending in _CONLL:
+        raise InputError(f"{path} holds a tag for each word, which --task=tagging reads; other tasks read texts.")
     if ending not in _READERS:
         raise InputError(f"{path}: the ending {ending!r} is not known. The known ones: {', '.join(_READERS)}.")
     return _READERS[ending](path, columns, quoting, delimiter, encoding)
@@ -152,6 +163,9 @@ def _table(separator):
 # Role -> how a value is read: callable (value, name of the column, where).
 _READ_AS = {"text": text_of, "text_pair": text_of, "label": _label, "id": lambda value, name, where: id_of(value)}
 
+_WORDS_READ_AS = {"text": lambda value, name, where: value, "label": tags_of}
+
+_CONLL = (".conll", ".bio", ".iob", ".iob2", ".iobes", ".bioes")
 _SPREADSHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 # Ending -> callable (path, columns, quoting, delimiter, encoding).
 _READERS = {

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfbert.core.arguments import check_model
+from tfbert.data.given_texts import text_rows
 from tfbert.data.values import id_of
 from tfbert.data.windows import LongText
-from tfbert.inference.predict import outputs_of, write_outputs
+from tfbert.inference.predict import write_outputs
 from tfbert.models.vector_model import encoder_vectors
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def extract_features(
     check_model(model)
     about = (pooling, max_seq_length, long_text)
     vectors = model.traced(("vectors", *about), lambda: vector_model(model, *about))
-    return outputs_of(vectors, texts, batch_size)
+    return vectors.outputs_of(text_rows(texts, vectors.text_columns), batch_size)
 
 
 def vector_model(model, pooling=None, max_seq_length=128, long_text=LongText(), windows_per_step=None):

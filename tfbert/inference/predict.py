@@ -11,21 +11,17 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
-import tensorflow as tf
 
 from tfbert.core.arguments import check_model
 from tfbert.core.errors import InputError
 from tfbert.core.files import write_whole
 from tfbert.core.growing_file import GrowingFile, StandardOutput
-from tfbert.data.batches import ExampleBatches
-from tfbert.data.examples import next_chunk, tokenize_examples, windows_of
-from tfbert.data.given_texts import given_texts
-from tfbert.data.rows import batch_features
+from tfbert.data.examples import next_chunk
 from tfbert.data.values import check_count, id_of
 from tfbert.inference.prediction_lines import FORMATS
 from tfbert.inference.progress import Progress
 from tfbert.training.devices import is_chief
-from tfbert.training.evaluation import Evaluator, finite_outputs
+from tfbert.training.evaluation import Evaluator
 from tfbert.training.signals import Interrupted, Interruption
 
 if TYPE_CHECKING:
@@ -54,52 +50,8 @@ def predict(model: BatchModel, texts: Iterable[str | tuple[str, str]], batch_siz
         ['label', 'probabilities']
     """
     check_model(model)
-    return model.task.predictions(outputs_of(model, texts, batch_size))
-
-
-def outputs_of(model, texts, batch_size):
-    """Returns a model's outputs for texts or pairs of texts; the function is traced once for each kind.
-
-    Args:
-        model: TextModel, VectorModel or EnsembleModel.
-        texts: what `given_texts` takes.
-        batch_size: int.
-
-    Returns:
-        np.float32 [texts, width], calibrated.
-
-    Raises:
-        Diverged: an output is not finite.
-        InputError: the batch size is invalid.
-    """
-    check_count("batch_size", batch_size)
-    pairs = given_texts(texts, model.text_columns)
-    sides = [[model.tokenizer.encoded(text) for text in side] for side in zip(*pairs)]
-    found = [np.zeros((0, model.width), np.float32)]
-    if sides:
-        function = model.traced(("texts", len(sides)), lambda: _text_function(model, len(sides)))
-        for first in range(0, len(pairs), batch_size):
-            found.append(function(*(side[first : first + batch_size] for side in sides)).numpy())
-    return finite_outputs(model.calibrated(np.concatenate(found)))
-
-
-def _text_function(model, sides):
-    """Returns a function (string [n], and for pairs string [n]) -> float32 [n, width]."""
-
-    def outputs(first, second=None):
-        windows = windows_of(first, second, model.tokenizer, model.max_seq_length, model.long_text)
-        features = batch_features(
-            windows.pieces,
-            windows.first_lengths,
-            windows.counts,
-            model.max_seq_length,
-            tf.size(first),
-            model.long_text.windows,
-            windows_per_step=model.windows_per_step,
-        )
-        return model(features, training=False)
-
-    return tf.function(outputs, input_signature=(tf.TensorSpec([None], tf.string),) * sides, autograph=False)
+    rows = model.task.given_rows(texts, model.text_columns)
+    return model.task.predictions(model.outputs_of(rows, batch_size), rows)
 
 
 def predict_file(
@@ -114,14 +66,15 @@ def predict_file(
     resume=False,
     overwrite=False,
     settings=None,
+    form=None,
 ):
     """Writes a prediction of each example, in order: its id if it has one, the label, the probabilities.
 
     Args:
         model: TextModel.
         examples: iterable of dict, as `read_examples` yields them.
-        path: str, with an ending of FORMATS; or "-", standard output, as JSON. It has its name once it is whole, until
-            then it is a GrowingFile. Of several workers, all of which predict together, only the chief writes.
+        path: str; or "-", standard output. The file has its name once it is whole, until then it is a GrowingFile. Of
+            several workers, all of which predict together, only the chief writes.
         batch_size: int. Examples per step, over all devices; affects speed only.
         strategy: tf.distribute.Strategy or None.
         xla: bool. Compile the forward pass.
@@ -130,17 +83,26 @@ def predict_file(
         resume, overwrite: bool. What becomes of what an interrupted prediction has left; as for GrowingFile.
         settings: dict or None. What else decides the last bit of a probability, such as the arithmetic.
 
+        form: str or None. A key of FORMATS; None: the ending of the path, else jsonl.
+
     Returns:
         int. How many examples there were.
 
     Raises:
         Interrupted: SIGTERM or Ctrl-C; what was predicted is kept.
+        InputError: the format has tags, and the model predicts none.
     """
     check_count("batch_size", batch_size)
     evaluator = Evaluator(model, strategy, xla)
     about = {"model": _digest_of(model), "predict_batch_size": batch_size, "keep_text": keep_text, "xla": xla}
+    about |= {"format": format_of(path, form)}
     about |= {"number of devices": evaluator.strategy.num_replicas_in_sync} | (settings or {})
-    form = FORMATS[".jsonl" if path == "-" else os.path.splitext(path)[1]]
+    form = format_of(path, form)
+    if form == "conll" and not model.task.reads_words:
+        raise InputError(
+            f"The format conll has a tag for each word, which a model of --task={model.task.name} does not predict; "
+            "choose jsonl or csv."
+        )
     chief = is_chief(evaluator.strategy)
     if path == "-":
         output = StandardOutput()
@@ -153,7 +115,7 @@ def predict_file(
     try:
         with contextlib.closing(outputs_in_chunks(evaluator, examples, batch_size, total, done_before)) as chunks:
             for chunk, outputs in chunks:
-                lines = form(chunk, model.task.predictions(outputs), keep_text, first=not output.rows)
+                lines = FORMATS[form](chunk, model.task.predictions(outputs, chunk), keep_text, first=not output.rows)
                 output.append(lines, len(chunk), _content_of(chunk))
         output.finish()
     except Interrupted as stop:
@@ -161,6 +123,12 @@ def predict_file(
     finally:
         output.close()
     return output.rows
+
+
+def format_of(path, form=None):
+    """Returns the format of predictions: the one that is asked for, or that of the path's ending; a key of FORMATS."""
+    ending = os.path.splitext(path)[1][1:]
+    return form or (ending if ending in FORMATS else "jsonl")
 
 
 def _left(output):
@@ -183,7 +151,7 @@ def _digest_of(model):
 
 def _content_of(examples):
     """Returns what predictions are made of: list of dict -> bytes."""
-    sides = ("text", "text_pair")
+    sides = ("text", "text_pair", "words")
     known = [[id_of(each.get("id")), *(each[side] for side in sides if side in each)] for each in examples]
     return json.dumps(known).encode()
 
@@ -246,7 +214,10 @@ def outputs_in_chunks(evaluator, examples, batch_size, total=None, done_before=N
     examples, progress = iter(examples), Progress(total)
 
     def on_loop(count):
-        progress.update(count)
+        nonlocal left
+        done = min(count, left)  # a long row may be several examples
+        left -= done
+        progress.update(done)
         if interruption.signal:
             raise Interrupted(interruption.signal)
 
@@ -256,36 +227,12 @@ def outputs_in_chunks(evaluator, examples, batch_size, total=None, done_before=N
                 chunk = next_chunk(examples, _characters_of, _CHUNK)
             if not chunk:
                 return
+            left = len(chunk)
             if done_before and done_before(chunk):
-                progress.skip(len(chunk))
+                progress.skip(left)
             else:
-                yield chunk, evaluator.outputs(batches_of(evaluator.model, chunk, batch_size), on_loop)
+                yield chunk, evaluator.outputs(evaluator.model.batches_of(chunk, batch_size), on_loop)
 
 
 def _characters_of(example):
     return sum(len(example[side]) for side in ("text", "text_pair") if side in example)
-
-
-def batches_of(model, examples, batch_size, encode_label=None):
-    """Returns examples in order, as batches for a model: ExampleBatches.
-
-    Args:
-        model: TextModel or VectorModel.
-        examples: iterable of dict, as `read_examples` yields them.
-        batch_size: int.
-        encode_label: callable (label, where) -> number or np.ndarray; None: no labels.
-    """
-    examples = paired(model, examples)
-    tokenized = tokenize_examples(examples, model.tokenizer, model.max_seq_length, encode_label, model.long_text)
-    return ExampleBatches(tokenized, batch_size, model.max_seq_length, shuffle=False, seed=0)
-
-
-def paired(model, examples):
-    """Yields examples, which must all be pairs if the model was trained on pairs: iterable of dict."""
-    for number, example in enumerate(examples, 1):
-        if len(model.text_columns) == 2 and "text_pair" not in example:
-            raise InputError(
-                f"This model was trained on pairs of texts, but example {number} has no text_pair; on the command line "
-                "name its column with --text_pair_column."
-            )
-        yield example

@@ -1,8 +1,9 @@
-"""Predictions as the lines of a file: JSON objects, or CSV."""
+"""Predictions as the lines of a file: JSON objects, CSV, or CoNLL's columns."""
 
 import csv
 import io
 import json
+import re
 
 from tfbert.data.values import id_of
 
@@ -42,8 +43,20 @@ def csv_lines(examples, predictions, keep_text=False, first=True):
     return text.getvalue().encode("utf-8", "replace")
 
 
-# The ending of a file -> what makes its lines.
-FORMATS = {".jsonl": json_lines, ".csv": csv_lines}
+def conll_lines(examples, predictions, keep_text=False, first=True):
+    """Returns the predicted tags in CoNLL's format: a word, a tab and its tag a line, a blank line after a sentence.
+
+    A sentence without words is a blank line. White space in a word that would end its column or line becomes a blank.
+    """
+    sentences = []
+    for prediction in predictions:
+        words = (" ".join(re.split("[\t\r\n]", word)) for word in prediction["tokens"])
+        sentences += [f"{word}\t{tag}\n" for word, tag in zip(words, prediction["tags"])] + ["\n"]
+    return "".join(sentences).encode("utf-8", "replace")
+
+
+# The format of a file -> what makes its lines.
+FORMATS = {"jsonl": json_lines, "csv": csv_lines, "conll": conll_lines}
 
 
 def _about(example, prediction, keep_text):

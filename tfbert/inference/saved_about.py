@@ -11,6 +11,7 @@ from tfbert.models.activations import ACTIVATIONS
 from tfbert.models.model_files import read_json
 from tfbert.tasks import TASKS
 from tfbert.tasks.labelled.decision import Decision
+from tfbert.tasks.tagging.schemes import PREFIXES
 
 
 def about_of(model):
@@ -115,6 +116,8 @@ _CHECKS = {
     "max_seq_length": (lambda value: _is_whole(value, 3), "a whole number of at least 3"),
     "text_columns": (_list_of(_is_text, 1, 2), "one or two names"),
     "clean_text": (lambda value: isinstance(value, bool), "true or false"),
+    "scheme": (_none_or(lambda value: value in PREFIXES), f"null, or one of {', '.join(PREFIXES)}"),
+    "tag_decoding": (lambda value: value in ("argmax", "viterbi"), "argmax or viterbi"),
     "next_sentence": (lambda value: isinstance(value, bool), "true or false"),
     "pooling": (lambda value: _is_text(value) and len(value) < 50, "a name"),
     "head_layers": (_list_of(lambda value: _is_whole(value, 1, 10**5), most=100), "a list of sizes"),

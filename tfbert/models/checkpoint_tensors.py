@@ -100,6 +100,33 @@ def load_variables(variables, reader, folder, optional):
         variable.assign(value.reshape(variable.shape))
 
 
+def head_tensors(named):
+    """Returns the weights of a head for a file: dict of name -> (variable, transposed there) -> dict of arrays."""
+    return {
+        name: np.array(variable.numpy().T if transposed else variable.numpy(), order="C")
+        for name, (variable, transposed) in named.items()
+    }
+
+
+def load_head_tensors(named, reader, folder):
+    """Loads the weights of a head.
+
+    Args:
+        named: dict of name -> (variable, whether it is transposed in the file).
+        reader: SafetensorsReader.
+        folder: str. For messages.
+
+    Raises:
+        InputError: a tensor is missing, or has another shape.
+    """
+    for name, (variable, transposed) in named.items():
+        value = as_float32(reader.tensor(name), name, folder)
+        value = value.T if transposed else value
+        if value.shape != tuple(variable.shape):
+            raise InputError(f"{folder} is damaged: {name} has the shape {list(reader.tensor(name).shape)}.")
+        variable.assign(value)
+
+
 def as_float32(value, name, folder):
     """Returns a tensor as np.float32; raises InputError for integers (quantised models), NaN and inf."""
     kind = value.dtype.name

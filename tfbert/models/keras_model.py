@@ -5,9 +5,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.core.errors import InputError
-from tfbert.data.batches import begin_epochs, check_fits
+from tfbert.data.batches import ExampleBatches, begin_epochs, check_fits
+from tfbert.data.examples import paired, tokenize_examples
 from tfbert.models.dropout import first_seed
 from tfbert.models.freezing import frozen_layers
+from tfbert.models.text_outputs import outputs_of_texts
 from tfbert.models.traces import KeepsTraces
 
 _OF_ROWS = ("token_ids", "segment_ids", "positions", "window_ids")
@@ -115,6 +117,22 @@ class BatchModel(KeepsTraces, keras.Model):
                 f"tfbert.predict(model, texts), one batch to model.{_ON_ONE[name]}. Received: {type(x).__name__}."
             )
         check_fits(x, self)
+
+    def batches_of(self, rows, batch_size, encode_label=None):
+        """Returns rows in order as batches for this model: ExampleBatches.
+
+        Args:
+            rows: iterable of dict, as `read_examples` yields them.
+            batch_size: int.
+            encode_label: callable (label, where) -> number or np.ndarray; None: no labels.
+        """
+        about = self.tokenizer, self.max_seq_length, encode_label, self.long_text
+        examples = tokenize_examples(paired(rows, self.text_columns), *about)
+        return ExampleBatches(examples, batch_size, self.max_seq_length, shuffle=False, seed=0)
+
+    def outputs_of(self, rows, batch_size):
+        """Returns the outputs for rows in memory, calibrated: list of dict, int -> np.float32 [rows, width]."""
+        return outputs_of_texts(self, rows, batch_size)
 
     def check_length(self, max_seq_length):
         """Raises InputError for sequences that are longer than the encoder has positions."""

@@ -12,7 +12,7 @@ import numpy as np
 from tfbert.core.arguments import check_encoder, check_task
 from tfbert.core.errors import InputError
 from tfbert.data.windows import LongText
-from tfbert.models.checkpoint_tensors import as_float32
+from tfbert.models.checkpoint_tensors import head_tensors, load_head_tensors
 from tfbert.models.encoder import BertEncoder
 from tfbert.models.heads import Head
 from tfbert.models.keras_model import task_from_config
@@ -118,20 +118,11 @@ class TextModel(VectorModel):
 
     def head_tensors(self):
         """Returns the weights above the encoder by their names in a model folder: dict of np.ndarray."""
-        return {
-            name: np.array(variable.numpy().T if transposed else variable.numpy(), order="C")
-            for name, (variable, transposed) in self._head_variables().items()
-        }
+        return head_tensors(self._head_variables())
 
     def load_head(self, reader, folder):
         """Loads these weights from a folder written by `save_model`: SafetensorsReader, its name for messages."""
-        for name, (variable, transposed) in self._head_variables().items():
-            name = _name_in(reader, name)
-            value = as_float32(reader.tensor(name), name, folder)
-            value = value.T if transposed else value
-            if value.shape != tuple(variable.shape):
-                raise InputError(f"{folder} is damaged: {name} has the shape {list(reader.tensor(name).shape)}.")
-            variable.assign(value)
+        load_head_tensors({_name_in(reader, name): own for name, own in self._head_variables().items()}, reader, folder)
 
     def _head_variables(self):
         """Returns the variables above the encoder: name in the file -> (variable, whether it is transposed there)."""
@@ -205,7 +196,8 @@ def build_model(
         windows_per_step: int or None. Windows encoded at a time, to save memory; None: all of a batch.
 
     Raises:
-        InputError: the pooling is unknown, the length exceeds the encoder's positions, or it does not support pairs.
+        InputError: the task has another kind of model, the pooling is unknown, the length exceeds the encoder's
+            positions, or it does not support pairs.
 
     Example:
         >>> encoder = tfbert.load_encoder("minilm")
@@ -216,6 +208,8 @@ def build_model(
     """
     check_encoder(encoder)
     check_task(task)
+    if task.builder != "build_model":
+        raise InputError(f"A task of {task.name} has a model of its own: use tfbert.{task.builder}(encoder, task).")
     encoder.check_length(max_seq_length)
     encoder.check_segments(len(text_columns))
     tokenizer = tokenizer or encoder.tokenizer

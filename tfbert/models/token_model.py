@@ -1,8 +1,5 @@
 """Encoder and head as one Keras model for predictions at some tokens of a window."""
 
-import tensorflow as tf
-from keras import ops
-
 from tfbert.data.windows import LongText
 from tfbert.models.encoder import BertEncoder
 from tfbert.models.freezing import freeze_layers
@@ -14,9 +11,8 @@ from tfbert.models.vector_model import encoder_vectors
 class TokenModel(BatchModel):
     """The base class of token models: the last layer is computed only at the positions to predict.
 
-    Features, besides those of the encoder: `target_at` int32 [W, K], the flat indices (row * S + column) of the
-    positions to predict in each window; for the loss, `targets` [W, K], the correct values, and `target_used` float32
-    [W, K], 1, or 0 for padding. Each example has one window, so W is M.
+    Features, besides those of the encoder: `target_at` int32, the flat indices (row * S + column) of the positions to
+    predict, in a shape of the subclass. Each example has one window, so W is M.
 
     Attributes:
         encoder: BertEncoder.
@@ -32,11 +28,6 @@ class TokenModel(BatchModel):
 
     long_text = LongText()
     windows_per_step = None
-    features = BatchModel.features | {
-        "target_at": tf.TensorSpec([None, None], tf.int32, "target_at"),
-        "targets": tf.TensorSpec([None, None], tf.int32, "targets"),
-        "target_used": tf.TensorSpec([None, None], tf.float32, "target_used"),
-    }
 
     def __init__(self, encoder, task, tokenizer, head, max_seq_length, text_columns, pooler=False, **kwargs):
         """Takes the parts of the model.
@@ -72,22 +63,20 @@ class TokenModel(BatchModel):
         """Returns a head with new weights, for the constructor: BertEncoder, Task, int -> keras.layers.Layer."""
         raise NotImplementedError
 
-    def vectors_at_targets(self, features, training=False, seed=None):
-        """Returns the last layer at the positions to predict, and at the [CLS] of each window.
+    def last_layer(self, features, places, training=False, seed=None):
+        """Returns the last layer at some positions.
 
         Args:
             features: dict, the batch's.
+            places: int32 [K]. Flat indices.
             training: bool.
             seed: int32 [2] or None. Seed of dropout.
 
         Returns:
-            (float [W * K, hidden], float [W, hidden]).
+            float [K, hidden].
         """
-        places, starts = features["target_at"], features["window_start"]
-        at = ops.concatenate([ops.reshape(places, (-1,)), starts])
-        *_, last = self.encoder(features, training=training, seed=seed, last_layer_at=at)
-        targets = ops.shape(places)[0] * ops.shape(places)[1]
-        return last[:targets], last[targets:]
+        *_, last = self.encoder(features, training=training, seed=seed, last_layer_at=places)
+        return last
 
     def calibrated(self, outputs):
         """Returns the outputs unchanged: np.float32 [N, width] -> the same."""

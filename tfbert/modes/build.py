@@ -226,7 +226,7 @@ def folds_of(config, task, labels):
             "columns are fixed; name its file, such as train.tsv, with --text_column and --label_column."
         )
     if data.group_column:
-        columns = (*pair_of(data.text_columns), None, data.group_column)
+        columns = (*pair_of(data.text_columns()), None, data.group_column)
         limit = data.limit_train_rows
         rows = read_examples(data.train_file, *columns, split="train", limit=limit, **data.file_format)
         groups = [None if row.get("id") is None else str(row["id"]) for row in rows]
@@ -265,7 +265,7 @@ def model_of(config, preset, tokenizer, task, train_labels):
         tokenizer,
         preset,
         data.max_seq_length,
-        data.text_columns,
+        data.text_columns(task.rules.default_columns[0]),
         seed_of(training, training.init_seed),
         long_text_of(data),
         train_labels,

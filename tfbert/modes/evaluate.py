@@ -7,7 +7,7 @@ import tensorflow as tf
 from tfbert.core.errors import InputError
 from tfbert.core.files import json_of, write_whole
 from tfbert.core.text_table import aligned
-from tfbert.inference.predict import paired
+from tfbert.data.examples import paired
 from tfbert.models.model_files import read_json
 from tfbert.modes.build import settings_for, strategy_of, uses_xla
 from tfbert.modes.output_folder import output_lock
@@ -80,7 +80,7 @@ def _labelled(config, model, split, divided):
 
     def rows():
         columns = text_columns(config.data, model)
-        return paired(model, rows_of_split(config, task, split, divided, columns))
+        return paired(rows_of_split(config, task, split, divided, columns), model.text_columns)
 
     asked = settings_for(config, task.tokenized)
     tokenized = task.tokenized(rows, model.tokenizer, length, model.long_text, **asked)

@@ -34,5 +34,6 @@ def inspect_mode(config):
 
 def _labels(task, labels):
     """Returns the number of rows of each label as one line: list of one str, empty if there are no labels."""
-    each = [f"{label} ({count:.0f}, {count / len(labels):.1%})" for label, count in task.counted(labels)]
+    every = task.labelled_count(labels)
+    each = [f"{label} ({count:.0f}, {count / every:.1%})" for label, count in task.counted(labels)]
     return [f"Labels: {', '.join(each[:_SHOWN])}{', …' if len(each) > _SHOWN else ''}."] * bool(each)

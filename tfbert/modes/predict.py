@@ -31,7 +31,8 @@ def predict_mode(config):
 def _predict(config, strategy):
     training = config.training
     kind = "features" if training.features else "predictions"
-    path = training.output_file or os.path.join(training.output_dir, f"{kind}.{training.features or 'jsonl'}")
+    ending = training.features or training.format or "jsonl"
+    path = training.output_file or os.path.join(training.output_dir, f"{kind}.{ending}")
     if path != "-" and tf.io.gfile.exists(path) and not training.overwrite:
         elsewhere = f"another --output_dir, with --preset={model_folder(config)}"
         raise InputError(f"{path} already exists; choose {elsewhere}, or --overwrite, which replaces only this file.")
@@ -49,7 +50,8 @@ def _predict(config, strategy):
         count = write_features(model, *arguments, total=total)
     else:
         settings = {name: config.as_dict()[name] for name in ("mixed_precision", "windows_per_step")}
-        going_on = {"resume": training.resume, "overwrite": training.overwrite, "settings": settings}
+        going_on = {"resume": training.resume, "overwrite": training.overwrite, "settings": settings,
+                    "form": training.format}  # fmt: skip
         count = predict_file(model, *arguments, training.keep_text, total, **going_on)
     if is_chief(strategy):
         print(f"{count:,} {kind} are in {'standard output' if path == '-' else path}.")
@@ -59,7 +61,8 @@ def _predict(config, strategy):
 def _examples(config, model):
     """Returns the rows of test_file, with ids: iterable of dict."""
     columns = (*text_columns(config.data, model), None, config.data.id_column)
-    return read_examples(config.data.test_file, *columns, split="test", **config.data.file_format)
+    words = model.task is None or model.task.reads_words  # vectors are those of the words' text
+    return read_examples(config.data.test_file, *columns, split="test", words=words, **config.data.file_format)
 
 
 def _advise(config, strategy):

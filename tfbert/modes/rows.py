@@ -20,10 +20,11 @@ def read_rows(data, task, location, split, limit=None, columns=None):
         limit: int or None. Read so many rows only.
         columns: (text, second text or None) or None. The columns of texts; None: those that the settings name.
     """
-    first, second = columns or pair_of(data.text_columns)
-    named = {"text_column": first, "text_pair_column": second, "label_column": data.label_column}
+    text, label = task.rules.default_columns
+    first, second = columns or pair_of(data.text_columns(text))
+    named = {"text_column": first, "text_pair_column": second, "label_column": data.label_column or label}
     read = (name if setting in task.columns else None for setting, name in named.items())
-    return read_examples(location, *read, split=split, limit=limit, **data.file_format)
+    return read_examples(location, *read, split=split, limit=limit, words=task.reads_words, **data.file_format)
 
 
 def split_of(config, task, folder=None, kept=None):
@@ -64,15 +65,19 @@ def rows_of_split(config, task, split, divided=None, columns=None):
     return read_rows(data, task, location, split, None, columns) if location else None
 
 
-def texts_of(rows, numbers):
-    """Returns the texts of some rows, both of a pair: dict of number -> str.
+def some_rows(rows, numbers):
+    """Returns some rows by their number: dict of int -> dict.
 
     Args:
         rows: iterable of dict, as `rows_of_split` returns them.
         numbers: iterable of int. Which rows, from 0.
     """
-    texts, wanted = {}, set(numbers)
-    for number, row in enumerate(rows) if wanted else ():
-        if number in wanted:
-            texts[number] = " | ".join(row[side] for side in ("text", "text_pair") if side in row)
-    return texts
+    wanted = set(numbers)
+    return {number: row for number, row in enumerate(rows) if number in wanted} if wanted else {}
+
+
+def texts_of(rows, numbers):
+    """Returns the texts of some rows, both of a pair: dict of number -> str; arguments as above."""
+    sides = ("text", "text_pair")
+    found = some_rows(rows, numbers)
+    return {number: " | ".join(row[side] for side in sides if side in row) for number, row in found.items()}

@@ -26,7 +26,7 @@ from tfbert.modes.closing import closing, commands
 from tfbert.modes.data_summary import summarize_data
 from tfbert.modes.folds import train_model
 from tfbert.modes.output_folder import check_shared, finished_results, output_lock, refuse_finished
-from tfbert.modes.rows import rows_of_split, texts_of
+from tfbert.modes.rows import rows_of_split, some_rows
 from tfbert.modes.training_run import TracedGraphs, TrainingRun
 from tfbert.reports.model_card import write_model_card
 from tfbert.reports.run_report import write_run_report
@@ -211,5 +211,5 @@ def _mistakes(config, parts, outputs):
     found = task.mistakes(*outputs["dev"], _MISTAKES)
     numbers = parts.datasets["dev"].examples.numbers if found else ()
     rows = [int(numbers[row]) for row, *_ in found]
-    texts = texts_of(rows_of_split(config, task, "dev", parts.split), rows)
-    return [(row + 1, *about, texts[row]) for row, (_, *about) in zip(rows, found)]
+    dev = some_rows(rows_of_split(config, task, "dev", parts.split), rows)
+    return [(row + 1, *task.shown_mistake(dev[row], mistake)) for row, mistake in zip(rows, found)]

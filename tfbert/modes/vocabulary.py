@@ -32,7 +32,7 @@ def vocabulary_mode(config):
 
 def _texts(data):
     """Yields the texts of train_file, both texts of pairs."""
-    columns = (*pair_of(data.text_columns), None, None)
+    columns = (*pair_of(data.text_columns()), None, None)
     for row in read_examples(data.train_file, *columns, limit=data.limit_train_rows, **data.file_format):
         for text in (row[role] for role in ("text", "text_pair") if role in row):
             yield clean_text(text) if data.clean_text else text

@@ -21,12 +21,14 @@ def quality_sections(task, labels, outputs, split):
         outputs: np.float32 [N, outputs].
         split: str. The name of the dataset.
     """
+    told = task.answer_tables(labels, outputs)
+    tables = [f"<h2>{title} on {split}</h2>{table(head, rows)}" for title, head, rows in told]
     found = task.quality(labels, outputs)
     if found is None:
-        return []
+        return tables
 
     draws = [lambda axes: _reliability(axes, found.given, found.hits), lambda axes: _precision_recall(axes, found)]
-    sections = [figure(f"Calibration, precision and recall on {split}", draws, height=4.0)]
+    sections = [*tables, figure(f"Calibration, precision and recall on {split}", draws, height=4.0)]
     confusions = task.confusions(labels, outputs) if task.outputs <= _MOST_CONFUSED else None
     if confusions is not None:
         sections.append(f"<h2>Confusions on {split}</h2>" + _confusions(found, confusions))

@@ -6,5 +6,6 @@ TASKS = Variants(
     classification="tfbert.tasks.classification:Classification",
     multilabel="tfbert.tasks.multilabel:Multilabel",
     regression="tfbert.tasks.regression:Regression",
+    tagging="tfbert.tasks.tagging.task:Tagging",
     masked_lm="tfbert.tasks.masked_lm.task:MaskedLM",
 )

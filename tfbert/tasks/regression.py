@@ -69,7 +69,7 @@ class Regression(TextTask):
         """Returns the scores of a whole dataset: float [N], float [N, 1] -> dict."""
         return metrics.regression_metrics(labels, logits[:, 0])
 
-    def predictions(self, logits):
+    def predictions(self, logits, rows=None):
         """Returns the predictions for output: float [N, 1] -> list of {"label": number}."""
         return [{"label": round(float(value), 6)} for value in logits[:, 0]]
 

@@ -50,6 +50,35 @@ _ONE_TEXT = (
     "head_layers",
     "head_activation",
 )
+_WORDS = ("tag_decoding",)
+# What needs one answer for each text, and what a sentence has instead.
+_OF_TEXTS = {
+    "long_text": "long sentences are tagged in overlapping windows",
+    "truncation": "sentences are not truncated",
+    "clean_text": "words are tagged as they are",
+    "augment": "a changed word would lose its tag",
+    "folds": "an ensemble averages one answer for each text",
+    "fold": "an ensemble averages one answer for each text",
+    "halve_dev": "give --dev_file and --test_file, or --dev_share and --test_share",
+    "oversample": "a sentence has many tags",
+    "undersample": "a sentence has many tags",
+    "balance": "a sentence has many tags",
+} | dict.fromkeys(
+    (
+        "text_pair_column",
+        "group_column",
+        "windows_per_step",
+        "pooling",
+        "head_layers",
+        "head_activation",
+        "focal_alpha",
+        "correct_prior",
+        "tune_threshold",
+        "positive_label",
+        "calibrate",
+    ),
+    "",
+)
 _EACH_LABEL = "each label has scores and a threshold of its own"
 _SEVERAL = "a row may have several labels; --oversample takes the largest factor among them"
 
@@ -61,13 +90,15 @@ class Rules:
     Attributes:
         ignores: dict of setting -> why it has no effect, "" if that is obvious. Giving one is refused.
         least: dict of setting -> its minimum.
+        default_columns: (str, str). The columns of text and label, unless settings name others.
     """
 
     ignores: dict = dataclasses.field(default_factory=dict)
     least: dict = dataclasses.field(default_factory=dict)
+    default_columns: tuple = ("text", "label")
 
 
-_LABELLED = dict.fromkeys(_RAW_TEXT, "")
+_LABELLED = dict.fromkeys((*_RAW_TEXT, *_WORDS), "")
 
 # The rules of the built-in tasks, here so that settings can be checked without importing the classes.
 RULES = {
@@ -76,8 +107,9 @@ RULES = {
         _LABELLED | dict.fromkeys(("undersample", "balance"), _SEVERAL) | {"positive_label": _EACH_LABEL}
     ),
     "regression": Rules(_LABELLED | dict.fromkeys(_CLASSES, "there are no labels")),
+    "tagging": Rules(dict.fromkeys(_RAW_TEXT, "") | _OF_TEXTS, default_columns=("tokens", "tags")),
     # With fewer tokens a pair of segments may have no word to mask.
-    "masked_lm": Rules(dict.fromkeys((*_ONE_TEXT, *_CLASSES), ""), {"max_seq_length": 8}),
+    "masked_lm": Rules(dict.fromkeys((*_ONE_TEXT, *_CLASSES, *_WORDS), ""), {"max_seq_length": 8}),
 }
 
 

@@ -5,17 +5,20 @@ import json
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
+from tfbert.data.given_texts import text_rows
 from tfbert.data.windows import LongText
 from tfbert.tasks import TASKS
 from tfbert.tasks.labelled.decision import Decision
 from tfbert.tasks.rules import Rules
 from tfbert.tasks.scores.resampled import repeated_scores
+from tfbert.tasks.told import Told
 
 
 @keras.saving.register_keras_serializable("tfbert")
-class Task:
+class Task(Told):
     """Owns everything that depends on what is predicted; each task is a class in TASKS.
 
     Keyword-only arguments of some methods are named like settings: the modes pass the values of exactly the settings
@@ -30,14 +33,13 @@ class Task:
         directions: dict of score -> "higher" or "lower", which is better.
         rules: Rules. Which settings have no effect on it.
         columns: tuple of str. The settings that name the columns it reads.
+        builder: str. The function in `tfbert` that builds its model.
+        reads_words: bool. Whether a text may be a list of words, and its label is a list with one for each.
         saved_keys: tuple of str. The keys of tfbert.json that belong to it or its model.
         hugging_face: str. The suffix of the class name in transformers.
         verb: str. What was done to the model, for the model card.
         one_class: bool. Whether a label is the number of one of several classes.
         not_predicted: str or None. Why the texts of a file cannot be predicted; None: they can.
-        shows: bool. Whether `shown` asks the model.
-        ranking_metrics: tuple of str. Scores of how outputs rank the examples, whatever the threshold; 1 is perfect.
-        mistake_columns: tuple of str. What `mistakes` says of a row: the label, the answer, and how wrong it is.
 
     Attributes:
         labels: list of str or int. The classes, by number; empty if there are none.
@@ -50,14 +52,13 @@ class Task:
     directions = {}
     rules = Rules()
     columns = ("text_column", "text_pair_column", "label_column")
+    builder = "build_model"
+    reads_words = False
     saved_keys = ()
     hugging_face = "ForSequenceClassification"
     verb = "Fine-tuned"
     one_class = False
     not_predicted = None
-    shows = False
-    ranking_metrics = ()
-    mistake_columns = ("label", "answer", "")
 
     labels = ()
     outputs = 1
@@ -232,6 +233,15 @@ class Task:
         """Returns each example's loss, whose mean is the score `loss`: [M, ...], float [M, outputs] -> float [M]."""
         raise NotImplementedError
 
+    def mean_loss(self, labels, outputs):
+        """Returns the mean of `loss` over a whole dataset: np.ndarray [N, ...], np.float32 [N, outputs] -> float."""
+        losses = self.loss(tf.constant(labels), tf.constant(outputs, tf.float32))
+        return float(tf.reduce_mean(tf.cast(losses, tf.float64)))
+
+    def constant_answers(self, examples):
+        """Returns the best constant outputs, one for each row: [N, outputs]; the examples have `labels`."""
+        return np.tile(self.constant_outputs(examples), (len(examples.labels), 1))
+
     def training_loss(self, labels, outputs):
         """Returns the training loss; shapes as for `loss`, to which it is equal unless options modify it."""
         return self.loss(labels, outputs)
@@ -248,8 +258,22 @@ class Task:
         """Returns the predicted classes as rows, equal for equal predictions: [N, n]; None if there are no classes."""
         return None
 
-    def predictions(self, outputs):
-        """Returns the prediction of each example for output: float [N, outputs] -> list of dict."""
+    def given_rows(self, texts, columns):
+        """Returns what `tfbert.predict` is given as rows, as `read_examples` yields them: list of dict.
+
+        Args:
+            texts: what a user passes; here what `text_rows` takes.
+            columns: tuple of str. The text columns of the model's training data.
+        """
+        return text_rows(texts, columns)
+
+    def predictions(self, outputs, rows=None):
+        """Returns the prediction of each example for output: list of dict.
+
+        Args:
+            outputs: float [N, outputs].
+            rows: list of dict, as `read_examples` yields them; needed where an answer quotes its text.
+        """
         raise NotImplementedError
 
     def mean_outputs(self, outputs):
@@ -274,65 +298,6 @@ class Task:
         """
         return self.decision
 
-    def suspicious(self, labels):
-        """Returns warnings about suspicious training labels: [N, ...] -> list of str."""
-        return []
-
-    def advice(self, labels, given=frozenset(), scored=True):
-        """Returns settings to try, each with its reason: list of str. None is about a setting that is given already.
-
-        Args:
-            labels: np.ndarray [N, ...]. The training data's.
-            given: set of str. The names of the settings that are not at their default.
-            scored: bool. Whether there are dev rows, on which to choose a model or a threshold.
-        """
-        return []
-
-    def counted(self, labels):
-        """Returns how many rows each label has: np.ndarray [N, ...] -> list of (label, float)."""
-        return []
-
-    def announcement(self, batches):
-        """Returns what to say of the training data as training begins: ExampleBatches -> list of (name, what it is)."""
-        return []
-
-    def has_learned(self, scores, baseline):
-        """Says whether a score of `ranking_metrics` is a third of the way from that of one answer to perfection.
-
-        Args:
-            scores: dict. A model's.
-            baseline: dict. Those of one answer to every example.
-        """
-        known = [name for name in self.ranking_metrics if name in scores and name in baseline]
-        return any(scores[name] - baseline[name] >= (1 - baseline[name]) / 3 for name in known)
-
-    def remarks(self, labels, outputs, scores, given=frozenset()):
-        """Returns what the answers of a trained model have wrong as a whole, and a setting that may mend it.
-
-        Args:
-            labels: np.ndarray [N, ...]. Those of dev.
-            outputs: np.float32 [N, outputs].
-            scores: dict. Those of these outputs.
-            given: set of str. The names of the settings that are not at their default.
-
-        Returns:
-            list of (sentence, flag), the worst first; the flag is "" where none is known.
-        """
-        return []
-
-    def mistakes(self, labels, outputs, most):
-        """Returns the examples that a model is most wrong about, the worst first.
-
-        Args:
-            labels: np.ndarray [N, ...].
-            outputs: np.float32 [N, outputs].
-            most: int. How many at most.
-
-        Returns:
-            list of (number of the example from 0, label, answer, how wrong it is), the last three str.
-        """
-        return []
-
     @property
     def probed(self):
         """Whether `probe` can be asked: that a linear model on vectors of the texts can do the task, bool."""
@@ -350,41 +315,3 @@ class Task:
             np.float32 [M, outputs].
         """
         raise NotImplementedError
-
-    def shown(self, model, examples):
-        """Returns what a trained model shows besides its scores, for eval_results.json: dict."""
-        return {}
-
-    def tables(self, results):
-        """Returns the result of `shown` as report tables: eval_results.json's dict -> list of (title, head, rows)."""
-        return []
-
-    def quality(self, labels, outputs):
-        """Returns the quality of the predictions for a report: Quality, or None if there are no classes."""
-        return None
-
-    def doubted(self, labels, outputs, most):
-        """Returns rows whose label is likely wrong, according to models that were not trained on them.
-
-        Args:
-            labels: np.ndarray [N, ...].
-            outputs: np.float32 [N, outputs].
-            most: int. Maximum number of rows.
-
-        Returns:
-            list of (row, given label, predicted label, probability of the given label), ranked; None if not computed.
-        """
-        return []
-
-    def card(self):
-        """Returns the lines of the model card about the outputs: list of str."""
-        return []
-
-    def usage(self, pairs):
-        """Returns a line of Python that uses a trained `model`: str.
-
-        Args:
-            pairs: bool. Whether it was trained on pairs of texts.
-        """
-        text = '("...", "...")' if pairs else '"..."'
-        return f"tfbert.predict(model, [{text}])"

@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.core.arguments import check_model, check_strategy
-from tfbert.core.errors import Diverged
 from tfbert.data.datasets import dataset_for
 from tfbert.data.hosts import check_hosts
+from tfbert.models.text_outputs import finite_outputs
 from tfbert.training.devices import compiles_all, lost_workers
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ class Evaluator:
         self._pipelines = {}
 
     def outputs(self, dataset, on_loop=None):
-        """Returns the model's outputs, calibrated: np.float32 [examples, width], in the order of the examples.
+        """Returns the model's outputs, calibrated, for each row in order: np.float32 [rows, width], or what `of_rows`
+        of the examples makes of them.
 
         Args:
             dataset: ExampleBatches, whose order and sampling do not matter.
@@ -60,8 +61,8 @@ class Evaluator:
                 outputs, weights = self._run(batches, tf.constant(steps))
                 found.append(outputs.numpy()[weights.numpy() > 0])
             if on_loop:
-                on_loop(len(found[-1]))
-        return finite_outputs(self.model.calibrated(np.concatenate(found)))
+                on_loop(min(steps * dataset.batch_size, dataset.examples.size - first * dataset.batch_size))
+        return dataset.examples.of_rows(finite_outputs(self.model.calibrated(np.concatenate(found))))
 
     def _distributed(self, dataset):
         """Returns the batches of a dataset on the devices; cached, as creating them takes longer than scoring."""
@@ -111,17 +112,6 @@ class Evaluator:
         return self.model(features, training=False)
 
 
-def finite_outputs(outputs):
-    """Returns a model's outputs; raises Diverged if one of them is not finite, as there are no scores then."""
-    bad = outputs[~np.isfinite(outputs)]
-    if bad.size:
-        raise Diverged(
-            f"Some of the model's outputs are {bad[0]}: its weights are damaged, or its training diverged; train it "
-            "again with a lower --learning_rate."
-        )
-    return outputs
-
-
 def scores(task, labels, outputs):
     """Returns `loss`, the mean over the examples, and the task's metrics, those that are finite: dict of float.
 
@@ -130,8 +120,7 @@ def scores(task, labels, outputs):
         labels: np.ndarray [N, ...].
         outputs: np.ndarray [N, outputs].
     """
-    losses = tf.cast(task.loss(tf.constant(labels), tf.constant(outputs, tf.float32)), tf.float64)
-    found = {"loss": float(tf.reduce_mean(losses)), **task.metrics(labels, outputs)}
+    found = {"loss": task.mean_loss(labels, outputs), **task.metrics(labels, outputs)}
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 

@@ -36,8 +36,7 @@ class RunHealth:
             bias_correction: bool.
             warmup_steps: int.
         """
-        constant = np.tile(task.constant_outputs(dev), (len(dev.labels), 1))
-        self.baseline = scores(task, dev.labels, constant)
+        self.baseline = scores(task, dev.labels, task.constant_answers(dev))
         self._task, self._metric = task, metric
         self._learning_rate, self._bias_correction, self._warmup = learning_rate, bias_correction, warmup_steps
         self.warnings = {}

@@ -27,6 +27,8 @@ _OF_KERAS = {
     "use_ema": "pass ema_decay= to the optimizer",
 }
 
+# A batch may hold nothing to predict, such as sentences without words: its loss is 0.
+_LEAST_WEIGHT = 1e-12
 _REMEDY = "Lower --learning_rate, raise --warmup_proportion, or check the labels."
 
 
@@ -156,7 +158,7 @@ class TrainingLoop:
 
     @tf.autograph.experimental.do_not_convert
     def _whole_step(self, batch):
-        weight = _sum_over_replicas(tf.reduce_sum(batch[2]))
+        weight = tf.maximum(_sum_over_replicas(tf.reduce_sum(batch[2])), _LEAST_WEIGHT)
         loss, predicted, gradients = self._gradients(*batch, weight, self._seed(0))
         self._predicted.assign_add(predicted)
         self.optimizer.apply(gradients, self._variables)
@@ -173,7 +175,7 @@ class TrainingLoop:
 
     @tf.autograph.experimental.do_not_convert
     def _end_of_step(self):
-        weight = _sum_over_replicas(self._weight.read_value())
+        weight = tf.maximum(_sum_over_replicas(self._weight.read_value()), _LEAST_WEIGHT)
         means = [total.read_value() / tf.cast(weight, total.dtype) for total in self._sums]
         self.optimizer.apply(means, self._variables)
         loss = self._loss.read_value() / weight

@@ -11,8 +11,8 @@ class DataConfig:
 
     train_file: str | None = setting(
         None,
-        "Training data: a path or glob (.tsv, .csv, .jsonl, .json, .parquet, .tfrecord, .txt; also .gz; local or "
-        "gs://), a raw GLUE folder such as glue_data/MRPC, or tfds:NAME[/CONFIG]:SPLIT",
+        "Training data: a path or glob (.tsv, .csv, .jsonl, .json, .parquet, .tfrecord, .txt, .conll; also .gz; local "
+        "or gs://), a raw GLUE folder such as glue_data/MRPC, or tfds:NAME[/CONFIG]:SPLIT",
         scope=Scope.RESULT | Scope.GRAPH | Scope.PLACE,
         path=True,
         also="train_path train_data train_data_file data_file data_dir task_name=tfds:glue/NAME:train "
@@ -67,15 +67,17 @@ class DataConfig:
     halve_dev_seed: int = setting(0, "Seed of that split; keep it the same for all runs that are compared", minimum=0)
     text_column: str | None = setting(
         None,
-        "Column that holds the text; default: text, or for a saved model the column it was trained on",
+        "Column that holds the text; default: text, in tagging tokens, or for a saved model the column it was trained "
+        "on",
         also="text_column_name text_col text_field sentence_column",
     )
     text_pair_column: str | None = setting(
         None, "Column that holds the second text, for tasks on pairs", also="text_b_column sentence2_column"
     )
-    label_column: str = setting(
-        "label",
-        "Column that holds the label (multilabel: a list, or labels separated by commas)",
+    label_column: str | None = setting(
+        None,
+        "Column that holds the label (multilabel: a list, or labels separated by commas); default: label, in tagging "
+        "tags",
         also="label_column_name label_col target_column",
     )
     id_column: str = setting("id", "Column that is copied to the predictions, if the data has it", scope=Scope.NOTHING)
@@ -179,8 +181,7 @@ class DataConfig:
         """How tables and text files are read: dict of arguments of `read_examples`."""
         return {"quoting": self.quoting, "delimiter": self.delimiter, "encoding": self.encoding}
 
-    @property
-    def text_columns(self):
-        """The names of the text columns: (text,) or (text, second text)."""
-        text = self.text_column or "text"
+    def text_columns(self, default="text"):
+        """Returns the names of the text columns: (text,) or (text, second text); the default is the task's."""
+        text = self.text_column or default
         return (text, self.text_pair_column) if self.text_pair_column else (text,)

@@ -11,7 +11,8 @@ class ModelConfig:
 
     task: str = setting(
         "classification",
-        "Kind of task; masked_lm: continued pre-training on raw text",
+        "Kind of task; tagging: a tag for each word, such as named entities; masked_lm: continued pre-training on raw "
+        "text",
         choices="tfbert.tasks:TASKS",
         rules="tfbert.tasks.rules:rules_of",
         also="problem_type task_type",
@@ -47,6 +48,12 @@ class ModelConfig:
     )
     head_layers: tuple[int, ...] = setting((), "Sizes of the hidden layers of the head: 256,64")
     head_activation: str = setting("tanh", "Activation of head_layers", choices=("tanh", "relu", "gelu", "gelu_new"))
+    tag_decoding: str = setting(
+        "argmax",
+        "How tags are chosen in tagging: the most probable tag of each word, or (viterbi) the most probable sequence "
+        "that the scheme of the tags, such as BIO, allows",
+        choices=("argmax", "viterbi"),
+    )
     dropout: float | None = setting(
         None,
         "Dropout rate of encoder and head; default: the preset's",

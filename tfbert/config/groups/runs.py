@@ -26,13 +26,22 @@ class TrainingConfig:
     )
     output_file: str | None = setting(
         None,
-        "With --mode=predict: file for the predictions, .jsonl or .csv, or - for standard output; default: "
+        "With --mode=predict: file for the predictions, .jsonl, .csv or .conll, or - for standard output; default: "
         "OUTPUT_DIR/predictions.jsonl",
         path=True,
         scope=Scope.WHOLE,
         needs={"mode=predict": ""},
         excludes={"features": "vectors go to output_dir"},
         also="predictions_file prediction_file",
+    )
+    format: str | None = setting(
+        None,
+        "With --mode=predict: format of the predictions; conll: a word and its tag per line (tagging); default: as "
+        "output_file ends, else jsonl",
+        choices=("jsonl", "csv", "conll"),
+        scope=Scope.WHOLE,
+        needs={"mode=predict": ""},
+        excludes={"features": "vectors have formats of their own"},
     )
     keep_text: bool = setting(
         False,

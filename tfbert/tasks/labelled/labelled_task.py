@@ -117,7 +117,7 @@ class LabelledTask(TextTask):
     def answered(self, outputs):
         return np.asarray(self.predicted(outputs))
 
-    def predictions(self, outputs):
+    def predictions(self, outputs, rows=None):
         """Returns the predictions for output: float [N, outputs] -> list of {"label", "probabilities"}."""
         return answers(self, self.guesses(outputs), self.probabilities(outputs))
 

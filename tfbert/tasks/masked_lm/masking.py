@@ -120,7 +120,7 @@ class WordMasker:
 
         Args:
             features: dict, the batch's.
-            labels: int32 [n]. Whether the second segment of each window follows the first.
+            labels: int32 [W]. Whether the second segment of each window follows the first; 0 for padding.
             predictions: (positions, ids, used), as returned by masking the windows.
             lengths: int [m]. Of all windows of the batch, over all devices.
         """
@@ -231,8 +231,8 @@ def prediction_features(window_start, next_sentence, positions, ids, used):
 
     Args:
         window_start: int32 [W]. As in `tfbert.data.rows`; a window is an example.
-        next_sentence: int32 [n], n at most W. Labels of the windows.
-        positions, ids, used: [n, most]. What WordMasker returned.
+        next_sentence: int32 [W]. Labels of the windows.
+        positions, ids, used: [n, most], n at most W. What WordMasker returned.
 
     Returns:
         dict: `target_at` int32 [W, most], flat indices (row * S + column); `targets` int32 [W, most], the original
@@ -248,7 +248,7 @@ def prediction_features(window_start, next_sentence, positions, ids, used):
         "target_at": filled(positions) + window_start[:, tf.newaxis],
         "targets": filled(ids),
         "target_used": filled(tf.cast(used, tf.float32)),
-        "next_sentence": tf.ensure_shape(tf.pad(next_sentence, [[0, spare]]), [slots]),
+        "next_sentence": next_sentence,
     }
 
 

@@ -29,10 +29,18 @@ class PretrainingModel(TokenModel):
     example are the summed cross-entropy of its masked words, their number, how many are right, the cross-entropy of its
     next-sentence label, and whether that is right; `MaskedLM` computes loss and metrics from them.
 
+    Features, besides those of TokenModel, whose `target_at` is [W, K]: `targets` int32 [W, K], the correct tokens;
+    `target_used` float32 [W, K], 1, or 0 for padding; `next_sentence` int32 [W].
+
     Attributes are those of TokenModel: the task is MaskedLM, the head a PretrainingHead.
     """
 
-    features = TokenModel.features | {"next_sentence": tf.TensorSpec([None], tf.int32, "next_sentence")}
+    features = TokenModel.features | {
+        "target_at": tf.TensorSpec([None, None], tf.int32, "target_at"),
+        "targets": tf.TensorSpec([None, None], tf.int32, "targets"),
+        "target_used": tf.TensorSpec([None, None], tf.float32, "target_used"),
+        "next_sentence": tf.TensorSpec([None], tf.int32, "next_sentence"),
+    }
 
     def __init__(self, encoder, task, tokenizer, head, max_seq_length, text_columns, **kwargs):
         super().__init__(encoder, task, tokenizer, head, max_seq_length, text_columns, head.next_sentence, **kwargs)
@@ -73,8 +81,11 @@ class PretrainingModel(TokenModel):
             (float32 [M, most, vocabulary], float32 [M, 2] or None).
         """
         seed = self.encoder.dropout_seed(training, seed)
-        at_masks, at_starts = self.vectors_at_targets(features, training, seed)
-        logits = ops.reshape(self.head(at_masks, encoder=self.encoder), (*ops.shape(features["target_at"]), -1))
+        masks, starts = features["target_at"], features["window_start"]
+        vectors = self.last_layer(features, ops.concatenate([ops.reshape(masks, (-1,)), starts]), training, seed)
+        count = ops.shape(masks)[0] * ops.shape(masks)[1]
+        at_masks, at_starts = vectors[:count], vectors[count:]
+        logits = ops.reshape(self.head(at_masks, encoder=self.encoder), (*ops.shape(masks), -1))
         if not self.head.next_sentence:
             return logits, None
         pooled = self.encoder.pool(at_starts, training=training, seed=seed)

@@ -36,6 +36,7 @@ class MaskedLM(Task):
     rules = RULES["masked_lm"]
     columns = ("text_column",)
     saved_keys = ("next_sentence",)
+    builder = "build_pretraining_model"
     verb = "Pre-trained further"
     not_predicted = "This model predicts masked words, not labels; use tfbert.fill_mask in Python."
     shows = True

@@ -1,0 +1,106 @@
+"""Encoder and a dense layer on the first token of each word, as one Keras model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import keras
+import tensorflow as tf
+
+from tfbert.core.arguments import check_encoder, check_task
+from tfbert.data.batches import ExampleBatches
+from tfbert.models.checkpoint_tensors import head_tensors, load_head_tensors
+from tfbert.models.heads import Head
+from tfbert.models.token_model import TokenModel
+from tfbert.tasks.tagging.examples import TaggedExamples
+from tfbert.training.evaluation import Evaluator
+
+if TYPE_CHECKING:
+    from tfbert.models.encoder import BertEncoder
+    from tfbert.models.tokenizers.wordpiece import BertTokenizer
+    from tfbert.tasks.tagging.task import Tagging
+
+
+@keras.saving.register_keras_serializable("tfbert")
+class TaggingModel(TokenModel):
+    """Predicts the tag of each word: features -> float32 [T, labels], the logits at `target_at` int32 [T].
+
+    Source: Devlin et al. 2018 (1810.04805), section 5.3; transformers' BertForTokenClassification.
+
+    Attributes are those of TokenModel: the task is Tagging, the head a Head.
+    """
+
+    features = TokenModel.features | {"target_at": tf.TensorSpec([None], tf.int32, "target_at")}
+
+    @staticmethod
+    def new_head(encoder, task, init_seed=0):
+        """Returns a head with new weights: BertEncoder, Tagging, int -> Head."""
+        about = task.outputs, encoder.hidden_dim, encoder.dropout_rate, init_seed
+        return Head(*about, name="head", dtype=encoder.dtype_policy)
+
+    def call(self, features, training=False, seed=None):
+        """Computes the logits; `seed` (int32 [2]) determines dropout; None: the encoder's own generator."""
+        seed = self.encoder.dropout_seed(training, seed)
+        return self.head(self.last_layer(features, features["target_at"], training, seed), seed=seed)
+
+    def batches_of(self, rows, batch_size, encode_label=None):
+        """Returns rows in order as batches for this model: ExampleBatches; arguments as of BatchModel."""
+        examples = TaggedExamples(rows, self.tokenizer, self.max_seq_length, encode_label)
+        return ExampleBatches(examples, batch_size, self.max_seq_length, shuffle=False, seed=0)
+
+    def outputs_of(self, rows, batch_size):
+        """Returns the outputs for rows in memory: list of dict, int -> object [rows] of np.float32 [words, labels]."""
+        if not rows:
+            return []
+        evaluator = self.traced(("rows",), lambda: Evaluator(self))
+        try:
+            return evaluator.outputs(self.batches_of(rows, batch_size))
+        finally:
+            evaluator.forget_data()
+
+    def head_tensors(self):
+        """Returns the head's weights by their names in a model folder: dict of np.ndarray."""
+        return head_tensors(self._head_variables())
+
+    def load_head(self, reader, folder):
+        """Loads the head's weights from a folder written by `save_model`: SafetensorsReader, its name for messages."""
+        load_head_tensors(self._head_variables(), reader, folder)
+
+    def _head_variables(self):
+        return {"classifier.weight": (self.head.kernel, True), "classifier.bias": (self.head.bias, False)}
+
+
+def build_tagging_model(
+    encoder: BertEncoder,
+    task: Tagging,
+    tokenizer: BertTokenizer | None = None,
+    max_seq_length: int = 128,
+    text_columns: Sequence[str] = ("tokens",),
+    init_seed: int = 0,
+) -> TaggingModel:
+    """Returns a TaggingModel: the encoder with a new head for the tags.
+
+    Args:
+        encoder: BertEncoder, from `load_encoder`.
+        task: Tagging.
+        tokenizer: BertTokenizer; None: the one that `load_encoder` read beside the weights.
+        max_seq_length: int. Tokens of a window, special ones included.
+        text_columns: (words,). The column of words in the training data.
+        init_seed: int. Seed of the head's weights.
+
+    Raises:
+        InputError: a length beyond the encoder's positions.
+
+    Example:
+        >>> encoder = tfbert.load_encoder("minilm")
+        >>> task = tfbert.TASKS["tagging"](labels=["O", "B-PER", "I-PER"])
+        >>> model = tfbert.build_tagging_model(encoder, task, max_seq_length=64)
+        >>> tfbert.predict(model, [["John", "lives"]])[0]["tokens"]
+        ['John', 'lives']
+    """
+    check_encoder(encoder)
+    check_task(task)
+    encoder.check_length(max_seq_length)
+    head = TaggingModel.new_head(encoder, task, init_seed)
+    return TaggingModel(encoder, task, tokenizer or encoder.tokenizer, head, max_seq_length, text_columns)
