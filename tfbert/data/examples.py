@@ -18,7 +18,34 @@ from tfbert.data.windows import LongText, make_windows
 _CHUNK, _CHUNK_CHARACTERS = 1024, 2**20
 
 
-class TokenizedExamples:
+class Examples:
+    """What makes a batch of windows a batch of examples: labels, weights, and the way back to rows of the data.
+
+    A subclass has `size`, the number of examples, and `labels_of`.
+    """
+
+    @property
+    def rows(self):
+        """The number of rows of the data: int."""
+        return self.size
+
+    def labelled(self, features, indices, slots, static=False):
+        """Completes a batch: (features, labels, weights), one label and weight per example unless a subclass says else.
+
+        Args:
+            features: dict, as `batch_features` returns it.
+            indices: int64 [n]. The examples of the batch.
+            slots: int or None. A static number of examples; None: n.
+            static: bool. Whether all shapes must be static.
+        """
+        return features, padded(self.labels_of(indices), slots), padded(tf.ones([tf.size(indices)]), slots)
+
+    def of_rows(self, outputs):
+        """Returns a model's outputs for all examples by row of the data: [size, outputs] -> the same, one per row."""
+        return outputs
+
+
+class TokenizedExamples(Examples):
     """Windows and labels of a dataset, with random access by number inside the TensorFlow graph.
 
     Attributes:
@@ -106,21 +133,6 @@ class TokenizedExamples:
     def labels_of(self, indices):
         """Returns the labels of some examples: int64 [n] -> [n, ...]; zeros if there are none."""
         return tf.zeros_like(indices) if self._labels is None else tf.gather(self._labels, indices)
-
-    def labelled(self, features, indices, slots, static=False):
-        """Completes a batch: (features, labels, weights), one label and weight per example unless a subclass says else.
-
-        Args:
-            features: dict, as `batch_features` returns it.
-            indices: int64 [n]. The examples of the batch.
-            slots: int or None. A static number of examples; None: n.
-            static: bool. Whether all shapes must be static.
-        """
-        return features, padded(self.labels_of(indices), slots), padded(tf.ones([tf.size(indices)]), slots)
-
-    def of_rows(self, outputs):
-        """Returns a model's outputs for all examples by row of the data: [size, outputs] -> the same, one per row."""
-        return outputs
 
 
 def padded(values, slots):

@@ -27,7 +27,7 @@ def announcement(config, parts, strategy, summary):
 
 
 def _sizes(config, datasets):
-    sizes = ", ".join(f"{dataset.examples.size:,} {split}" for split, dataset in datasets.items())
+    sizes = ", ".join(f"{dataset.examples.rows:,} {split}" for split, dataset in datasets.items())
     if copies := copies_of(config.data):
         sizes += f" (of the training rows {copies} changed copies each)"
     return sizes

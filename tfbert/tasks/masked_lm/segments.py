@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.core.errors import InputError
+from tfbert.data.examples import Examples
 from tfbert.data.number_column import NumberColumn
 from tfbert.data.windows import make_windows
 
@@ -16,7 +17,7 @@ _CHUNK = 2**14
 _LABEL, _LOST, _FIELDS = 4, 5, 6
 
 
-class SegmentExamples:
+class SegmentExamples(Examples):
     """Windows made from documents, with random access by number inside the TensorFlow graph.
 
     Attributes:

@@ -67,6 +67,11 @@ class TaggedExamples(TokenizedExamples):
             self._places = tf.constant(kept["places"], tf.int32)
             self._tags = tf.constant(flat[self._answered], tf.int32)
 
+    @property
+    def rows(self):
+        """The number of sentences: int."""
+        return len(self.numbers)
+
     def _keep_words(self, starts, counts):
         """Stores where the words of each window begin among all that are answered, and how many they are."""
         self._word_starts, self._word_counts = starts, counts

@@ -133,10 +133,11 @@ class Tagging(SoftmaxTask):
         return ExampleBatches(tokenized, batch_size, max_seq_length, train, seed)
 
     def inspection(self, examples, tokenizer):
-        found = inspect_examples(examples, tokenizer)
+        found = inspect_examples(examples, tokenizer)  # of windows
         prints = examples.by_row(found.fingerprints)
         empty = int(np.count_nonzero(examples.lengths == 2))
-        return Inspection(prints, examples.lengths, 0.0, found.unknown_share, empty, None)
+        tags = objects([tuple(numbers.tolist()) for numbers in examples.labels])  # which can be compared
+        return Inspection(prints, examples.lengths, 0.0, found.unknown_share, empty, tags)
 
     def model(
         self, encoder, tokenizer, preset, max_seq_length, text_columns, init_seed=0, long_text=LongText(), labels=None
