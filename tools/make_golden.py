@@ -12,6 +12,7 @@ In an environment of its own (torch==2.13.0 transformers==5.23.0 safetensors), f
     python tools/make_golden.py pretraining
     python tools/make_golden.py families
     python tools/make_golden.py classifier
+    python tools/make_golden.py tagging
 """
 
 import argparse
@@ -28,6 +29,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.reference.families import DISTILBERT, distilbert_tensors, write_checkpoint  # noqa: E402
 from tests.reference.families import TEXTS as FAMILY_TEXTS  # noqa: E402
+from tests.reference.sentences import SENTENCES, write_tagger  # noqa: E402
 from tests.reference.shared_texts import SHARED, text_files, texts_of  # noqa: E402
 from tests.reference.tokenizer_folders import HONOURED, ROWS, TEXTS, write_folder  # noqa: E402
 
@@ -328,12 +330,43 @@ def classifier(arguments):
     print(logits)
 
 
+def tagging(arguments):
+    """The logits of a small random BertForTokenClassification at the first token of each word; NaN without tokens.
+
+    And the tags that transformers' pipeline gives each token of a text.
+    """
+    import tempfile
+
+    import torch
+    from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
+
+    outputs = {}
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+        write_tagger(pathlib.Path(folder))
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        model = AutoModelForTokenClassification.from_pretrained(folder).eval()
+        for number, words in enumerate(SENTENCES):
+            inputs = tokenizer(words, is_split_into_words=True, return_tensors="pt")
+            logits, found = model(**inputs).logits[0].numpy(), np.full((len(words), 5), np.nan, np.float32)
+            for token, word in reversed(list(enumerate(inputs.word_ids()))):
+                if word is not None:
+                    found[word] = logits[token]
+            outputs[f"logits:{number}"] = found
+        tagger = pipeline("token-classification", model=model, tokenizer=tokenizer, ignore_labels=[])
+        tags = {token["start"]: token["entity"] for token in tagger(" ".join(SENTENCES[3]))}
+    outputs["pipeline"] = np.array(json.dumps(tags))
+    np.savez_compressed(GOLDEN / "tagging.npz", **outputs)
+    print(outputs)
+
+
 def write_json(name, content):
     """Writes a golden file."""
     (GOLDEN / name).write_text(json.dumps(content, ensure_ascii=True, indent=0) + "\n", encoding="utf-8")
 
 
-MAKERS = (tokens, tokenizer_options, tokenizer_folders, layers, curve, adamw, pretraining, classifier, families)
+MAKERS = (
+    tokens, tokenizer_options, tokenizer_folders, layers, curve, adamw, pretraining, classifier, families, tagging,
+)  # fmt: skip
 COMMANDS = {make.__name__: make for make in MAKERS}
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from keras import ops
 
 from tfbert.core.errors import InputError
 from tfbert.models.keras_model import BatchModel, task_from_config
+from tfbert.models.text_outputs import outputs_of_texts
 
 
 @keras.saving.register_keras_serializable("tfbert")
@@ -82,6 +83,10 @@ class EnsembleModel(BatchModel):
     def call(self, features, training=False):
         outputs = [member.calibrated(member(features, training=training)) for member in self.members]
         return self.task.mean_outputs(ops.stack(outputs))
+
+    def outputs_of(self, rows, batch_size):
+        """Returns the outputs for rows in memory, calibrated: list of dict, int -> np.float32 [rows, outputs]."""
+        return outputs_of_texts(self, rows, batch_size)
 
     def calibrated(self, outputs):
         """Returns the corrected outputs, np.float32 [N, outputs]."""

@@ -37,11 +37,16 @@ def predict(model: BatchModel, texts: Iterable[str | tuple[str, str]], batch_siz
     Args:
         model: TextModel, from `load_model` or `build_model`.
         texts: list of str, or of (str, str) for a model of pairs; or what else `given_texts` takes, such as a
-            DataFrame with the columns of the training data.
+            DataFrame with the columns of the training data. For a tagging model lists of words, or texts, which are
+            split.
         batch_size: int. Texts per step; affects speed only.
 
     Returns:
-        list of dict, one per text, in order: `label` and, except for regression, `probabilities` by label.
+        list of dict, one per text, in order: `label` and, except for regression, `probabilities` by label; of a
+        tagging model `tokens`, `tags` and `entities`.
+
+    Raises:
+        InputError: the model predicts no labels, or the texts are not what it was trained on.
 
     Example:
         >>> task = tfbert.TASKS["classification"](labels=["calm", "urgent"])
@@ -50,6 +55,8 @@ def predict(model: BatchModel, texts: Iterable[str | tuple[str, str]], batch_siz
         ['label', 'probabilities']
     """
     check_model(model)
+    if model.task.not_predicted:
+        raise InputError(model.task.not_predicted)
     rows = model.task.given_rows(texts, model.text_columns)
     return model.task.predictions(model.outputs_of(rows, batch_size), rows)
 

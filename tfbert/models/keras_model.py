@@ -9,7 +9,6 @@ from tfbert.data.batches import ExampleBatches, begin_epochs, check_fits
 from tfbert.data.examples import paired, tokenize_examples
 from tfbert.models.dropout import first_seed
 from tfbert.models.freezing import frozen_layers
-from tfbert.models.text_outputs import outputs_of_texts
 from tfbert.models.traces import KeepsTraces
 
 _OF_ROWS = ("token_ids", "segment_ids", "positions", "window_ids")
@@ -129,10 +128,6 @@ class BatchModel(KeepsTraces, keras.Model):
         about = self.tokenizer, self.max_seq_length, encode_label, self.long_text
         examples = tokenize_examples(paired(rows, self.text_columns), *about)
         return ExampleBatches(examples, batch_size, self.max_seq_length, shuffle=False, seed=0)
-
-    def outputs_of(self, rows, batch_size):
-        """Returns the outputs for rows in memory, calibrated: list of dict, int -> np.float32 [rows, width]."""
-        return outputs_of_texts(self, rows, batch_size)
 
     def check_length(self, max_seq_length):
         """Raises InputError for sequences that are longer than the encoder has positions."""

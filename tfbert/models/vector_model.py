@@ -14,6 +14,7 @@ from tfbert.models.freezing import freeze_layers
 from tfbert.models.keras_model import BatchModel
 from tfbert.models.memory import in_chunks
 from tfbert.models.pooling import Pooling, WindowMerge
+from tfbert.models.text_outputs import outputs_of_texts
 from tfbert.models.tokenizers.wordpiece import BertTokenizer
 
 
@@ -102,6 +103,10 @@ class VectorModel(BatchModel):
             width, dtype = self.pool.width, self.encoder.compute_dtype
             vectors = in_chunks(compute, features, seed, self.windows_per_step, width, dtype)
         return self.merge(vectors, features) if self.merge else vectors
+
+    def outputs_of(self, rows, batch_size):
+        """Returns the outputs for rows in memory, calibrated: list of dict, int -> np.float32 [rows, width]."""
+        return outputs_of_texts(self, rows, batch_size)
 
     def calibrated(self, outputs):
         """Returns the outputs, unchanged for vectors: np.float32 [N, width]."""

@@ -6,7 +6,6 @@ from tfbert.data.batches import ExampleBatches
 from tfbert.data.examples import tokenize_examples
 from tfbert.data.inspection import inspect_examples
 from tfbert.data.windows import LongText
-from tfbert.models.text_model import build_model, check_head
 from tfbert.tasks.labelled.decision import Decision
 from tfbert.tasks.rules import RULES
 from tfbert.tasks.task import Task
@@ -77,6 +76,9 @@ class TextTask(Task):
         self, encoder, tokenizer, preset, max_seq_length, text_columns, init_seed=0, long_text=LongText(), labels=None,
         *, pooling=None, head_layers=(), head_activation="tanh", windows_per_step=None,
     ):  # fmt: skip
+        # Imported when a model is built: labels, losses and scores need none.
+        from tfbert.models.text_model import build_model
+
         return build_model(
             encoder,
             self,
@@ -93,6 +95,8 @@ class TextTask(Task):
         )
 
     def saved_model(self, encoder, about, reader, folder, windows_per_step=None):
+        from tfbert.models.text_model import build_model, check_head
+
         check_head(reader, about["head_layers"], self.outputs, folder)
         model = build_model(
             encoder,
