@@ -124,7 +124,7 @@ def test_pipes(model):
     assert process.returncode == 0, stderr
     found = [json.loads(line) for line in stdout.splitlines()]
     assert [{name: row[name] for name in ("id", "text")} for row in found] == rows
-    assert "Standard input is read as a JSON object a line." in stderr
+    assert "Standard input is read as one JSON object per line." in stderr
     assert "2 predictions are in standard output." in stderr
 
 
@@ -133,7 +133,7 @@ def test_waiting_for_input_is_stopped_at_once(model, tmp_path):
     process.stdin.write("the printer is down\n")
     process.stdin.flush()
     for line in process.stdout:
-        if "Standard input is read as a text a line." in line:
+        if "Standard input is read as one text per line." in line:
             break
     process.send_signal(signal.SIGTERM)
     process.wait(timeout=60)  # while standard input stays open
