@@ -36,7 +36,7 @@ class GrowingFile:
             about: dict of plain values. What the content depends on; a partial file with others is not resumed.
             resume: bool. Whether to resume a partial file; if there is none, a new one is started.
             overwrite: bool. Whether a partial file may be discarded.
-            writes: bool. False on all hosts but the chief: they only keep track of the rows.
+            writes: bool. False on all workers but the chief: they only keep track of the rows.
 
         Raises:
             InputError: there is a partial file, and neither `resume` nor `overwrite` is set; it was started with other
