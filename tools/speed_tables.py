@@ -61,7 +61,7 @@ def timings_table(rows):
     rounds = {work: programs[0]["rounds"] for work, programs in works.items()}
     said = [f"; {work}: medians of {number:.0f} rounds" for work, number in rounds.items() if number > 1]
     where = "; ".join(sorted(sources(rows, when)))
-    lines += ["", f"In parentheses: times tfbert's. Below: peak memory. Once each, in turn{''.join(said)}. {where}."]
+    lines += ["", f"In parentheses: ratio to tfbert. Below: peak memory. One run each{''.join(said)}. {where}."]
     lines += ["", "<details><summary>The commands</summary>", ""]
     for work, programs in works.items():
         lines += [f"{work}:", "", "<!-- not run: minutes each, and torch in another environment -->", "```bash"]
@@ -72,7 +72,7 @@ def timings_table(rows):
 def steps_table(study):
     """Returns the table of where a training step's time goes."""
     kinds = [column for column in study.rows[0] if column not in ("work", "whole", "command", "measured")]
-    lines = [f"| ms of a step | {' | '.join(kinds)} | together | the step | matrix products' share of it |"]
+    lines = [f"| ms per step | {' | '.join(kinds)} | sum | without profiler | share of matrix products |"]
     lines.append("|---" * (len(kinds) + 4) + "|")
     how = {}
     for row in study.rows:
@@ -80,13 +80,13 @@ def steps_table(study):
         cells = [f"{time:.0f}" for time in (*times, sum(times), row["whole"])]
         lines.append(f"| {row['work']} | {' | '.join(cells)} | {row['matrix products'] / row['whole']:.0%} |")
         how[f"`{row['command'].replace(row['work'].split(',')[0], 'DATA')}`, {when(row)}"] = None
-    return "\n".join([*lines, "", "By the profiler, one operation at a time; the step: likewise, without the profiler; "
+    return "\n".join([*lines, "", "By the profiler, one operation at a time; without profiler: the same step, timed; "
                       f"{'; '.join(how)}."])  # fmt: skip
 
 
 def growth_table(study):
     """Returns the table of how the cost of an epoch or a step grows with rows, sequence length and layers."""
-    titles = {"rows": "rows of SST-2: an epoch", "length": "tokens of a sequence: a step of 32", "layers": "layers, "
+    titles = {"rows": "rows of SST-2: one epoch", "length": "tokens per sequence: a step of 32", "layers": "layers, "
               "128 tokens: a step of 32"}  # fmt: skip
     lines = ["| what grows | size: time, peak memory | slope |", "|---|---|---|"]
     groups = study.groups("what")

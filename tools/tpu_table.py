@@ -143,7 +143,7 @@ def scaling():
     kept = read_kept()
     pipeline, chip = kept.get("pipeline"), find_topology("v5e-1")
     lines = [
-        "| BERT, length | TPU | examples/s asked of a host | cores for that | a step, 32 a chip | its all-reduce |",
+        "| BERT, length | TPU | examples/s needed per host | cores for that | step, 32 per chip | its all-reduce |",
         "|---|---|---|---|---|---|",
     ]
     for name in ROWS:
@@ -168,7 +168,7 @@ def table():
     small, large = BATCHES
     lines = [
         f"| BERT, length, TPU | HBM at batch {small} | at {large} | at {large} with `--remat` | largest batch, by the "
-        "line through the two | flops an example |",
+        "line through the two | flops per example |",
         "|---|---|---|---|---|---|",
     ]
     kept = read_kept()
@@ -181,7 +181,7 @@ def packed_table():
     kept, size = read_kept(), BATCHES[-1]
     [alone] = [entry for entry in kept["base-128-v5e-1"] if entry["examples"] == size]
     lines = [
-        f"| data, batch {size} | rows of 128 | padding | flops an example | flops of the model ÷ compiled | HBM |",
+        f"| data, batch {size} | rows of 128 | padding | flops per example | flops of the model ÷ compiled | HBM |",
         "|---|---|---|---|---|---|",
     ]
     for data in (data for data in PACKED if f"packed-{data}" in kept):
@@ -189,7 +189,7 @@ def packed_table():
         paddings = packed["padding_a_row_a_window"], packed["padding"]
         for rows, padding, entry in zip((size, packed["rows"]), paddings, (alone, packed)):
             lines.append(
-                f"| {data}, {'packed' if entry is packed else 'a row a text'} | {rows} | {padding:.0%} "
+                f"| {data}, {'packed' if entry is packed else 'one row per text'} | {rows} | {padding:.0%} "
                 f"| {entry['flops'] / size:.3g} | {model_flops(rows, size) / entry['flops']:.2f} "
                 f"| {entry['hbm_bytes'] / GIB:.2f} GiB |"
             )

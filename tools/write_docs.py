@@ -35,8 +35,8 @@ SHOWN = {
 }
 NAMES = {"mcc": "MCC", "f1": "F1", "pearson": "Pearson", "spearman": "Spearman", "f1_micro": "F1 micro",
          "f1_macro": "F1 macro", "accuracy": "accuracy", "average_precision": "average precision",
-         "expected_calibration_error": "calibration error", "masked_accuracy": "masked words right",
-         "next_sentence_accuracy": "next sentences right",
+         "expected_calibration_error": "calibration error", "masked_accuracy": "masked-word accuracy",
+         "next_sentence_accuracy": "next-sentence accuracy",
          "perplexity": "perplexity"}  # fmt: skip
 
 # Accuracies in a paper for the settings of a sweep, with other weights and more rows: its tables 2, 3 and 4.
@@ -290,9 +290,9 @@ def reliability(study):
     names = ("layouts", "loss_apart", "weights_apart", "kills")
     [layouts], [loss], [weights], [kills] = (found[name] for name in names)
     return (
-        f"Measured by them, {source(study.rows[0])}: {layouts:.0f} layouts of devices, parts and loops, whose losses "
-        f"differ from one device's by {loss:.1e} at most, and whose weights by {weights:.1e} of the way they went; "
-        f"{kills:.0f} kills survived; programs of a two-layer model for {'; '.join(found['program'])} a chip."
+        f"Measured by the tests, {source(study.rows[0])}: {layouts:.0f} layouts of devices, parts and loops, whose "
+        f"losses differ from one device's by at most {loss:.1e}, and whose weights by {weights:.1e} of their change; "
+        f"{kills:.0f} kills survived; programs of a two-layer model: {'; '.join(found['program'])} per chip."
     )
 
 
@@ -314,10 +314,10 @@ def draw(root, study):
             axes.scatter(values[~failed], heights[~failed], s=26, color="#1f6feb", alpha=0.75, label=None)
             axes.scatter(values[failed], heights[failed], s=34, color="#cf222e", marker="x")
             axes.text(101, place, f"{failed.sum()} of {len(failed)} failed", va="center", fontsize=9)
-        axes.set_yticks(range(len(groups)), ["with bias correction", "without, as the original BERT"])
+        axes.set_yticks(range(len(groups)), ["with bias correction", "without, as in the original BERT"])
         axes.set_ylim(len(groups) - 0.5, -0.5)
         axes.set_xlim(45, 100)
-        axes.set_xlabel(f"{NAMES[metric]} on unseen rows, % (a point a seed)")
+        axes.set_xlabel(f"{NAMES[metric]} on unseen rows, % (one point per seed)")
         axes.grid(axis="x", alpha=0.2)
         figure.savefig(root / "docs" / "bias_correction.svg", metadata={"Date": None})
 
