@@ -45,7 +45,7 @@ def test_lines_become_rows_and_a_second_call_fetches_nothing(fetch_data, tmp_pat
     fetch_data.fetch("trec", source, tmp_path / "data")
     assert {name: (tmp_path / "data" / "trec" / name).read_text("utf-8") for name in TREC} == TREC
     fetch_data.fetch("trec", dataclasses.replace(source, urls=("file:///nowhere",)), tmp_path / "data")
-    assert "is there." in capsys.readouterr().out
+    assert "exists already." in capsys.readouterr().out
 
 
 def test_an_archive_becomes_splits(fetch_data, tmp_path):
@@ -102,4 +102,4 @@ def test_every_name_is_listed_with_its_sources(fetch_data, capsys):
     assert all(name in listed and url in listed for name, source in fetch_data.SETS.items() for url in source.urls)
     with pytest.raises(SystemExit):
         fetch_data.main(["imbd"])
-    assert "There is no data set 'imbd'. The known ones: cola," in capsys.readouterr().err
+    assert "Unknown data set 'imbd'; known: cola," in capsys.readouterr().err

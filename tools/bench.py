@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Times fine-tuning: one run of it, programs beside each other, one step of each technique, and how the cost grows.
+"""Times fine-tuning: one run, programs side by side, one step with each technique, and how the cost grows.
 
     .venv/bin/python tools/bench.py --train=data/sst2/train.jsonl --dev=data/sst2/dev.jsonl --limit=3200 --epochs=3
     .venv/bin/python tools/bench.py compare "SST-2, first 3,200 rows, one epoch" --rounds=3 \\
@@ -9,7 +9,7 @@
     .venv/bin/python tools/bench.py steps --train=data/sst2/train.jsonl --profile
     .venv/bin/python tools/bench.py growth --data=data
 
-compare, growth and steps --profile keep what they find in configs/results/; tools/write_docs.py makes tables of it.
+compare, growth and steps --profile save their results in configs/results/, for the tables of tools/write_docs.py.
 """
 
 import argparse
@@ -30,16 +30,16 @@ import results
 
 START = time.time()
 BATCH = 32
-# What is kept of what a program reports.
+# The numbers of a program that are saved.
 KEPT = ("total_s", "train_s", "eval_s", "peak_rss_mb")
-# What grows: rows of an epoch, pieces of a sequence, layers.
+# What grows: rows per epoch, tokens per sequence, layers.
 GROWTH = {"rows": (320, 3200, 32000), "length": (16, 32, 64, 128, 256, 512), "layers": (2, 6, 12, 24)}
 # How far the control's ratio may be from 1.
 TOLERANCE = 0.05
 
 
 def main():
-    """Does what the first word says; without one, times one fine-tuning."""
+    """Runs the subcommand; without one, times one fine-tuning."""
     verbs = {"compare": compare, "steps": time_steps, "growth": time_growth}
     verb = verbs[sys.argv.pop(1)] if sys.argv[1:2] and sys.argv[1] in verbs else time_run
     about = __doc__ * (verb is time_run) + verb.__doc__
@@ -47,7 +47,7 @@ def main():
 
 
 def load_tfbert(one_at_a_time=False):
-    """Returns the package, loaded as `python -m tfbert.run` loads it; perhaps for one operation at a time."""
+    """Returns the package, loaded as by `python -m tfbert.run`; `one_at_a_time`: operations do not run in parallel."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     import tfbert
@@ -68,11 +68,11 @@ def load_tfbert(one_at_a_time=False):
 def time_run(parser):
     """Times one fine-tuning from process start to the dev score, and prints it as one JSON line.
 
-    The same rows and recipe as the peers' scripts have: 10 % warm-up, linear decay, weight decay 0.01, clipping at 1.
+    Rows and recipe are those of the peers' scripts: 10 % warm-up, linear decay, weight decay 0.01, clipping at 1.
     `import_s`: until the libraries are loaded; `prepare_s`: rows read and tokenised, weights loaded; `first_step_s`:
     from process start to the end of the first step; `train_s`: the training loop, first step included;
-    `steady_examples_per_s`: after the first 10 steps; `total_s`: the whole process but the interpreter's start;
-    `peak_rss_mb`: its largest memory.
+    `steady_examples_per_s`: after the first 10 steps; `total_s`: the whole process except the interpreter's start;
+    `peak_rss_mb`: its peak memory.
     """
     add_common(parser)
     parser.add_argument("--dev", required=True)
@@ -86,7 +86,7 @@ def time_run(parser):
     from tfbert.training.loop import total_steps
 
     imported = time.time()
-    with open(args.train, encoding="utf-8") as lines:  # a row at a time: their memory would be counted
+    with open(args.train, encoding="utf-8") as lines:  # a row at a time, as their memory would count
         first = json.loads(next(lines))
         labels = {first["label"], *(json.loads(line)["label"] for line in lines)}
     columns = {"text_column": "text_a", "text_pair_column": "text_b"} if "text_b" in first else {}
@@ -119,7 +119,7 @@ def time_run(parser):
 
 
 def add_common(parser):
-    """Adds the flags of one fine-tuning and of steps."""
+    """Adds the flags that one fine-tuning and `steps` share."""
     parser.add_argument("--model", default="minilm", help="preset")
     parser.add_argument("--train", required=True, help="JSONL: text or text_a/text_b, and label")
     parser.add_argument("--batch", type=int, default=BATCH)
@@ -127,15 +127,15 @@ def add_common(parser):
 
 
 def peak_memory():
-    """Returns the largest memory of this process so far, in MiB."""
+    """Returns the peak memory of this process so far, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def compare(parser):
-    """Runs programs in turn, several rounds, and keeps the medians of what they report: configs/results/timings.csv.
+    """Runs programs in turn for some rounds, and saves the medians of what they report: configs/results/timings.csv.
 
-    Each program's last line is a JSON object with total_s and peak_rss_mb. The first is the one that the others are
-    compared with. A comparison of the same title is replaced; one that is interrupted keeps the rounds it has done.
+    The last line that a program prints is a JSON object with total_s and peak_rss_mb. The first program is the
+    reference. A comparison of the same title is replaced; an interrupted one keeps its finished rounds.
     """
     parser.add_argument("title")
     parser.add_argument("programs", nargs="+", metavar="NAME=COMMAND")
@@ -165,16 +165,16 @@ def reported(command):
 
 
 def medians(runs):
-    """Returns the median of each number that is kept of some runs of a program; None where one does not report it."""
+    """Returns the median of each saved number over the runs of a program; None for a number that it does not report."""
     reported = {name: [run[name] for run in runs if name in run] for name in KEPT}
     return {name: float(statistics.median(values)) if values else None for name, values in reported.items()}
 
 
 def time_growth(parser):
-    """Measures what fine-tuning costs as the work grows, and keeps it: configs/results/growth.csv.
+    """Measures how the cost of fine-tuning grows, and saves it: configs/results/growth.csv.
 
     Rows: one epoch of the first 320, 3,200 and 32,000 rows of SST-2, without its first step. Sequence length and
-    layers: one step of 32 texts of IMDb that fill the sequences, of minilm and of random BERTs of its width.
+    layers: one step on 32 texts of IMDb that fill the sequences, with minilm and with random BERTs of its width.
     """
     parser.add_argument("--data", default="data", help="folder of sst2/ and imdb/, as JSONL")
     data = parser.parse_args().data
@@ -198,7 +198,7 @@ def time_growth(parser):
 
 
 def keep_growth(what, measure):
-    """Measures the cost of each size, and keeps all when they are done."""
+    """Measures the cost at each size, and saves all of them at the end."""
     rows = []
     for size in GROWTH[what]:
         numbers = measure(size)
@@ -211,34 +211,34 @@ def keep_growth(what, measure):
 
 
 def run_self(*arguments):
-    """Returns what this tool reports, run anew with these arguments, and says so."""
+    """Runs this tool in a new process with these arguments; prints and returns what it reports."""
     numbers = reported(shlex.join([sys.executable, "tools/bench.py", *arguments]))
     print(*arguments, json.dumps(numbers), file=sys.stderr, flush=True)
     return numbers
 
 
 def cost_of_epoch(numbers, rows):
-    """Returns the cost of an epoch of so many rows without that of tracing: from the steps after the first."""
+    """Returns the milliseconds of an epoch without tracing, from the steps after the first."""
     first = numbers["first_step_s"] - numbers["import_s"] - numbers["prepare_s"]
     return 1e3 * (numbers["train_s"] - first) * rows / (rows - BATCH)
 
 
 def time_steps(parser):
-    """Times one training step with each technique beside a plain one, in turn, and prints a JSON line each.
+    """Times one training step with each technique against a plain step, and prints a JSON line for each.
 
-    Every variant trains a model of its own on the same batches, all shapes of which it has met before it is timed; in
-    each round each variant does `--steps` steps, so that whatever else the machine does falls on all of them, and
-    another one begins. `ratio`: the median over the rounds of its time over the plain one's in the same round; that of
-    `control`, a second plain one, must be 1, or the machine was too busy and the exit status is 1; `peak_rss_mb`: the
-    largest memory so far. `--profile` says instead where the time of a plain step goes, its operations one at a time,
-    and how long one takes without the profiler; that goes to configs/results/steps.csv.
+    Every variant trains its own model on the same batches, and has seen all their shapes before it is timed. In each
+    round, every variant runs `--steps` steps, in rotating order, so that other load on the machine affects all of them.
+    `ratio`: the median over the rounds of its time divided by the plain step's in the same round; that of `control`, a
+    second plain step, must be 1, otherwise the machine was too busy and the exit status is 1. `peak_rss_mb`: the peak
+    memory so far. `--profile` instead measures where the time of a plain step goes, one operation at a time, and how
+    long a step takes without the profiler, and saves that in configs/results/steps.csv.
     """
     add_common(parser)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--steps", type=int, default=3)
-    parser.add_argument("--windows", type=int, help="instead, texts that fill so many windows: all of them beside one")
+    parser.add_argument("--windows", type=int, help="instead, texts that fill this many windows: all against one")
     parser.add_argument("--profile", action="store_true", help="instead, a plain step by kind of operation")
-    parser.add_argument("--only", nargs="*", help="variants, beside plain and control; none: plain alone")
+    parser.add_argument("--only", nargs="*", help="variants, in addition to plain and control; none: only plain")
     parser.add_argument("--length", type=int, help="instead, max_seq_length, and texts that fill it")
     parser.add_argument("--vocab_file", help="for --model=config:FILE.json")
     args = parser.parse_args()
@@ -255,9 +255,9 @@ class Steps:
 
         self.args, self._tfbert = args, tfbert
         rows = [json.loads(line) for line in pathlib.Path(args.train).read_text(encoding="utf-8").splitlines()]
-        if args.windows or args.length:  # a word is a piece at least
-            pieces = args.length or 126 * args.windows
-            rows = [row for row in rows if len(row["text"].split()) >= pieces]
+        if args.windows or args.length:  # a word is at least one token
+            tokens = args.length or 126 * args.windows
+            rows = [row for row in rows if len(row["text"].split()) >= tokens]
         names = {"text_a": "text", "text_b": "text_pair"}  # as `read_examples` yields them
         self.rows = [
             {names.get(name, name): value for name, value in row.items()} | {"where": ("", number)}
@@ -282,7 +282,7 @@ class Steps:
             self.variants = dict.fromkeys(("plain", "control", *self._long), self.variants["plain"])
 
     def advance_of(self, name):
-        """Returns a function that runs `--steps` steps of a variant, which has met all shapes of its batches."""
+        """Returns a function that runs `--steps` steps of a variant, which has seen all shapes of its batches."""
         from tfbert.optim import OPTIMIZERS
         from tfbert.training.loop import TrainingLoop
 
@@ -309,7 +309,7 @@ class Steps:
         return lambda: loop.advance(timed, args.steps)
 
     def print_ratios(self):
-        """Prints the time of each variant beside the plain one's; exits with 1 where the control's differs."""
+        """Prints the time of each variant and its ratio to the plain one's; exits with 1 if the control's is not 1."""
         only = list(self.variants)[2:] if self.args.only is None else self.args.only
         names = ["plain", *(["control", *only] if only else [])]
         advance, times = {name: self.advance_of(name) for name in names}, {name: [] for name in names}
@@ -323,10 +323,10 @@ class Steps:
             numbers = {"ms_per_step": round(1e3 * statistics.median(times[name]), 1), "ratio": round(ratios[name], 3)}
             print(json.dumps({"variant": name, **numbers, "peak_rss_mb": peak_memory()}))
         if abs(ratios.get("control", 1) - 1) > TOLERANCE:
-            sys.exit(f"The control, equal to plain, has the ratio {ratios['control']:.3f}: these ratios say nothing.")
+            sys.exit(f"The control, a plain step, has the ratio {ratios['control']:.3f}: the machine is too busy.")
 
     def print_kinds(self):
-        """Prints where the time of a plain step goes, and keeps it under the data's folder and the precision."""
+        """Prints where the time of a plain step goes, and saves it by data folder and precision."""
         advance = self.advance_of("plain")
         whole = statistics.median(self._seconds(advance) for _ in range(self.args.rounds))
         kinds = {kind: round(spent, 1) for kind, spent in sorted(self._times_of_kinds(advance).items())}
@@ -348,7 +348,7 @@ class Steps:
         return (time.perf_counter() - begin) / self.args.steps
 
     def _times_of_kinds(self, advance):
-        """Returns the milliseconds of a step by kind of operation, as TensorFlow's profiler has them: Counter."""
+        """Returns the milliseconds of a step by kind of operation, from TensorFlow's profiler: Counter."""
         import tensorflow as tf
         from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
@@ -375,7 +375,7 @@ def shares(loop, dataset, first, last):
 
 
 def steps_of_shapes(dataset, steps):
-    """Returns the first of some steps with each shape that a batch has: list of int."""
+    """Returns the first step with each shape of a batch: list of int."""
     import tensorflow as tf
 
     first = {}
@@ -385,7 +385,7 @@ def steps_of_shapes(dataset, steps):
 
 
 def kind_of(name, operation):
-    """Returns what an operation of the loop belongs to; None for what is none."""
+    """Returns the kind of an operation; None if it is not one of the loop."""
     if operation == "ExecuteAsyncOnStream":
         return "compiled parts"
     if not name.startswith("while/"):

@@ -1,6 +1,6 @@
-"""The public data sets of the recipes: where they come from, and how they become the files that were measured.
+"""The public data sets of the recipes: their sources, and the conversion to the files that were measured.
 
-Each `make_…` takes the contents of the downloads, bytes, and yields (name of a file, rows or documents).
+Each `make_…` takes the contents of the downloads (bytes), and yields (file name, rows or documents).
 """
 
 import csv
@@ -14,13 +14,13 @@ import tarfile
 
 @dataclasses.dataclass(frozen=True)
 class DataSet:
-    """A data set and where it is to be had.
+    """A data set and its source.
 
     Attributes:
         make: callable. Takes the downloads' contents, bytes each in the order of `urls`; yields (file name, content):
             a list of rows for JSONL, or a list of documents, each a list of sentences.
         urls: tuple of str.
-        sha256: dict of file name -> digest of what `make` must give: what the recipes were measured on.
+        sha256: dict of file name -> digest that the file must have: the recipes were measured on it.
         about: str. Rows by split, size, licence.
     """
 
@@ -31,29 +31,29 @@ class DataSet:
 
 
 def as_bytes(rows):
-    """Returns the content of a file: JSON lines of dicts, or a sentence a line of lists of sentences."""
+    """Returns the content of a file: JSON lines for rows (dicts), one sentence per line for documents (lists)."""
     if isinstance(rows[0], dict):
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
     return "".join("".join(f"{sentence}\n" for sentence in document) + "\n" for document in rows).encode()
 
 
 def lines(content, encoding="utf-8-sig"):
-    """Returns the lines of a download, without their ends: list of str."""
+    """Returns the lines of a download, without line endings: list of str."""
     return [line.rstrip("\r") for line in content.decode(encoding).removesuffix("\n").split("\n")]
 
 
 def table(content):
-    """Returns the fields of lines with tabs between them: list of list of str."""
+    """Returns the fields of tab-separated lines: list of list of str."""
     return [line.split("\t") for line in lines(content)]
 
 
 def share(text):
-    """Returns where the SHA-256 of a text stands between 0 and 1."""
+    """Returns the SHA-256 of a text as a number from 0 to 1."""
     return int(hashlib.sha256(text.encode()).hexdigest()[:13], 16) / 16**13
 
 
 def labelled(row, label, names):
-    """Returns a row with the number and the name of its label."""
+    """Returns a row extended by the number and the name of its label."""
     return row | {"label": label, "label_name": names[label]}
 
 
@@ -140,7 +140,7 @@ def make_stormfront(archive):
         if row["label"] not in names:
             continue
         identity = f"stormfront-{row['file_id']}"
-        place = share(identity.rpartition("_")[0])  # all sentences of a comment go the same way
+        place = share(identity.rpartition("_")[0])  # all sentences of a comment go to the same split
         split = "train" if place < 0.8 else "dev" if place < 0.9 else "test"
         text = files[f"all_files/{row['file_id']}.txt"].decode().strip()
         splits[split].append(labelled({"id": identity, "text": text}, names.index(row["label"]), names))
@@ -148,7 +148,7 @@ def make_stormfront(archive):
 
 
 def make_ohsumed(archive):
-    """Medical abstracts: of which of 23 categories are they?"""
+    """Medical abstracts: which of 23 categories are they in?"""
     files = members(archive, r"[^/]+/data/ohsumed_single_23/(.+/.+/.+)$")
     names = [f"C{number:02}" for number in range(1, 24)]
     splits = {"train": [], "dev": [], "test": []}
@@ -183,7 +183,7 @@ def make_imdb(archive):
 
 
 def make_corpus_imdb_unsup(archive):
-    """Film reviews without labels, a sentence a line: 4,500 of 50,000."""
+    """Film reviews without labels, one sentence per line: 4,500 of 50,000."""
     files = members(archive, r"aclImdb/train/unsup/(.+)_0\.txt$")
     chosen = sorted(files, key=lambda number: share(f"imdb-unsup-{number}"))[:4500]
     end = r"(?<=[.!?])[\"')]{0,2} +(?=[\"'(]{0,2}[A-Z0-9])"
@@ -191,8 +191,8 @@ def make_corpus_imdb_unsup(archive):
 
 
 def make_corpus_gutenberg(*books):
-    """Novels, a sentence a line and a document a chapter; every 20th chapter is the dev file."""
-    # "V.E", which begins a line of Moby Dick, was taken for the heading of a chapter when the recipes were measured.
+    """Novels, one sentence per line and one document per chapter; every 20th chapter goes to the dev file."""
+    # "V.E", which begins a line of Moby Dick, counted as a chapter heading when the recipes were measured.
     heading = r"\n(?=(?:CHAPTER|Chapter|ADVENTURE|VOLUME) [\w.]+|V\.E)"
     end = r"(?<=[.!?]) +|(?<=[.!?][\"'’”)]) +|(?<=[.!?][\"'’”)]{2}) +"
     chapters = [
@@ -206,20 +206,20 @@ def make_corpus_gutenberg(*books):
 
 
 def novel(text):
-    """Returns the text of a book of Project Gutenberg, without the licence before and behind it."""
+    """Returns the text of a book of Project Gutenberg, without the licence before and after it."""
     text = text.replace("\r", "").replace("_", "")
     text = re.split(r"\*\*\* ?START OF .*?\*\*\*", text, maxsplit=1, flags=re.DOTALL)[-1]
     return re.split(r"\*\*\* ?END OF |End of (?:the )?Project Gutenberg", text, maxsplit=1)[0]
 
 
 def sentences(text, end):
-    """Returns the sentences of a text by a simple rule: they end where `end` matches the blank, and with paragraphs."""
+    """Returns the sentences of a text by a simple rule: they end where `end` matches, and at the end of paragraphs."""
     paragraphs = (" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", text))
     return [each for paragraph in paragraphs for each in re.split(end, paragraph) if each]
 
 
 def members(archive, pattern):
-    """Returns the files of a tar archive whose names match: dict of what the pattern's group matches -> bytes."""
+    """Returns the files of a tar archive whose names match a pattern: dict of its first group -> bytes."""
     found = {}
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:*") as tar:
         for member in tar:
@@ -230,7 +230,7 @@ def members(archive, pattern):
 
 
 def files(folder, names):
-    """Returns the addresses of files of a folder on GitHub, at one commit: tuple of str."""
+    """Returns the URLs of files in a folder on GitHub, at one commit: tuple of str."""
     return tuple(f"{RAW}/{folder}{name}" for name in names.split())
 
 

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Fetches the public data sets of the recipes into data/NAME/SPLIT.jsonl, and checks what it has written.
+"""Fetches the public data sets of the recipes into data/NAME/SPLIT.jsonl, and checks their SHA-256.
 
     python tools/fetch_data.py sst2 mrpc      # some
     python tools/fetch_data.py --list         # every name, with its source and size
     python tools/fetch_data.py all
 
-Each set comes from the public place that SETS names, at one commit, and becomes JSON lines with `id`, `text` (or
-`text_a` and `text_b`) and `label`; raw text becomes a sentence a line, with a blank line between documents. Where a
-recipe takes a part of a set, the part is chosen by SHA-256 of the ids, so that everybody gets the same rows. The data
-keep the licences of their owners.
+Each set is downloaded from its source in SETS, at a fixed commit, and converted to JSON lines with `id`, `text` (or
+`text_a` and `text_b`) and `label`; raw text has one sentence per line and a blank line between documents. Recipes that
+use a part of a set choose it by the SHA-256 of the ids, so that everybody gets the same rows. The data remain under the
+licences of their owners.
 """
 
 import argparse
@@ -25,10 +25,10 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 
 def main(arguments=None):
-    """Fetches what is asked for and not there yet; returns the exit status."""
+    """Fetches the requested sets that are missing; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"all, or of: {', '.join(SETS)}")
-    parser.add_argument("--list", action="store_true", help="say where each set comes from")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"all, or some of: {', '.join(SETS)}")
+    parser.add_argument("--list", action="store_true", help="print the source of each set")
     options = parser.parse_args(arguments)
     if options.list or not options.names:
         for name, source in SETS.items():
@@ -37,14 +37,14 @@ def main(arguments=None):
     names = list(SETS) if options.names == ["all"] else options.names
     for name in names:
         if name not in SETS:
-            parser.error(f"There is no data set {name!r}. The known ones: {', '.join(SETS)}.")
+            parser.error(f"Unknown data set {name!r}; known: {', '.join(SETS)}.")
     for name in names:
         fetch(name, SETS[name], ROOT / "data")
     return 0
 
 
 def fetch(name, source, folder):
-    """Writes the files of a data set to folder/NAME, unless all are there.
+    """Writes the files of a data set to folder/NAME, unless all exist.
 
     Args:
         name: str.
@@ -53,7 +53,7 @@ def fetch(name, source, folder):
     """
     target = folder / name
     if all((target / file).exists() for file in source.sha256):
-        print(f"{target} is there.")
+        print(f"{target} exists already.")
         return
     files = {file: as_bytes(rows) for file, rows in source.make(*map(download, source.urls))}
     for file, content in files.items():
@@ -69,7 +69,7 @@ def fetch(name, source, folder):
 
 @functools.cache  # two sets are parts of one archive
 def download(url):
-    """Returns what is at an address, bytes; ends the program with one sentence where it cannot be reached."""
+    """Returns the content of a URL, bytes; ends the program with one sentence if it cannot be reached."""
     print(f"Fetching {url}")
     try:
         with urllib.request.urlopen(url, timeout=60) as response:

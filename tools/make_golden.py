@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Makes the numbers in tests/golden/ with torch and Hugging Face transformers, which know nothing of tfbert.
+"""Computes the numbers in tests/golden/ with torch and Hugging Face transformers, independently of tfbert.
 
-In an environment of its own (torch==2.13.0 transformers==5.23.0 safetensors), from the root of the checkout:
+In a separate environment (torch==2.13.0 transformers==5.23.0 safetensors), from the root of the checkout:
 
     python tools/make_golden.py tokens
     python tools/make_golden.py tokenizer_options
@@ -34,7 +34,7 @@ from tests.reference.shared_texts import SHARED, text_files, texts_of  # noqa: E
 from tests.reference.tokenizer_folders import HONOURED, ROWS, TEXTS, write_folder  # noqa: E402
 
 VOCABULARIES = ("uncased", "cased", "chinese")
-# Texts that break tokenisers: blank, over-long words of one to four bytes a character, zero bytes, odd spaces.
+# Texts that break tokenisers: blank, over-long words of one to four bytes per character, zero bytes, odd spaces.
 HARD = [
     "", " ", "\t\n", "a", "A" * 100, "a" * 101, "я" * 100, "я" * 101, "ก" * 60, "𝒳" * 100, "𝒳" * 101,
     "x" * 99 + "é" * 2, "don't!!", "a" * 60 + "-" + "b" * 60, "zero\x00byte", "soft\u00adhyphen",
@@ -46,7 +46,7 @@ HARD = [
 ]  # fmt: skip
 
 
-# Of each, the texts from the beginning that are tokenised with every option.
+# The files whose first texts are tokenised with every option.
 OPTION_FILES = ("chnsenticorp/dev.jsonl", "goemotions/dev.jsonl", "hate_stormfront/dev.jsonl", "wnut17/dev.jsonl")
 OPTIONS = [
     {"do_lower_case": lowercase, "strip_accents": strip, "tokenize_chinese_chars": chinese}
@@ -54,18 +54,18 @@ OPTIONS = [
     for strip in (None, True, False)
     for chinese in (True, False)
 ]
-# (text, whether it is looked for in normalised text).
+# (text, whether it is matched in normalised text).
 ADDED = [("<URL>", True), ("的时候", True), ("很好", False), ("New York", True), ("é", True), ("ing", False), ("<u", False)]
 
 
 def option_texts():
-    """Returns real texts, and those that break tokenisers, in which added tokens stand here and there."""
+    """Returns real texts and those that break tokenisers, with added tokens here and there."""
     texts = HARD + [text for file in OPTION_FILES for text in texts_of(file)[:150]]
     return [text + [" <URL>", "很好<u ", "x<url>y", "", "new\tYork"][number % 5] for number, text in enumerate(texts)]
 
 
 def tokenizer_options(arguments):
-    """Digests of the ids that transformers makes of real texts, for every option, with and without added tokens."""
+    """Digests of the ids that transformers gives real texts, for every option, with and without added tokens."""
     from tokenizers import AddedToken
     from transformers import BertTokenizer
 
@@ -109,7 +109,7 @@ def digest(ids):
 
 
 def tokenizer_folders(arguments):
-    """Ids, without special pieces, that transformers makes of texts with the tokenizers of many folders."""
+    """Ids, without special tokens, that transformers gives texts with the tokenizers of many folders."""
     import tempfile
 
     from transformers import AutoTokenizer
@@ -150,7 +150,7 @@ def layers(arguments):
 
 
 def mixed_texts():
-    """Returns 64 real texts, from one word to longer than 128 pieces."""
+    """Returns 64 real texts, from one word to more than 128 tokens."""
     texts = []
     for file, count in (
         ("sst2/dev.jsonl", 24),
@@ -249,7 +249,7 @@ def adamw_inputs():
 
 
 def pretraining(arguments):
-    """The logits of a small random BertForPreTraining for eight rows, and its weights as it saves them."""
+    """The logits of a small random BertForPreTraining for eight rows, and its saved weights."""
     import tempfile
 
     import torch
@@ -262,7 +262,7 @@ def pretraining(arguments):
         max_position_embeddings=64, initializer_range=0.2,
     )  # fmt: skip
     model = BertForPreTraining(config).eval()
-    with torch.no_grad():  # what starts as zeros and ones would hide where it belongs
+    with torch.no_grad():  # zeros and ones would hide a mix-up of tensors
         for name, parameter in model.named_parameters():
             if name.endswith("bias") or "LayerNorm" in name:
                 parameter.add_(torch.randn_like(parameter) * 0.2)
@@ -281,7 +281,7 @@ def pretraining(arguments):
 
 
 def families(arguments):
-    """Every layer's output, and the logits, of a small random model of each family but BERT for a few texts."""
+    """Every layer's output, and the logits, of a small random model of each family except BERT for a few texts."""
     import tempfile
 
     import torch
@@ -301,7 +301,7 @@ def families(arguments):
 
 
 def classifier(arguments):
-    """The logits of a small random BertForSequenceClassification for eight rows, and its weights as it saves them."""
+    """The logits of a small random BertForSequenceClassification for eight rows, and its saved weights."""
     import tempfile
 
     import torch
@@ -314,7 +314,7 @@ def classifier(arguments):
         max_position_embeddings=32, initializer_range=0.2, num_labels=3,
     )  # fmt: skip
     model = BertForSequenceClassification(config).eval()
-    with torch.no_grad():  # what starts as zeros and ones would hide where it belongs
+    with torch.no_grad():  # zeros and ones would hide a mix-up of tensors
         for name, parameter in model.named_parameters():
             if name.endswith("bias") or "LayerNorm" in name:
                 parameter.add_(torch.randn_like(parameter) * 0.2)

@@ -1,4 +1,4 @@
-"""What README's first commands print: they are run for it, and what they print is kept and shown."""
+"""Runs the quickstart of README, and saves and formats its output."""
 
 import os
 import pathlib
@@ -9,7 +9,7 @@ import tempfile
 
 from results import ROOT
 
-# What the quickstart prints, and the commands that print it. Of a long text README shows so many lines at either end.
+# The saved output, and the commands. README shows this many lines at the head and the tail of a long output.
 QUICKSTART = "docs/quickstart.txt"
 COMMANDS = (
     "python -m tfbert.run --config=configs/quickstart.yaml",
@@ -21,7 +21,7 @@ HEAD, TAIL, WIDTH = 3, 4, 100
 
 
 def run_quickstart(root=ROOT):
-    """Runs the quickstart's commands in a folder of their own, and keeps what they print."""
+    """Runs the quickstart's commands in a temporary folder, and saves what they print."""
     said = []
     with tempfile.TemporaryDirectory() as folder:
         for name in ("configs", "tfbert"):
@@ -37,7 +37,7 @@ def run_quickstart(root=ROOT):
 
 
 def transcript(text):
-    """Returns what README shows of the quickstart's commands and what they print: fenced blocks in Markdown."""
+    """Returns the quickstart's commands and output as shown in README: fenced blocks in Markdown."""
     blocks = []
     for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
         command, *lines = part.rstrip().split("\n")

@@ -1,27 +1,27 @@
 #!/usr/bin/env python3
-"""Keeps the scores of runs in configs/results/, from which tools/write_docs.py makes tables, headers and the picture.
+"""Saves the scores of runs in configs/results/, from which tools/write_docs.py makes tables, headers and the figure.
 
     .venv/bin/python tools/record.py seeds mrpc rte --seeds=0,1,2 --data=data
 
-runs `python -m tfbert.run --config=configs/NAME.yaml --seed=S`, with the files of `--data` (a folder of JSONL sets) in
-place of those the config names, and keeps the scores on dev_file after the last step. A run that is there already is
-not repeated. `--peer` takes another program's scores on the same rows, beside.
+runs `python -m tfbert.run --config=configs/NAME.yaml --seed=S`, with the files of `--data` (a folder of JSONL sets)
+instead of those in the config, and saves the scores on dev_file after the last step. A run that is recorded already is
+not repeated. `--peer` adds another program's scores on the same rows.
 
     python -m tfbert.run --config=configs/bias_correction.yaml --output_dir=runs/bias_correction
     .venv/bin/python tools/record.py sweep bias_correction runs/bias_correction accuracy
 
-keeps some scores of a sweep's trials; the first one comes first in the tables. Each setting is kept with its own date
-and machine; settings that this sweep has not run stay as they were measured.
+saves some scores of a sweep's trials; the first one comes first in the tables. Each setting is saved with its own date
+and machine; settings that this sweep has not run keep their results.
 
     python -m tfbert.run --config=configs/bert_tiny_gutenberg.yaml --output_dir=runs/bert_tiny_gutenberg
     .venv/bin/python tools/record.py run bert_tiny_gutenberg runs/bert_tiny_gutenberg masked_accuracy perplexity
 
-keeps some dev scores of a finished run, evaluation by evaluation, and those of its baseline.
+saves some dev scores of a finished run, one row per evaluation, and those of its baseline.
 
     EXTRAS=test,preflight tools/test -n 2 --junitxml=run.xml
     .venv/bin/python tools/record.py reliability run.xml
 
-keeps what the tests measured: devices, kills, TPU programs.
+saves what the tests measured: devices, kills, TPU programs.
 """
 
 import argparse
@@ -35,7 +35,7 @@ import xml.etree.ElementTree as ElementTree
 import results
 from results import ROOT, Study
 
-# What stands in place of the config's data: the files of tools/fetch_data.py, whose columns have names of their own.
+# Column flags and evaluated split of the files of tools/fetch_data.py, which replace the config's data.
 PAIRS = ["--text_column=text_a", "--text_pair_column=text_b"]
 SINGLE = ["--text_column=text"]
 FILES = {
@@ -52,7 +52,7 @@ OURS, PEER = "tfbert", "Hugging Face Trainer"
 
 
 def main():
-    """Does what the first word says."""
+    """Runs the subcommand."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     kinds = parser.add_subparsers(required=True)
     seeds = kinds.add_parser("seeds", help="run configs over several seeds")
@@ -62,20 +62,20 @@ def main():
     seeds.add_argument("--peer", help="JSON lines {task, seed, result}: another program's scores on the same rows")
     seeds.set_defaults(record=record_seeds)
     for record, what in ((record_sweep, "sweep"), (record_run, "run")):
-        finished = kinds.add_parser(what, help=f"keep scores of a finished {what}")
+        finished = kinds.add_parser(what, help=f"save scores of a finished {what}")
         finished.add_argument("name", help="of the config: configs/NAME.yaml")
         finished.add_argument("output_dir")
         finished.add_argument("metrics", nargs="+", metavar="metric")
         finished.set_defaults(record=record)
-    reliability = kinds.add_parser("reliability", help="keep what the tests measured")
-    reliability.add_argument("path", help="what pytest --junitxml has written")
+    reliability = kinds.add_parser("reliability", help="save what the tests measured")
+    reliability.add_argument("path", help="file written by pytest --junitxml")
     reliability.set_defaults(record=record_reliability)
     options = vars(parser.parse_args())
     options.pop("record")(**options)
 
 
 def record_seeds(configs, seeds, data, peer):
-    """Runs what is asked for and not there yet."""
+    """Runs the requested configs and seeds that are not recorded yet."""
     if peer:
         record_peer(peer)
     for seed in map(int, seeds.split(",")):
@@ -84,7 +84,7 @@ def record_seeds(configs, seeds, data, peer):
 
 
 def run_seed(name, seed, data):
-    """Runs one config with one seed, unless its scores are there."""
+    """Runs one config with one seed, unless its scores are recorded already."""
     study = results.read(name)
     if any((row["program"], row["seed"]) == (OURS, seed) for row in study.rows):
         return
@@ -103,7 +103,7 @@ def run_seed(name, seed, data):
 
 
 def record_peer(path):
-    """Takes over the scores of another program."""
+    """Records the scores of another program."""
     for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines():
         run = json.loads(line)
         scores = {metric: run["result"][metric] for metric in ("accuracy", "f1", "mcc")}
@@ -111,7 +111,7 @@ def record_peer(path):
 
 
 def keep_seed(name, study, program, seed, scores):
-    """Keeps the scores of one seed; our rows come first."""
+    """Saves the scores of one seed; our rows come first."""
     row = {"program": program, "seed": seed, **scores, "measured": results.provenance()}
     study.about = {"kind": "seeds"} | study.about
     study.replace([row], "program", "seed")
@@ -120,7 +120,7 @@ def keep_seed(name, study, program, seed, scores):
 
 
 def record_sweep(name, output_dir, metrics):
-    """Takes over some scores of the trials of one sweep."""
+    """Records some scores of the trials of one sweep."""
     from tfbert.config.load import load_config
     from tfbert.modes.sweep_study import SweepTrial
     from tfbert.reports.score_tables import group_trials
@@ -143,7 +143,7 @@ def record_sweep(name, output_dir, metrics):
 
 
 def record_run(name, output_dir, metrics):
-    """Takes over some scores of a run: after each evaluation, and the baseline's."""
+    """Records some scores of a run: those of each evaluation, and the baseline's."""
     from tfbert.reports.sections import read_metrics
 
     found = json.loads((pathlib.Path(output_dir) / "eval_results.json").read_text(encoding="utf-8"))
@@ -155,13 +155,13 @@ def record_run(name, output_dir, metrics):
 
 
 def command_of(kind, name):
-    """Returns what is true of all trials of a sweep or a run: dict of str."""
+    """Returns what all rows of a sweep or a run share: dict of str."""
     command = f"python -m tfbert.run --config=configs/{name}.yaml --output_dir=runs/{name}"
     return {"kind": kind, "command": command}
 
 
 def record_reliability(path):
-    """Takes over the properties that the tests of a run recorded; refuses a run in which one failed."""
+    """Records the properties that a test run measured; refuses one with a failed test."""
     root = ElementTree.parse(path).getroot()
     suite = root if root.tag == "testsuite" else root[0]
     if int(suite.get("failures")) + int(suite.get("errors")):

@@ -1,10 +1,10 @@
-"""What has been measured: configs/results/NAME.csv, one file a study, a row a trial.
+"""Measured results: configs/results/NAME.csv, one file per study, one row per trial.
 
-A file begins with lines `# key: value`, which hold once what is true of all rows: what kind of study it is, its
-command, and when, on what and with which versions it was measured. Where that differs between rows, `# measured 1: …`,
-`# measured 2: …` are told apart by a column `measured`. Numbers have eight digits; an empty cell is a score that a
-trial does not have. tools/record.py and tools/bench.py write these files, tools/write_docs.py reads them;
-`pandas.read_csv(path, comment="#")` does, too.
+A file begins with lines `# key: value` for what all rows share: the kind of study, its command, and when, on which
+machine and with which versions it was measured. If the latter differs between rows, a column `measured` refers to lines
+`# measured 1: …`, `# measured 2: …`. Numbers have eight digits; an empty cell is a score that a trial does not have.
+tools/record.py and tools/bench.py write these files, tools/write_docs.py reads them, and
+`pandas.read_csv(path, comment="#")` can.
 """
 
 import csv
@@ -25,7 +25,7 @@ class Study:
     """One file.
 
     Attributes:
-        about: dict of str. What is true of all rows.
+        about: dict of str. What all rows share.
         rows: list of dict: str, float, bool or None by column. All have `measured`, what `provenance` returned.
     """
 
@@ -33,13 +33,13 @@ class Study:
     rows: list = dataclasses.field(default_factory=list)
 
     def replace(self, rows, *key):
-        """Puts rows in place of those that agree with one of them in the columns of a key; returns the study."""
+        """Adds rows, replacing those with the same values in the key columns; returns the study."""
         new = {tuple(row[column] for column in key) for row in rows}
         self.rows = [row for row in self.rows if tuple(row[column] for column in key) not in new] + rows
         return self
 
     def groups(self, column):
-        """Returns the rows by what they have in a column: dict of list."""
+        """Returns the rows by their value in a column: dict of list."""
         found = {}
         for row in self.rows:
             found.setdefault(row[column], []).append(row)
@@ -47,7 +47,7 @@ class Study:
 
 
 def read(name, root=ROOT):
-    """Returns a Study; an empty one where nothing has been measured."""
+    """Returns a Study; an empty one if nothing has been measured."""
     path = root / RESULTS / f"{name}.csv"
     if not path.exists():
         return Study()
@@ -90,29 +90,29 @@ def write(name, study, root=ROOT):
 
 
 def provenance():
-    """Returns when, on what and with which versions something is measured: "DATE, MACHINE; VERSIONS"."""
+    """Returns date, machine and versions of a measurement made now: "DATE, MACHINE; VERSIONS"."""
     packages = ("tensorflow", "keras", "keras-hub")
     versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in packages)
     return f"{datetime.date.today()}, {_machine()}; {versions}"
 
 
 def when(row):
-    """Returns when and on what something was measured, in words."""
+    """Returns date and machine of the measurement of a row: str."""
     return row["measured"].partition("; ")[0]
 
 
 def source(row):
-    """Returns when, on what and with which versions something was measured, in words."""
+    """Returns date, machine and versions of the measurement of a row: str."""
     return row["measured"]
 
 
 def sources(rows, words):
-    """Returns when and on what some rows were measured, in words, in order: list of str."""
+    """Returns the different origins of some rows, in order; `words` is `when` or `source`: list of str."""
     return list(dict.fromkeys(words(row) for row in rows))
 
 
 def _machine():
-    """Returns what computes, in words; providers call different CPUs alike, so what they have for bfloat16 is named."""
+    """Returns the name of this machine: str. CPUs of one name differ in bfloat16 instructions, so it includes them."""
     model, bfloat16 = platform.machine(), ""
     for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):
@@ -124,7 +124,7 @@ def _machine():
 
 
 def _value(text):
-    """Returns what a cell says: None, a truth value, a number, or text."""
+    """Returns the value of a cell: None, bool, float or str."""
     if text in _WORDS:
         return _WORDS[text]
     try:
@@ -134,7 +134,7 @@ def _value(text):
 
 
 def _text(value):
-    """Returns what stands in a cell."""
+    """Returns the cell of a value."""
     if value is None or isinstance(value, bool):
         return next(text for text, meant in _WORDS.items() if meant is value)
     return f"{value:.8g}" if isinstance(value, float) else value

@@ -1,4 +1,4 @@
-"""The tables of what was timed, in Markdown: README's, and those of docs/speed.md."""
+"""The tables of timings in README and docs/speed.md, in Markdown."""
 
 import itertools
 import operator
@@ -7,10 +7,10 @@ import re
 import numpy as np
 from results import sources, when
 
-# The programs of README's table of times, and what they are called there.
+# The programs of README's table of times, and their names there.
 FASTEST = {"tfbert, bfloat16": "tfbert", "Hugging Face Trainer": "Hugging Face Trainer",
            "Hugging Face Trainer, --group --bf16": "its best setting", "keras-hub fit": "keras-hub fit"}  # fmt: skip
-# What is timed of a comparison's programs: the whole process, but where its title is here the parts named.
+# What is timed in a comparison: the whole process, or, if its title is here, these parts of it.
 WHOLE = operator.itemgetter("total_s")
 TIMED = {
     "One training step, and the prediction of 20,000 rows of SST-2": {
@@ -21,7 +21,7 @@ TIMED = {
 
 
 def times_table(study):
-    """Returns README's table of times, in seconds: of the machine with instructions for bfloat16."""
+    """Returns README's table of times in seconds, of the machine with bfloat16 instructions."""
     rows = [row for row in study.rows if "bf16" in when(row)]
     lines = [f"| work | {' | '.join(FASTEST.values())} |", "|---" * (1 + len(FASTEST)) + "|"]
     for work, group in itertools.groupby(rows, key=operator.itemgetter("work")):
@@ -33,7 +33,7 @@ def times_table(study):
 
 
 def timings(study):
-    """Returns the tables of programs beside each other, one a machine."""
+    """Returns the tables that compare programs, one per machine."""
     machines = {}
     for row in study.rows:
         machines.setdefault(when(row).partition(", ")[2], []).append(row)
@@ -41,7 +41,7 @@ def timings(study):
 
 
 def timings_table(rows):
-    """Returns a machine's table of programs: their time, how many times the first's it is, their peak memory."""
+    """Returns a machine's table of programs: their time, its ratio to the first program's, and their peak memory."""
     names = list(dict.fromkeys(row["program"] for row in rows))
     names.sort(key=lambda name: name.split(",")[0] == "keras-hub fit")
     lines = [f"| work | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
@@ -61,7 +61,7 @@ def timings_table(rows):
     rounds = {work: programs[0]["rounds"] for work, programs in works.items()}
     said = [f"; {work}: medians of {number:.0f} rounds" for work, number in rounds.items() if number > 1]
     where = "; ".join(sorted(sources(rows, when)))
-    lines += ["", f"In parentheses: times tfbert's. Below: peak memory. Once each, in turn{''.join(said)}. {where}."]
+    lines += ["", f"In parentheses: ratio to tfbert. Below: peak memory. One run each{''.join(said)}. {where}."]
     lines += ["", "<details><summary>The commands</summary>", ""]
     for work, programs in works.items():
         lines += [f"{work}:", "", "<!-- not run: minutes each, and torch in another environment -->", "```bash"]
@@ -72,7 +72,7 @@ def timings_table(rows):
 def steps_table(study):
     """Returns the table of where a training step's time goes."""
     kinds = [column for column in study.rows[0] if column not in ("work", "whole", "command", "measured")]
-    lines = [f"| ms of a step | {' | '.join(kinds)} | together | the step | matrix products' share of it |"]
+    lines = [f"| ms per step | {' | '.join(kinds)} | sum | without profiler | share of matrix products |"]
     lines.append("|---" * (len(kinds) + 4) + "|")
     how = {}
     for row in study.rows:
@@ -80,13 +80,13 @@ def steps_table(study):
         cells = [f"{time:.0f}" for time in (*times, sum(times), row["whole"])]
         lines.append(f"| {row['work']} | {' | '.join(cells)} | {row['matrix products'] / row['whole']:.0%} |")
         how[f"`{row['command'].replace(row['work'].split(',')[0], 'DATA')}`, {when(row)}"] = None
-    return "\n".join([*lines, "", "By the profiler, one operation at a time; the step: likewise, without the profiler; "
+    return "\n".join([*lines, "", "By the profiler, one operation at a time; without profiler: the same step, timed; "
                       f"{'; '.join(how)}."])  # fmt: skip
 
 
 def growth_table(study):
-    """Returns the table of what an epoch or a step costs as rows, sequences and layers grow."""
-    titles = {"rows": "rows of SST-2: an epoch", "length": "tokens of a sequence: a step of 32", "layers": "layers, "
+    """Returns the table of how the cost of an epoch or a step grows with rows, sequence length and layers."""
+    titles = {"rows": "rows of SST-2: one epoch", "length": "tokens per sequence: a step of 32", "layers": "layers, "
               "128 tokens: a step of 32"}  # fmt: skip
     lines = ["| what grows | size: time, peak memory | slope |", "|---|---|---|"]
     groups = study.groups("what")

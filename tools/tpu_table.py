@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Makes docs/devices.md's tables of what BERT needs on TPUs by compiling its step; wants jax and libtpu, and hours.
+"""Makes the tables in docs/devices.md of what BERT needs on TPUs, by compiling its step; needs jax, libtpu and hours.
 
-    tools/tpu_table.py                       every row; what configs/tpu_compiled.json holds is not compiled again
+    tools/tpu_table.py                       all rows; those in configs/tpu_compiled.json are not compiled again
     tools/tpu_table.py base-128-v5e-1 ...    some rows
-    tools/tpu_table.py --packed              real texts that share rows, from data/
+    tools/tpu_table.py --packed              real texts from data/, packed: they share rows
     tools/tpu_table.py --pipeline            measures the input pipeline on one core of this machine
     tools/tpu_table.py --write               only writes the tables into docs/devices.md
 
 Weights are random: memory and work do not depend on them. Arithmetic is mixed bfloat16, dropout 0.1, the head has two
-labels, no token is padding but for `--packed`. Each compilation is kept as soon as it is done: the tool may be stopped
-at any time.
+labels, and there is no padding except with `--packed`. Each compilation is saved when it is done: the tool can be
+stopped at any time.
 """
 
 import dataclasses
@@ -28,18 +28,18 @@ KEPT = ROOT / "configs" / "tpu_compiled.json"
 # Layers, hidden size, heads.
 MODELS = {"base": (12, 768, 12), "large": (24, 1024, 16)}
 ROWS = [f"{model}-{length}-{topology}" for model in MODELS for length in (128, 512) for topology in ("v5e-1", "v6e-1")]
-# Two programs give the line by which the memory grows with the batch.
+# Two programs give the line along which memory grows with the batch.
 BATCHES = (8, 32)
-# Data sets whose texts share rows, and the columns of their texts.
+# Data sets whose texts are packed, and the columns of their texts.
 PACKED = {"sst2": ("text", None), "rte": ("text_a", "text_b")}
 WEIGHTS = {"base": 109_483_778, "large": 335_143_938}
-# Bytes a second between the chips of a v5e: Google Cloud's "TPU v5e", 1,600 Gbit/s a chip.
+# Bytes per second between the chips of a v5e: Google Cloud's "TPU v5e", 1,600 Gbit/s per chip.
 ICI_BYTES = 200e9
 GIB = 2**30
 
 
 def main(names):
-    """Compiles what is missing of some rows, then writes the table."""
+    """Compiles the rows that are missing, then writes the tables."""
     if names == ["--pipeline"]:
         keep("pipeline", measure_pipeline())
     elif names == ["--packed"]:
@@ -59,7 +59,7 @@ def main(names):
 
 
 def make_row(name):
-    """Compiles at two batches; for a v5e, whose memory is the smaller, at the larger one with --remat too."""
+    """Compiles at two batch sizes; for a v5e, which has less memory, at the larger one also with --remat."""
     for remat, sizes in ((False, BATCHES), (True, BATCHES[-1:] if name.endswith("v5e-1") else ())):
         key = name + "-remat" * remat
         missing = set(sizes) - {entry["examples"] for entry in read_kept().get(key, [])}
@@ -70,7 +70,7 @@ def make_row(name):
 
 
 def make_packed(data):
-    """Compiles one batch of a data set's texts, as they share rows."""
+    """Compiles one batch of a data set's texts, packed into rows."""
     from tfbert import load_tokenizer, make_dataset
     from tfbert.modes.preflight.report import padding_share
     from tfbert.modes.preflight.step import rows_of_epoch
@@ -93,7 +93,7 @@ def make_packed(data):
 
 
 def new_compiler(name, remat, labels=(0, 1), read=None):
-    """Returns a StepCompiler of a BERT with random weights: on random texts, or on what `read` makes of its task."""
+    """Returns a StepCompiler of a BERT with random weights, on one repeated token or on the dataset of `read(task)`."""
     import keras_hub
     import numpy as np
 
@@ -113,9 +113,9 @@ def new_compiler(name, remat, labels=(0, 1), read=None):
     encoder.remat, encoder.tokenizer = remat, None
     task = TASKS["classification"](list(labels))
     model = build_model(encoder, task, max_seq_length=int(length))
-    pieces, count = np.full(8 * int(length), 100, np.int32), np.full(8, int(length), np.int32)
+    tokens, count = np.full(8 * int(length), 100, np.int32), np.full(8, int(length), np.int32)
     examples = TokenizedExamples(
-        [(pieces, count, count, np.ones(8, np.int32), np.zeros(8, np.int32), count)], lambda: np.zeros(8, np.int32)
+        [(tokens, count, count, np.ones(8, np.int32), np.zeros(8, np.int32), count)], lambda: np.zeros(8, np.int32)
     )
     dataset = read(task) if read else ExampleDataset(examples, 32, int(length), shuffle=False, seed=0)
     optimizer = AdamWeightDecay(linear_warmup(2e-5, 1000, 100))
@@ -123,7 +123,7 @@ def new_compiler(name, remat, labels=(0, 1), read=None):
 
 
 def measure_pipeline():
-    """Returns how many examples a second one core makes ready: MRPC's pairs, 128 pieces, tokenised before."""
+    """Returns how many examples per second one core prepares: pairs of MRPC, 128 tokens, tokenised before."""
     os.sched_setaffinity(0, {0})
 
     from tfbert import TASKS, load_tokenizer, make_dataset
@@ -136,14 +136,14 @@ def measure_pipeline():
 
 
 def scaling():
-    """Returns what the numbers make of larger TPUs, in Markdown."""
+    """Returns what the numbers mean for larger TPUs, in Markdown."""
     from tfbert.modes.preflight.report import ASSUMED_UTILISATION
     from tfbert.modes.preflight.topologies import find_topology
 
     kept = read_kept()
     pipeline, chip = kept.get("pipeline"), find_topology("v5e-1")
     lines = [
-        "| BERT, length | TPU | examples/s asked of a host | cores for that | a step, 32 a chip | its all-reduce |",
+        "| BERT, length | TPU | examples/s needed per host | cores for that | step, 32 per chip | its all-reduce |",
         "|---|---|---|---|---|---|",
     ]
     for name in ROWS:
@@ -168,7 +168,7 @@ def table():
     small, large = BATCHES
     lines = [
         f"| BERT, length, TPU | HBM at batch {small} | at {large} | at {large} with `--remat` | largest batch, by the "
-        "line through the two | flops an example |",
+        "line through the two | flops per example |",
         "|---|---|---|---|---|---|",
     ]
     kept = read_kept()
@@ -177,11 +177,11 @@ def table():
 
 
 def packed_table():
-    """Returns what texts that share rows ask of a TPU beside a row for each, in Markdown."""
+    """Returns what packed texts need on a TPU, compared with one row per text, in Markdown."""
     kept, size = read_kept(), BATCHES[-1]
     [alone] = [entry for entry in kept["base-128-v5e-1"] if entry["examples"] == size]
     lines = [
-        f"| data, batch {size} | rows of 128 | padding | flops an example | flops of the model ÷ compiled | HBM |",
+        f"| data, batch {size} | rows of 128 | padding | flops per example | flops of the model ÷ compiled | HBM |",
         "|---|---|---|---|---|---|",
     ]
     for data in (data for data in PACKED if f"packed-{data}" in kept):
@@ -189,7 +189,7 @@ def packed_table():
         paddings = packed["padding_a_row_a_window"], packed["padding"]
         for rows, padding, entry in zip((size, packed["rows"]), paddings, (alone, packed)):
             lines.append(
-                f"| {data}, {'packed' if entry is packed else 'a row a text'} | {rows} | {padding:.0%} "
+                f"| {data}, {'packed' if entry is packed else 'one row per text'} | {rows} | {padding:.0%} "
                 f"| {entry['flops'] / size:.3g} | {model_flops(rows, size) / entry['flops']:.2f} "
                 f"| {entry['hbm_bytes'] / GIB:.2f} GiB |"
             )
@@ -197,14 +197,14 @@ def packed_table():
 
 
 def model_flops(rows, examples, length=128):
-    """Returns the matrix products' flops of a step of BERT-base: 2 a weight and piece forward, 4 backward.
+    """Returns the flops of the matrix products in a step of BERT-base: 2 per weight and token forward, 4 backward.
 
-    The last layer is computed whole for its keys and values alone, the rest of it for [CLS].
+    In the last layer, only keys and values are computed for all tokens, the rest for [CLS].
     """
     layers, hidden, _ = MODELS["base"]
-    pieces, layer = rows * length, 12 * hidden**2
-    of_weights = pieces * ((layers - 1) * layer + 3 * hidden**2) + examples * (layer - 3 * hidden**2 + hidden**2)
-    return 6 * of_weights + 3 * 4 * layers * pieces * length * hidden
+    tokens, layer = rows * length, 12 * hidden**2
+    of_weights = tokens * ((layers - 1) * layer + 3 * hidden**2) + examples * (layer - 3 * hidden**2 + hidden**2)
+    return 6 * of_weights + 3 * 4 * layers * tokens * length * hidden
 
 
 def _line(name, kept):
@@ -228,12 +228,12 @@ def _gib(compiled):
 
 
 def keep(key, value):
-    """Writes one entry of what is measured."""
+    """Saves one measurement."""
     KEPT.write_text(json.dumps(read_kept() | {key: value}, indent=1) + "\n", encoding="utf-8")
 
 
 def read_kept():
-    """Returns what is compiled already: row -> list of Compiled as dicts."""
+    """Returns the saved measurements: row -> list of Compiled as dicts."""
     return json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
 
 

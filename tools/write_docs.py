@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Writes what is made from other files: tables in the documentation, the headers of the configs, the picture.
+"""Writes the generated parts of the documentation: tables, the headers of the configs, the figure.
 
-    .venv/bin/python tools/write_docs.py                 the tables, the headers, the picture
-    .venv/bin/python tools/write_docs.py --quickstart    runs README's two commands first, and keeps what they print
+    .venv/bin/python tools/write_docs.py                 the tables, the headers, the figure
+    .venv/bin/python tools/write_docs.py --quickstart    runs README's quickstart first, and saves what it prints
 
 Flags come from tfbert/config/groups/, results and timings from configs/results/, which only tools/record.py and
-tools/bench.py write, and what the quickstart prints from docs/quickstart.txt. Run it after one of them has changed; a
-test sees when it was forgotten. What it writes stands between `<!-- NAME -->` and `<!-- /NAME -->`.
+tools/bench.py write, and the output of the quickstart from docs/quickstart.txt. Run it after one of them has changed; a
+test fails if it was forgotten. What it writes is between `<!-- NAME -->` and `<!-- /NAME -->`.
 """
 
 import argparse
@@ -19,10 +19,10 @@ from quickstart_output import QUICKSTART, run_quickstart, transcript
 from results import ROOT, read_all, source, sources, when
 from speed_tables import growth_table, steps_table, times_table, timings
 
-sys.path.insert(0, str(ROOT))  # the checkout that this file stands in, whichever is installed
+sys.path.insert(0, str(ROOT))  # the checkout of this file, whichever is installed
 from tfbert.config.load import flags_table  # noqa: E402
 
-# What is quoted of each measured config, in the order of the table.
+# Title and scores of each measured config, in the order of the table.
 SHOWN = {
     "mrpc": ("MRPC", ["accuracy", "f1"]),
     "cola": ("CoLA", ["mcc"]),
@@ -35,11 +35,11 @@ SHOWN = {
 }
 NAMES = {"mcc": "MCC", "f1": "F1", "pearson": "Pearson", "spearman": "Spearman", "f1_micro": "F1 micro",
          "f1_macro": "F1 macro", "accuracy": "accuracy", "average_precision": "average precision",
-         "expected_calibration_error": "calibration error", "masked_accuracy": "masked words right",
-         "next_sentence_accuracy": "next sentences right",
+         "expected_calibration_error": "calibration error", "masked_accuracy": "masked-word accuracy",
+         "next_sentence_accuracy": "next-sentence accuracy",
          "perplexity": "perplexity"}  # fmt: skip
 
-# Accuracies that a paper gives for a sweep's settings, with other weights and more rows: its tables 2, 3 and 4.
+# Accuracies in a paper for the settings of a sweep, with other weights and more rows: its tables 2, 3 and 4.
 PUBLISHED = {
     "long_text_imdb": (
         "Sun et al. 2019",
@@ -80,7 +80,7 @@ PUBLISHED = {
 # The rows of README's table of scores: config, metric.
 FRONT = [("mrpc", "f1"), ("cola", "mcc"), ("trec", "accuracy"), ("rte", "accuracy"), ("sst2", "accuracy"),
          ("stsb", "pearson")]  # fmt: skip
-# The cells of README's tables that are words, in Chinese.
+# The words in README's tables, in Chinese.
 CHINESE = {
     "data": "数据", "score": "指标", "accuracy": "准确率", "work": "任务", "tfbert": "tfbert",
     "Hugging Face Trainer": "Hugging Face Trainer", "its best setting": "其最快设置", "keras-hub fit": "keras-hub fit",
@@ -132,7 +132,7 @@ def documents(root):
 
 
 def in_chinese(table):
-    """Returns a table of README whose cells are Chinese where they are words."""
+    """Returns a table of README with its words in Chinese."""
     def cell(text):
         link = re.fullmatch(r"\[(.+)\](\(.+\))", text)
         return f"[{CHINESE.get(link[1], link[1])}]{link[2]}" if link else CHINESE.get(text, text)
@@ -154,7 +154,7 @@ def scores_table(seeds):
 
 
 def title_of(root, name):
-    """Returns the first line of a config: what it asks."""
+    """Returns the first line of a config, the question that it answers."""
     return (root / "configs" / f"{name}.yaml").read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
 
 
@@ -181,7 +181,7 @@ def failed(rows):
 
 
 def results_table(seeds):
-    """Returns the table of scores, ours beside the peer's."""
+    """Returns the table of scores, ours and the peer's."""
     lines = ["| data | score | tfbert | Hugging Face Trainer |", "|---|---|---|---|"]
     for name, (title, metrics) in SHOWN.items():
         programs = seeds[name].groups("program")
@@ -197,7 +197,7 @@ def results_table(seeds):
 
 
 def seeds_header(name, study):
-    """Returns what the head of a config says of its seeds, and its sources: (list of str, list of str)."""
+    """Returns the lines of a config's header on its seeds, and their sources: (list of str, list of str)."""
     rows = study.groups("program")["tfbert"]
     scores = ", ".join(f"{NAMES[metric]} {spread_of(rows, metric)}" for metric in SHOWN[name][1])
     seeds = ", ".join(f"{row['seed']:.0f}" for row in rows)
@@ -206,7 +206,7 @@ def seeds_header(name, study):
 
 
 def sweep_header(study):
-    """Returns what the head of a config says of a sweep: list of str."""
+    """Returns the lines of a config's header on a sweep: list of str."""
     metrics = metrics_of(study)
     lines = [
         f"{label}: {', '.join(spread_of(rows, f'test_{metric}') for metric in metrics)}, {failed(rows)} runs failed"
@@ -230,7 +230,7 @@ def sweep_table(name, title, study):
 
 
 def measured_on(study, words):
-    """Returns when and where a sweep was measured, in words: what most of its settings share, then the others."""
+    """Returns when and where a sweep was measured: what most of its settings share, then the others: list of str."""
     found = {}
     for label, rows in study.groups("setting").items():
         found.setdefault(words(rows[0]), []).append(label)
@@ -239,7 +239,7 @@ def measured_on(study, words):
 
 
 def few_samples_table(root, sweeps):
-    """Returns one table of the sweeps over small samples: a row a setting, a column a data set."""
+    """Returns one table of the sweeps over small samples: one row per setting, one column per data set."""
     titles, groups = [], {}
     for name in (name for name in sweeps if name.startswith("few_samples_")):
         config = (root / "configs" / f"{name}.yaml").read_text(encoding="utf-8")
@@ -271,7 +271,7 @@ def run_table(name, study):
 
 
 def run_header(study):
-    """Returns what the head of a config says of a run: its last scores, and those of the baseline: list of str."""
+    """Returns the lines of a config's header on a run, its last scores and the baseline's: list of str."""
     baseline, last = study.rows[0], study.rows[-1]
     return [
         f"{what}: {', '.join(f'{NAMES[metric]} {shown(metric, row[metric])}' for metric in metrics_of(study))}"
@@ -280,24 +280,24 @@ def run_header(study):
 
 
 def shown(metric, value):
-    """Returns a score as a reader wants it: a share in percent, a perplexity as it is."""
+    """Returns a score for readers: a share in percent, a perplexity as it is."""
     return f"{value:.1f}" if metric == "perplexity" else f"{value:.1%}"
 
 
 def reliability(study):
-    """Returns what the tests measured when they were last recorded, in words."""
+    """Returns a sentence on what the tests measured when they were last recorded."""
     found = {what: [row["value"] for row in rows] for what, rows in study.groups("what").items()}
     names = ("layouts", "loss_apart", "weights_apart", "kills")
     [layouts], [loss], [weights], [kills] = (found[name] for name in names)
     return (
-        f"Measured by them, {source(study.rows[0])}: {layouts:.0f} layouts of devices, parts and loops, whose losses "
-        f"differ from one device's by {loss:.1e} at most, and whose weights by {weights:.1e} of the way they went; "
-        f"{kills:.0f} kills survived; programs of a two-layer model for {'; '.join(found['program'])} a chip."
+        f"Measured by the tests, {source(study.rows[0])}: {layouts:.0f} layouts of devices, parts and loops, whose "
+        f"losses differ from one device's by at most {loss:.1e}, and whose weights by {weights:.1e} of their change; "
+        f"{kills:.0f} kills survived; programs of a two-layer model: {'; '.join(found['program'])} per chip."
     )
 
 
 def draw(root, study):
-    """Draws what bias correction does: docs/bias_correction.svg."""
+    """Draws the effect of bias correction: docs/bias_correction.svg."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -314,16 +314,16 @@ def draw(root, study):
             axes.scatter(values[~failed], heights[~failed], s=26, color="#1f6feb", alpha=0.75, label=None)
             axes.scatter(values[failed], heights[failed], s=34, color="#cf222e", marker="x")
             axes.text(101, place, f"{failed.sum()} of {len(failed)} failed", va="center", fontsize=9)
-        axes.set_yticks(range(len(groups)), ["with bias correction", "without, as the original BERT"])
+        axes.set_yticks(range(len(groups)), ["with bias correction", "without, as in the original BERT"])
         axes.set_ylim(len(groups) - 0.5, -0.5)
         axes.set_xlim(45, 100)
-        axes.set_xlabel(f"{NAMES[metric]} on unseen rows, % (a point a seed)")
+        axes.set_xlabel(f"{NAMES[metric]} on unseen rows, % (one point per seed)")
         axes.grid(axis="x", alpha=0.2)
         figure.savefig(root / "docs" / "bias_correction.svg", metadata={"Date": None})
 
 
 def write_header(root, name, study, lines, sources):
-    """Puts the command, its results and where they come from into the comment at the head of a config."""
+    """Writes the command, its results and their sources into the comment at the head of a config."""
     path = root / "configs" / f"{name}.yaml"
     text = path.read_text(encoding="utf-8")
     first = text.partition("\n")[0]
@@ -342,7 +342,7 @@ def write_header(root, name, study, lines, sources):
 
 
 def fetching(text):
-    """Returns the line of a header that fetches the files of data/ that a text names: list of str, one or none."""
+    """Returns the line of a header that fetches the files of data/ named in a text: list of str, one or none."""
     names = dict.fromkeys(re.findall(r"\bdata/(\w+)/", text))
     names.pop("samples", None)  # these are in the package
     return [f"# python tools/fetch_data.py {' '.join(names)}"] if names else []

@@ -33,7 +33,7 @@ def test_it_goes_on_where_it_stopped(tmp_path, done):
     write(path, PIECES[:done], finish=False)
     rows = json.loads((tmp_path / "a.txt.partial.json").read_text())["rows"]
     assert not path.exists() and rows == [2, 3, 5][done - 1]
-    with pytest.raises(InputError, match=f"a.txt.partial holds {rows} rows of a run that was interrupted; --resume"):
+    with pytest.raises(InputError, match=f"a.txt.partial holds {rows} rows of an interrupted run; continue"):
         write(path)
     with open(tmp_path / "a.txt.partial", "ab") as file:
         file.write(b"half of a li")  # as a killed program leaves it
@@ -48,12 +48,12 @@ def test_interrupted_while_it_passes_what_is_there(tmp_path):
     assert (tmp_path / "a").read_bytes() == WHOLE
 
 
-def test_resume_begins_where_nothing_is(tmp_path):
+def test_resume_without_a_partial_file_starts_one(tmp_path):
     write(tmp_path / "a", resume=True)
     assert (tmp_path / "a").read_bytes() == WHOLE
 
 
-def test_overwrite_begins_anew(tmp_path):
+def test_overwrite_starts_again(tmp_path):
     (tmp_path / "a").write_text("old")
     write(tmp_path / "a", [(b"x", 1, b"x")], finish=False)
     assert (tmp_path / "a").read_text() == "old"
@@ -61,20 +61,20 @@ def test_overwrite_begins_anew(tmp_path):
     assert (tmp_path / "a").read_bytes() == WHOLE and os.listdir(tmp_path) == ["a"]
 
 
-def test_nothing_is_left_of_nothing(tmp_path):
+def test_no_rows_leave_no_partial_file(tmp_path):
     write(tmp_path / "a", [], finish=False)
     assert not os.listdir(tmp_path)
     write(tmp_path / "a", [])
     assert (tmp_path / "a").read_bytes() == b""
 
 
-def test_something_else_is_not_gone_on_with(tmp_path):
+def test_a_partial_file_of_other_input_is_not_resumed(tmp_path):
     path = tmp_path / "a"
     write(path, PIECES[:2], finish=False)
     for other in ([(b"", 2, b"1 x"), *PIECES[1:]], PIECES[:1], [(b"", 9, b"1 2 3")]):
-        with pytest.raises(InputError, match="a.partial was begun with other rows"):
+        with pytest.raises(InputError, match="a.partial was started with other rows"):
             write(path, other, resume=True)
-    with pytest.raises(InputError, match="was begun with another size; go on with the same"):
+    with pytest.raises(InputError, match="was started with another size; continue with the same"):
         GrowingFile(str(path), {"size": 4}, resume=True)
     file = GrowingFile(str(path), {"size": 3}, resume=True)
     with pytest.raises(InputError, match="a.partial is being written by another process"):

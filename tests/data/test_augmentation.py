@@ -96,7 +96,7 @@ def test_a_run_trains_on_them_and_is_tested_on_none(tiny, tmp_path):
     flags = [f"--preset={tiny}", *file_flags(tmp_path), "--max_seq_length=32", "--max_steps=2", "--augment_copies=2",
              "--augment=delete_words", "--augment=tests.reference.augmenters:shout"]  # fmt: skip
     found = command(*flags, f"--output_dir={tmp_path}/out", check=0)
-    assert "183 train, 21 dev (of the training rows 2 changed copies each)" in found.stdout
+    assert "183 train, 21 dev (including 2 augmented copies of each training row)" in found.stdout
     assert re.search(r"^train +61 ", found.stdout, re.MULTILINE)
     found = command(*flags[:-1], "--augment=shuffle", f"--output_dir={tmp_path}/bad", check=1)
     assert "Error: --augment takes delete_words" in found.stderr and not (tmp_path / "bad").exists()

@@ -58,7 +58,7 @@ def test_the_line_of_an_unknown_label(cases):
         ("05-parquet-columns/nan_text.jsonl", "line 1: column 'text' holds a float, nan"),
         ("06-parquet-not-utf8/latin1.parquet", "is not UTF-8 text (byte 0xe9)"),
         ("07-damaged-gzip/flipped_start.csv.gz", "cannot be read"),
-        ("11-headers/repeated_inside.csv", "line 4: the header stands here once more"),
+        ("11-headers/repeated_inside.csv", "line 4: the header is repeated here"),
     ],
 )
 def test_what_is_told(cases, path, message):

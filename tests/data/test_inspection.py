@@ -50,7 +50,7 @@ def test_texts_in_two_files_and_order_of_words():
     dev = inspect(["down is printer the", "The  PRINTER is down", "好很 文中", "中文 很好", "my"])
     assert shared(train, dev).tolist() == [1, 3]
     lines = "\n".join(findings(TASK, {"train": train, "dev": dev}))
-    assert "dev: 2 rows (40.0%) have a text of the training data" in lines
+    assert "dev: 2 rows (40.0%) repeat a text of the training data" in lines
 
 
 def test_texts_that_differ_beyond_the_cut_are_told_apart_by_their_length():

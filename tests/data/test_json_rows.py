@@ -72,7 +72,7 @@ def test_a_long_array_needs_little_memory(tmp_path):
 @pytest.mark.parametrize(
     "content,message",
     [
-        ('["text"]\n', "line 1: a list, where an object {...} is needed, or a list of them. Its member is a str"),
+        ('["text"]\n', "line 1: expected an object {...} or a list of objects, received a list with a str"),
         ('[{"text": "a", "label": 1}\n {"text": "b", "label": 1}]', "line 2: not JSON (a comma or the end"),
         ('[{"text": "a", "label": 1},\n', "line 2: not JSON"),
         ('[{"text": "a", "label": 1},\n{"text": ', "line 2: not JSON"),
@@ -80,8 +80,8 @@ def test_a_long_array_needs_little_memory(tmp_path):
         ("[", "line 1: not JSON"),
         ("[]", "holds no rows"),
         ("", "holds no rows"),
-        ('{"text": "a", "label": 1}\n"text"\n', "line 2: a str, where an object"),
-        ('{"text": "a", "text": "b", "label": 1}', "line 1: not JSON (the key 'text' stands twice in an object)"),
+        ('{"text": "a", "label": 1}\n"text"\n', "line 2: expected an object {...}, received a str"),
+        ('{"text": "a", "text": "b", "label": 1}', "line 1: not JSON (the key 'text' appears twice in an object)"),
         ('{"text": ' + "[" * 200_000 + "\n", "line 1: not JSON (objects are nested too deep)"),
         ('[{"text": ' + "[" * 200_000 + "\n", "line 1: not JSON (objects are nested too deep)"),
         ('{"text": "a", "label": ' + "9" * 5000 + "}", "line 1: not JSON"),

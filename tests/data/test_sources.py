@@ -298,7 +298,7 @@ def test_bad_json_names_its_line(tmp_path):
     path.write_text('{"text": "a"}\n{"text": \n')
     assert "line 2: not JSON" in error_of(path, label_column=None)
     path.write_text('["text"]\n')
-    assert "line 1: a list, where an object" in error_of(path, label_column=None)
+    assert "line 1: expected an object {...} or a list of objects" in error_of(path, label_column=None)
 
 
 def test_null_text_and_label(tmp_path):

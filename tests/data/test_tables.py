@@ -118,10 +118,10 @@ def test_a_separator_in_one_name_is_part_of_it(tmp_path):
 @pytest.mark.parametrize(
     "content,message",
     [
-        ("text,label\na,x\ntext,label\n", "FILE, line 3: the header stands here once more"),
-        ("text,label\na,x\n\ufefftext,label\n", "FILE, line 3: the header stands here once more"),
-        ('"text","label"\na,x\n\ufeff"text","label"\n', "FILE, line 3: the header stands here once more; take"),
-        ("text,label\na,x\nlabel,text\nx,a\n", "FILE, line 3: the header stands here once more, its columns in anoth"),
+        ("text,label\na,x\ntext,label\n", "FILE, line 3: the header is repeated here"),
+        ("text,label\na,x\n\ufefftext,label\n", "FILE, line 3: the header is repeated here"),
+        ('"text","label"\na,x\n\ufeff"text","label"\n', "FILE, line 3: the header is repeated here; delete"),
+        ("text,label\na,x\nlabel,text\nx,a\n", "FILE, line 3: the header is repeated here with its columns in anoth"),
         ("text,label,text\na,x,b\n", "FILE: 2 columns are called 'text'; rename all but one"),
         ('text,label\na,x\n"b,y\nc,z\n', "FILE, line 3: the quotes of this row are wrong"),
         ('text,label\na,x\n"b" c,y\n', "FILE, line 3: the quotes of this row are wrong"),

@@ -25,17 +25,17 @@ def lines_of(total, updates, skipped=0):
 def test_a_line_now_and_then():
     assert lines_of(1000, [(1.0, 10)] * 29) == []
     assert lines_of(1000, [(1.0, 10)] * 65) == [
-        "300 of 1,000 examples, 10.0 a second, 01:10 left",
-        "600 of 1,000 examples, 10.0 a second, 00:40 left",
+        "300 of 1,000 examples, 10.0 per second, 01:10 left",
+        "600 of 1,000 examples, 10.0 per second, 00:40 left",
     ]
 
 
 def test_what_was_done_before_is_no_speed():
-    assert lines_of(1000, [(30.0, 300)], skipped=400) == ["700 of 1,000 examples, 10.0 a second, 00:30 left"]
+    assert lines_of(1000, [(30.0, 300)], skipped=400) == ["700 of 1,000 examples, 10.0 per second, 00:30 left"]
 
 
 def test_where_nobody_knows_how_many():
-    assert lines_of(None, [(30.0, 300)]) == ["300 examples, 10.0 a second"]
+    assert lines_of(None, [(30.0, 300)]) == ["300 examples, 10.0 per second"]
 
 
 def test_a_terminal_has_a_bar():

@@ -90,7 +90,7 @@ def test_the_batch_size_follows_the_length(length, windows, asked, size):
     assert predict_batch_size_of(config, tfbert.make_strategy("one_device"), length, windows) == size
 
 
-def test_stopped_and_gone_on_with(model, tmp_path):
+def test_stopped_and_resumed(model, tmp_path):
     """SIGTERM in the middle: what there is, is kept; the whole is byte for byte that of a run without a stop."""
     write_rows(tmp_path / "in.csv", 9000)
     flags = ["--mode=predict", f"--preset={model}", f"--test_file={tmp_path}/in.csv", "--predict_batch_size=16"]
@@ -106,9 +106,9 @@ def test_stopped_and_gone_on_with(model, tmp_path):
     assert len(read_csv(f"{path}.partial")) == rows
     again = Run([*flags, f"--output_file={path}"])
     said, _ = again.communicate()
-    assert again.returncode == 1 and f"stopped.csv.partial holds {rows:,} rows of a run that was interrupted" in said
+    assert again.returncode == 1 and f"stopped.csv.partial holds {rows:,} rows of an interrupted run" in said
     other = Run([*flags, f"--output_file={path}", "--resume", "--predict_batch_size=8"])
-    assert "begun with another predict_batch_size; go on with the same" in other.communicate()[0]
+    assert "started with another predict_batch_size; continue with the same" in other.communicate()[0]
     for name, more in (("stopped.csv", ["--resume"]), ("whole.csv", [])):
         process = Run([*flags, f"--output_file={tmp_path}/{name}", *more])
         assert process.wait() == 0, process.outputs()
@@ -124,7 +124,7 @@ def test_pipes(model):
     assert process.returncode == 0, stderr
     found = [json.loads(line) for line in stdout.splitlines()]
     assert [{name: row[name] for name in ("id", "text")} for row in found] == rows
-    assert "Standard input is read as a JSON object a line." in stderr
+    assert "Standard input is read as one JSON object per line." in stderr
     assert "2 predictions are in standard output." in stderr
 
 
@@ -133,7 +133,7 @@ def test_waiting_for_input_is_stopped_at_once(model, tmp_path):
     process.stdin.write("the printer is down\n")
     process.stdin.flush()
     for line in process.stdout:
-        if "Standard input is read as a text a line." in line:
+        if "Standard input is read as one text per line." in line:
             break
     process.send_signal(signal.SIGTERM)
     process.wait(timeout=60)  # while standard input stays open

@@ -85,7 +85,7 @@ def test_messages_of_the_compilers():
         "AsString (No registered 'AsString' OpKernel for XLA_CPU_JIT devices compatible with node {{node model/AsString"
         "}}){{node model/AsString}}"
     )
-    assert _operation(refused) == "a TPU cannot do the operation AsString (node model/AsString)"
+    assert _operation(refused) == "a TPU does not support the operation AsString (node model/AsString)"
     memory = "the total memory required for HLO temporaries (105.44G) exceeds available HBM (15.75G)."
     assert _needed(memory) == int(105.44 * GIB)
     assert _needed("Ran out of memory in memory space hbm. Used 20.50G of 15.75G hbm.") == int(20.5 * GIB)
@@ -182,7 +182,7 @@ def test_what_a_tpu_cannot_do_is_named(tiny, monkeypatch):
 
     monkeypatch.setattr(BertEncoder, "pool", through_text)
     refused = compiler_of(tiny).compile(8)
-    assert not refused.fits and "a TPU cannot do the operation" in refused.failure
+    assert not refused.fits and "a TPU does not support the operation" in refused.failure
     assert "AsString" in refused.failure or "StringToNumber" in refused.failure
 
 

@@ -51,7 +51,7 @@ def test_it_is_told_and_kept(finished, rows):
     folder, _, _, said = finished
     kept = json.loads((folder / "run" / "split.json").read_text())
     dev, test = (kept["held_out"][split] for split in ("dev", "test"))
-    assert f"Split: {170 - len(dev) - len(test)} rows to train, {len(dev)} to evaluate, {len(test)} to test; " in said
+    assert f"Split: {170 - len(dev) - len(test)} rows for training, {len(dev)} for evaluation, {len(test)} for" in said
     assert abs(len(dev) - 17) <= 1 and abs(len(test) - 34) <= 1 and not set(dev) & set(test)
     splits = [{rows[row - 1][0].lower().strip() for row in part} for part in (dev, test)]
     train = {text.lower().strip() for row, (text, _) in enumerate(rows, 1) if row not in {*dev, *test}}
@@ -81,7 +81,7 @@ def test_evaluate_takes_the_same_rows(finished, tmp_path):
     found = run(load_config(mode="evaluate", preset=f"{folder}/run/model", output_dir=str(tmp_path), **asked))
     for split in ("dev", "test"):
         assert found[split] == pytest.approx(results[split], abs=1e-5)
-    with pytest.raises(InputError, match="split.json was made with .*--dev_share=0.1; now it is .*--dev_share=0.3"):
+    with pytest.raises(InputError, match="split.json was made with .*--dev_share=0.1; received .*--dev_share=0.3"):
         run(load_config(mode="evaluate", output_dir=f"{folder}/run", **asked | {"dev_share": 0.3}))
 
 

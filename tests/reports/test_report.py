@@ -148,7 +148,7 @@ def test_run_report(tmp_path):
     assert "Confusions on dev" in page and "&lt;nein&gt;" in page and "<td>是</td>" in page and "0.2500" in page
     assert "temperature of 1.5000" in page and re.search(r"accuracy</td><td>0.8000</td><td>0\.\d+ to", page)
     assert page.count("<svg") == 4
-    assert "would score 0.6000, a linear probe 0.6500." in page and "of 413 training rows, scored on 5 dev rows" in page
+    assert "would score 0.6000, a linear probe 0.6500." in page and "to 413 training rows and scored on 5 dev" in page
     assert "It never answers &#x27;&lt;nein&gt;&#x27;: <code>--tune_threshold=f1</code>." in page
     assert "<code>--seed=1</code>, as one says little." in page and "<li>train: 3 rows repeat.</li>" in page
     assert "<span>&#x27;&lt;a&gt;&#x27;</span></pre>" in page

@@ -16,7 +16,7 @@ _MOST_BYTES = 100 * 2**20
 
 
 def json_of(value, **options):
-    """Returns JSON without the non-finite numbers of its objects, which JSON cannot represent.
+    """Returns a value as JSON; non-finite numbers, which JSON lacks, are left out of dicts and null in lists.
 
     Args:
         value: dict, list, str, number or None.
@@ -44,12 +44,12 @@ def read_bounded(path):
         path: str.
 
     Raises:
-        InputError: it is missing, or has more than 100 MB.
+        InputError: it is missing, larger than 100 MB, or cannot be read.
     """
     try:
         size = tf.io.gfile.stat(path).length
         if size > _MOST_BYTES:
-            raise InputError(f"{path} has {size:,} bytes; tfbert reads at most {_MOST_BYTES:,} bytes of such a file.")
+            raise InputError(f"{path} has {size:,} bytes; at most {_MOST_BYTES:,} bytes are allowed.")
         with tf.io.gfile.GFile(path, "rb") as file:
             return file.read()
     except tf.errors.NotFoundError:

@@ -11,7 +11,7 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-# Seconds that a killed process may need to free gigabytes of memory, and with them its lock.
+# Seconds that a killed process may need to free gigabytes of memory, and then its lock.
 _PATIENCE = 3.0
 
 
@@ -72,7 +72,7 @@ def _open_locked(folder, shared, made):
 
 def _make(folder, made):
     with contextlib.suppress(FileNotFoundError):
-        os.stat(folder)  # raises for whatever else is wrong with the path, such as its length
+        os.stat(folder)  # raises for any other fault of the path, such as its length
     missing = os.path.abspath(folder)
     new = []
     while not os.path.lexists(missing):

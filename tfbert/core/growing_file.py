@@ -1,4 +1,4 @@
-"""A file that grows piece by piece and has its name once it is whole; an interrupted program's can be gone on with."""
+"""A file that is written in chunks and renamed when it is complete; an interrupted program can resume it."""
 
 import contextlib
 import hashlib
@@ -18,41 +18,43 @@ except ImportError:  # Windows
 
 
 class GrowingFile:
-    """PATH.partial while it grows, with PATH.partial.json, which says what of it counts and what it was made of.
+    """Writes PATH.partial, and renames it to PATH when it is complete.
 
-    On object stores, which write a file when it is closed, the pieces of a program that was killed are lost.
+    PATH.partial.json records how much of it is valid, and the input and settings that it was made from. On object
+    stores, which write a file when it is closed, the chunks of a killed program are lost.
 
     Attributes:
-        partial: str. Where the pieces are until all are there.
-        rows: int. How many rows the pieces have.
+        partial: str. The name of the file until it is complete.
+        rows: int. Number of rows written.
     """
 
     def __init__(self, path, about, resume=False, overwrite=False, writes=True):
-        """Begins, or goes on.
+        """Starts the file, or resumes it.
 
         Args:
             path: str. Local, or with a scheme that `tf.io.gfile` knows.
-            about: dict of plain values. What decides the content; what is there is gone on with only if it is the same.
-            resume: bool. Whether to go on with what is there; where nothing is, it begins.
-            overwrite: bool. Whether what is there may be thrown away.
-            writes: bool. Off on all machines but one, which only follow what is there.
+            about: dict of plain values. What the content depends on; a partial file with others is not resumed.
+            resume: bool. Whether to resume a partial file; if there is none, a new one is started.
+            overwrite: bool. Whether a partial file may be discarded.
+            writes: bool. False on all workers but the chief: they only keep track of the rows.
 
         Raises:
-            InputError: there is something, and neither is said; it is of other settings; or another process has it.
+            InputError: there is a partial file, and neither `resume` nor `overwrite` is set; it was started with other
+                settings; or another process is writing it.
         """
         self._path, self._about, self._writes, self._file = path, about, writes, None
         self.partial, self._note = f"{path}.partial", f"{path}.partial.json"
         self._passed, self._digest, kept = 0, hashlib.sha256(), self._kept()
         if kept and not resume and not overwrite:
             raise InputError(
-                f"{self.partial} holds {kept['rows']:,} rows of a run that was interrupted; --resume goes on after "
-                "them, --overwrite begins anew."
+                f"{self.partial} holds {kept['rows']:,} rows of an interrupted run; continue after them with --resume, "
+                "or start again with --overwrite."
             )
         kept = kept if resume else None
         if kept and (changed := [name for name in about if kept["about"].get(name) != about[name]]):
             raise InputError(
-                f"{self.partial} was begun with another {' and '.join(changed)}; go on with the same, or begin anew "
-                "with --overwrite."
+                f"{self.partial} was started with another {' and '.join(changed)}; continue with the same, or start "
+                "again with --overwrite."
             )
         self.rows, self._bytes, self._kept_digest = (
             (kept["rows"], kept["bytes"], kept["digest"]) if kept else (0, 0, None)
@@ -63,14 +65,14 @@ class GrowingFile:
                 self._open()
 
     def has(self, rows, content):
-        """Says whether the next rows are there already.
+        """Returns whether the next rows have been written already.
 
         Args:
-            rows: int. How many they are.
-            content: bytes. What they are made of.
+            rows: int. Their number.
+            content: bytes. The input they are made from.
 
         Raises:
-            InputError: what is there was made of something else.
+            InputError: the rows in the file were made from other input.
         """
         if self._passed == self.rows:
             return False
@@ -81,20 +83,20 @@ class GrowingFile:
             raise self._other_input()
         return True
 
-    def append(self, piece, rows, content):
-        """Writes the next rows: bytes, how many they are, and what they are made of, bytes."""
+    def append(self, chunk, rows, content):
+        """Writes the next rows: a chunk of bytes, the number of rows, and the input they are made from (bytes)."""
         self._digest.update(content)
         self._passed = self.rows = self.rows + rows
-        self._bytes += len(piece)
+        self._bytes += len(chunk)
         if self._writes:
             with self._as_cannot_write():
-                self._file.write(piece)
+                self._file.write(chunk)
                 if not self._is_remote():
                     self._file.flush()
                     self._write_note()
 
     def finish(self):
-        """Gives the file its name, now that all rows are there."""
+        """Renames the complete file to its final name."""
         if self._passed < self.rows:
             raise self._other_input()
         if self._writes:
@@ -106,7 +108,7 @@ class GrowingFile:
                     tf.io.gfile.remove(self._note)
 
     def close(self):
-        """Lets go of the file: what is there stays, if it is whole pieces; nothing is left where there are none."""
+        """Closes the file; complete chunks are kept for resuming, and an empty file is removed."""
         if not self._file:
             return
         with contextlib.suppress(OSError, tf.errors.OpError, CannotWrite):
@@ -121,7 +123,7 @@ class GrowingFile:
         return "://" in self._path
 
     def _kept(self):
-        """Returns what the note says: dict, None where there is none or it is damaged."""
+        """Returns the content of PATH.partial.json: dict, None if it is missing or damaged."""
         if not (tf.io.gfile.exists(self._note) and tf.io.gfile.exists(self.partial)):
             return None
         with contextlib.suppress(ValueError):
@@ -161,7 +163,7 @@ class GrowingFile:
 
     def _other_input(self):
         return InputError(
-            f"{self.partial} was begun with other rows; give the same --test_file to go on, or begin anew with "
+            f"{self.partial} was started with other rows; continue with the same --test_file, or start again with "
             "--overwrite."
         )
 
@@ -175,25 +177,25 @@ class GrowingFile:
 
 
 class StandardOutput:
-    """Standard output in the place of a GrowingFile: what is written is gone."""
+    """Standard output with the interface of GrowingFile; it cannot be resumed."""
 
     partial = "-"
 
     def __init__(self):
-        """Begins."""
+        """Starts without any rows."""
         self.rows = 0
 
     def has(self, rows, content):
-        """Says that the next rows are not there."""
+        """Returns False: no rows have been written before."""
         return False
 
-    def append(self, piece, rows, content):
+    def append(self, chunk, rows, content):
         """Writes the next rows."""
-        sys.__stdout__.buffer.write(piece)
+        sys.__stdout__.buffer.write(chunk)
         sys.__stdout__.buffer.flush()
         self.rows += rows
 
     def finish(self):
-        """Does nothing, as `close` does."""
+        """Does nothing; so does `close`."""
 
     close = finish

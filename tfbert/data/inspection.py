@@ -12,7 +12,7 @@ _UNKNOWN, _EMPTY = 0.02, 0.01
 # A run with fewer steps is short (Mosbach et al. 2020: 20 epochs on 2,500 rows).
 _SHORT = 300
 _SMALL, _SHOWN, _MOST_EPOCHS = 2000, 3, 20
-_LONGEST = 512  # tokens that a BERT takes
+_LONGEST = 512  # tokens that a BERT accepts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,35 +46,35 @@ def inspect_examples(examples, tokenizer):
     Returns:
         Inspection.
     """
-    prints, pieces_seen, unknown, special = [], 0, 0, 0
+    prints, seen, unknown, special = [], 0, 0, 0
     for start in range(0, examples.size, _CHUNK):
         rows = np.arange(start, min(start + _CHUNK, examples.size))
         windows, _, counts = examples.windows(tf.constant(rows, tf.int64))
-        pieces, of_window = windows.flat_values.numpy(), windows.row_lengths().numpy()
+        tokens, of_window = windows.flat_values.numpy(), windows.row_lengths().numpy()
         of_example = np.add.reduceat(of_window, np.cumsum(counts) - counts)
-        prints.append(_fingerprints(pieces, of_example) ^ examples.lost[rows].astype(np.uint64))
-        pieces_seen += len(pieces)
-        unknown += np.count_nonzero(pieces == tokenizer.unknown_id)
-        special += np.count_nonzero((pieces == tokenizer.cls_id) | (pieces == tokenizer.sep_id))
+        prints.append(_fingerprints(tokens, of_example) ^ examples.lost[rows].astype(np.uint64))
+        seen += len(tokens)
+        unknown += np.count_nonzero(tokens == tokenizer.unknown_id)
+        special += np.count_nonzero((tokens == tokenizer.cls_id) | (tokens == tokenizer.sep_id))
     return Inspection(
         np.concatenate(prints),
         examples.text_lengths,
         float(examples.cut_share),
-        unknown / max(pieces_seen - special, 1),
+        unknown / max(seen - special, 1),
         int(np.count_nonzero(examples.text_lengths == 2)),  # [CLS] and [SEP]
         examples.labels,
     )
 
 
-def _fingerprints(pieces, lengths):
+def _fingerprints(tokens, lengths):
     """Returns a hash of each example's tokens, in order: int32 [total], int [n] -> uint64 [n].
 
     A sum over the tokens of a mix (SplitMix64, Steele et al. 2014) of token and position: the probability that any two
     different texts among a million rows collide is about one in 37 million.
     """
     starts = np.cumsum(lengths) - lengths
-    places = np.arange(len(pieces)) - np.repeat(starts, lengths)
-    x = (pieces.astype(np.uint64) << np.uint64(32)) + places.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    places = np.arange(len(tokens)) - np.repeat(starts, lengths)
+    x = (tokens.astype(np.uint64) << np.uint64(32)) + places.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return np.add.reduceat(x ^ (x >> np.uint64(31)), starts)
@@ -105,7 +105,7 @@ def shared(first, second):
 
 
 def overview(found, max_seq_length):
-    """Returns how many rows there are, and how long their texts are, as a table: titles, rows of str.
+    """Returns a table of the numbers of rows and the lengths of texts: titles, rows of str.
 
     Args:
         found: dict of Inspection, by split.
@@ -132,8 +132,8 @@ def findings(task, found):
         rows = len(inspection.lengths)
         if inspection.unknown_share > _UNKNOWN:
             lines.append(
-                f"{split}: {inspection.unknown_share:.1%} of the tokens are unknown to the vocabulary: is it one of "
-                "this language, and of this case (--do_lower_case)?"
+                f"{split}: {inspection.unknown_share:.1%} of the tokens are unknown to the vocabulary: does it "
+                "match the language, and the case (--do_lower_case)?"
             )
         if inspection.empty > _EMPTY * rows:
             lines.append(f"{split}: {inspection.empty:,} texts are empty: is --text_column the right one?")
@@ -147,8 +147,8 @@ def findings(task, found):
             both = len(shared(found["train"], inspection))
             if both:
                 lines.append(
-                    f"{split}: {both:,} rows ({both / rows:.1%}) have a text of the training data: their score says "
-                    "nothing about new texts."
+                    f"{split}: {both:,} rows ({both / rows:.1%}) repeat a text of the training data: their score "
+                    "says nothing about new texts."
                 )
     return lines + (task.suspicious(found["train"].labels) or _same_text(found["train"]))
 
@@ -162,14 +162,14 @@ def _same_text(train):
 
 
 def advice(task, train, steps, batch_size, max_seq_length, given=frozenset(), packed=False, scored=True):
-    """Returns settings to try, each with its reason: list of str. None is about a setting that is given already.
+    """Returns settings to try, each with its reason: list of str. Settings that are given already are left out.
 
     Args:
         task: one of TASKS.
         train: Inspection.
-        steps: int. Steps of the run as it is set.
-        batch_size, max_seq_length: int. As they are set.
-        given: set of str. The names of the settings that are not at their default.
+        steps: int. Steps of the run as configured.
+        batch_size, max_seq_length: int. As configured.
+        given: set of str. Names of the settings that differ from their defaults.
         packed: bool. Whether short texts share a row, so that a lower limit saves nothing.
         scored: bool. Whether there are dev rows, on which to choose a model or a threshold.
     """

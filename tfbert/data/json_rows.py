@@ -1,4 +1,4 @@
-"""Rows of JSON: an object a line, or one array of objects."""
+"""Rows of JSON: one object per line, or one array of objects."""
 
 import json
 import re
@@ -11,15 +11,15 @@ _WHITE = re.compile(r"\s*")
 
 
 def read_json(path, columns, encoding=None):
-    """Yields (line, row) of a file with an object a line, or with an array of objects.
+    """Yields (line, row) of a file with one object per line, or with an array of objects.
 
     Args:
         path: str.
-        columns: dict, role -> name of a column; none may stand twice in an object.
+        columns: dict, role -> name of a column; none may appear twice in an object.
         encoding: str or None. As for `open_text`.
 
     Raises:
-        InputError: it cannot be read, is not JSON, or a row is no object; its line is named.
+        InputError: the file cannot be read, is not JSON, or a row is not an object (its line is named).
     """
     names = set(columns.values())
     with open_text(path, encoding=encoding) as text:
@@ -31,12 +31,12 @@ def read_json(path, columns, encoding=None):
 
 
 def json_objects(path, lines, names):
-    """Yields (line, row) of lines that hold an object each; blank ones are passed over.
+    """Yields (line, row) of lines with one object each; blank lines are skipped.
 
     Args:
-        path: str. Whose lines they are, for messages.
+        path: str. The file of the lines, for messages.
         lines: iterable of (number, str).
-        names: set of str. The columns, of which none may stand twice in an object.
+        names: set of str. The columns; none may appear twice in an object.
     """
     hook = _row_maker(names)
     for number, line in lines:
@@ -47,12 +47,12 @@ def json_objects(path, lines, names):
         except (ValueError, RecursionError) as error:
             raise _not_json(path, number, error) from None
         if not isinstance(row, dict):
-            raise InputError(f"{path}, line {number}: a {type(row).__name__}, where an object {{...}} is needed.")
+            raise InputError(f"{path}, line {number}: expected an object {{...}}, received a {type(row).__name__}.")
         yield number, row
 
 
 def _array(path, hook, encoding):
-    """Yields the objects of an array, of which little more than one stands in memory at a time."""
+    """Yields the objects of an array, with little more than one in memory at a time."""
     with open_text(path, None, encoding) as text:
         tell_format(path, None if encoding else text.encoding)
         source = _Source(text, json.JSONDecoder(object_pairs_hook=hook))
@@ -69,8 +69,8 @@ def _array(path, hook, encoding):
                 raise _not_json(path, line, error) from None
             if not isinstance(row, dict):
                 raise InputError(
-                    f"{path}, line {line}: a list, where an object {{...}} is needed, or a list of them. Its member is "
-                    f"a {type(row).__name__}."
+                    f"{path}, line {line}: expected an object {{...}} or a list of objects, received a list with a "
+                    f"{type(row).__name__}."
                 )
             yield line, row
             mark = source.mark()
@@ -83,10 +83,10 @@ def _array(path, hook, encoding):
 
 
 class _Source:
-    """Text that is read as it is needed, and forgotten when it has been passed.
+    """A text stream that is read when needed, and keeps only what has not been parsed yet.
 
     Attributes:
-        line: int. That of the place where it stands.
+        line: int. The number of the current line.
     """
 
     def __init__(self, text, decoder):
@@ -94,25 +94,25 @@ class _Source:
         self._held, self._place, self.line = "", 0, 1
 
     def mark(self):
-        """Passes white space; returns the character that follows, "" at the end."""
+        """Skips white space; returns the next character, "" at the end."""
         while True:
             self.move(_WHITE.match(self._held, self._place).end() - self._place)
             if self._place < len(self._held) or not self._more(_BLOCK):
                 return self._held[self._place : self._place + 1]
 
     def move(self, count):
-        """Passes some characters."""
+        """Skips some characters."""
         self.line += self._held.count("\n", self._place, self._place + count)
         self._place += count
 
     def value(self):
-        """Passes a value and returns it; ValueError or RecursionError where there is none."""
+        """Parses a value and returns it; ValueError or RecursionError if there is none."""
         size = _BLOCK
         while True:
             try:
                 value, end = self._decode(self._held, self._place)
                 break
-            except json.JSONDecodeError:  # perhaps as the rest has not been read
+            except json.JSONDecodeError:  # perhaps because the rest has not been read yet
                 if len(self._held) - self._place > LONGEST or not self._more(size):
                     raise
             size *= 2
@@ -126,7 +126,7 @@ class _Source:
 
 
 def _row_maker(names):
-    """Returns what makes an object of its pairs, and refuses one in which a column stands twice."""
+    """Returns an `object_pairs_hook` that refuses objects in which a column appears twice."""
 
     def row(pairs):
         made = dict(pairs)
@@ -134,7 +134,7 @@ def _row_maker(names):
             keys = [key for key, _ in pairs]
             for key in names.intersection(keys):
                 if keys.count(key) > 1:
-                    raise ValueError(f"the key {key!r} stands twice in an object")
+                    raise ValueError(f"the key {key!r} appears twice in an object")
         return made
 
     return row

@@ -1,4 +1,4 @@
-"""A file's bytes as text: unpacked, decoded, in bounded lines that are counted as an editor counts them."""
+"""Reads files as text: decompressed, decoded, and split into lines of bounded length, numbered as in an editor."""
 
 import codecs
 import contextlib
@@ -13,28 +13,28 @@ import tensorflow as tf
 from tfbert.core.errors import InputError
 from tfbert.data.encodings import byte_order_mark, guess_encoding
 
-# What stands in memory at once, in characters or bytes: a line, a field, an object, a record. One that is longer is a
-# fault, such as a quote that is never closed.
+# The longest line, field, object or record that is held in memory, in characters or bytes. A longer one is a fault,
+# such as a quote that is never closed.
 LONGEST = 2**26
-# Beyond the first 256 MiB, no file unpacks to so many times its size: text does to 3 to 30 times, gzip's limit is 1032.
+# Beyond 256 MiB, a file may unpack to at most 200 times its size: text reaches 3 to 30 times, gzip at most 1032.
 _UNPACKED, _RATIO = 2**28, 200
 _BLOCK = 2**18
-# How a byte that cannot be decoded is shown among characters that were (Python's "surrogateescape").
+# Bytes that cannot be decoded, as Python's "surrogateescape" represents them.
 _ESCAPED = re.compile("[\udc80-\udcff]")
-# So many bytes are looked at for the first that is not ASCII, by which the encoding is guessed.
+# Bytes to search for the first that is not ASCII; the encoding is guessed from its block.
 _LOOKED_AT = 2**24
-# Of files that are no text whatever they are called: Excel's, OpenDocument's, and Excel's before 2007.
+# First bytes of files that are not text, whatever their name: Excel and OpenDocument, and Excel before 2007.
 _SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 
 def is_packed(path):
-    """Returns whether a file is gzip, by its ending."""
+    """Returns whether a file is gzipped, judging by its name."""
     return path.lower().endswith(".gz")
 
 
 @contextlib.contextmanager
 def as_input_errors(path, kind):
-    """Makes an InputError of whatever a library's reader raises within a `with` block; damaged files raise any."""
+    """Turns whatever a library raises in a `with` block into an InputError; damaged files can raise any exception."""
     try:
         yield
     except (InputError, GeneratorExit):
@@ -46,10 +46,10 @@ def as_input_errors(path, kind):
 
 @contextlib.contextmanager
 def open_bytes(path):
-    """Opens a file for reading bytes, unpacked if it ends in .gz, for a `with` block.
+    """Opens a file in binary mode for a `with` block, decompressing it if its name ends in .gz.
 
     Raises:
-        InputError: what is read in the block cannot be read, is damaged, or unpacks to far more than a text would.
+        InputError: the file cannot be read, is damaged, or unpacks to far more than text would; also within the block.
     """
     try:
         with contextlib.ExitStack() as opened:
@@ -71,12 +71,12 @@ def open_text(path, newline="", encoding=None):
 
     Args:
         path: str. What `open_bytes` opens.
-        newline: "" or None. None: each end of a line becomes a line feed.
-        encoding: str or None. None: what the byte order mark says, or else what `guess_encoding` finds.
+        newline: "" or None. None: every line ending becomes a line feed.
+        encoding: str or None. None: by the byte order mark, or else by `guess_encoding`.
 
     Raises:
-        InputError: as of `open_bytes`, or what is read in the block is not in that encoding, in which case its line is
-            named, or no encoding is certain.
+        InputError: as for `open_bytes`; or the text is not in that encoding (the message names the line), or its
+            encoding is unclear.
     """
     chosen = encoding or _encoding_of(path)
     try:
@@ -92,34 +92,34 @@ def open_text(path, newline="", encoding=None):
 
 
 def same_encoding(one, other):
-    """Returns whether two names are of one encoding, such as "UTF8" and "utf-8-sig", or "utf-16" and "utf-16-le"."""
+    """Returns whether two names mean one encoding, such as "UTF8" and "utf-8-sig", or "utf-16" and "utf-16-le"."""
     one, other = (codecs.lookup(name).name.removesuffix("-sig") for name in (one, other))
     return one == other or one.startswith(f"{other}-")
 
 
 def tell_format(path, encoding, separator=None):
-    """Says once how a file is read where that was found out, and is not what is usual.
+    """Prints once how a file is read, if that was detected and is not the default.
 
     Args:
         path: str.
-        encoding: str or None. None: it is not to be told.
-        separator: str or None. What separates fields; None: it is not to be told.
+        encoding: str or None. None: not printed.
+        separator: str or None. What separates fields; None: not printed.
     """
     found = [f"encoding {encoding}"] * (encoding not in (None, "utf-8"))
     found += [f"fields separated by {separator!r}"] * bool(separator)
     flags = ["--encoding"] * (encoding not in (None, "utf-8")) + ["--delimiter"] * bool(separator)
     if found:
         override = "override" if len(flags) > 1 else "overrides"
-        _tell_once(f"{path}: {', '.join(found)} (detected; {' and '.join(flags)} {override} this).")
+        _print_once(f"{path}: {', '.join(found)} (detected; {' and '.join(flags)} {override} this).")
 
 
 @functools.cache
-def _tell_once(line):
+def _print_once(line):
     print(line, flush=True)
 
 
 def spreadsheet(path):
-    """Returns the InputError of a file that is a spreadsheet."""
+    """Returns the InputError for a file that is a spreadsheet."""
     return InputError(
         f"{path} is a spreadsheet, which tfbert does not read; export it as CSV and give that: in Excel with File > "
         "Save As > CSV UTF-8, in LibreOffice with File > Save As > Text CSV, character set UTF-8."
@@ -127,7 +127,7 @@ def spreadsheet(path):
 
 
 def _encoding_of(path):
-    """Returns the encoding of a file, by the first block of it that is not ASCII; InputError if none is certain."""
+    """Returns the encoding of a file, judging by its first block that is not ASCII; InputError if it is unclear."""
     with open_bytes(path) as file:
         block = file.read(_BLOCK)
         marked, _ = byte_order_mark(block[:4])
@@ -147,7 +147,7 @@ def _encoding_of(path):
 
 
 def lines_of(path, text):
-    """Yields the lines of a file that `open_text` has opened, each with its end.
+    """Yields the lines of a file opened by `open_text`, with their line endings.
 
     Raises:
         InputError: a line is longer than `LONGEST`.
@@ -156,26 +156,26 @@ def lines_of(path, text):
     while line := readline(LONGEST):
         number += 1
         if len(line) == LONGEST:
-            raise InputError(f"{path}, line {number}: longer than {LONGEST:,} characters, which is no row.")
+            raise InputError(f"{path}, line {number}: longer than {LONGEST:,} characters; is a line break missing?")
         yield line
 
 
 def numbered_lines(path, encoding=None):
-    """Yields (line number, text with its end) of a file, from 1; the encoding is as for `open_text`."""
+    """Yields (number from 1, line with its ending) of a file; the encoding is as for `open_text`."""
     with open_text(path, encoding=encoding) as text:
         tell_format(path, None if encoding else text.encoding)
         yield from enumerate(lines_of(path, text), 1)
 
 
 def _not_in(path, encoding):
-    """Returns the InputError that names the first line of a file which is not in an encoding."""
+    """Returns the InputError for a file that is not in an encoding; it names the first such line."""
     name = "UTF-8" if encoding == "utf-8" else encoding
     remedy = (
         "name its encoding, such as --encoding=cp1252 (Western European), gb18030 (Chinese) or cp1251 (Cyrillic), or "
         "convert it with `iconv -f ENCODING -t UTF-8`."
     )
     with open_bytes(path) as file, io.TextIOWrapper(file, encoding, "surrogateescape", newline="") as text:
-        with contextlib.suppress(UnicodeError):  # not every codec can go on after a fault
+        with contextlib.suppress(UnicodeError):  # not every codec can continue after an error
             for number, line in enumerate(lines_of(path, text), 1):
                 if escaped := _ESCAPED.search(line):
                     byte = ord(escaped[0]) - 0xDC00
@@ -184,7 +184,7 @@ def _not_in(path, encoding):
 
 
 class _Remote(io.RawIOBase):
-    """A file wherever `tf.io.gfile` reaches, as Python's own readers take it."""
+    """A file that `tf.io.gfile` can open, as a stream for Python's readers."""
 
     def __init__(self, path):
         self._file = tf.io.gfile.GFile(path, "rb")
@@ -216,7 +216,7 @@ class _Remote(io.RawIOBase):
 
 
 class _Unpacked(io.RawIOBase):
-    """The bytes of a gzip file, up to a bound."""
+    """The decompressed bytes of a gzip file, up to a limit."""
 
     def __init__(self, file, most, path):
         self._file, self._left, self._path, self._most = file, most, path, most
@@ -230,7 +230,7 @@ class _Unpacked(io.RawIOBase):
         self._left -= len(block)
         if self._left < 0:
             raise InputError(
-                f"{self._path} unpacks to more than {self._most:,} bytes, {_RATIO} times its size, which text does "
-                "not; if it is right, unpack it first."
+                f"{self._path} unpacks to more than {self._most:,} bytes, far more than text of its size would; if "
+                "that is right, unpack it first."
             )
         return len(block)

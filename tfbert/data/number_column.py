@@ -14,11 +14,11 @@ _MEMORY_BYTES = 16 * 2**20
 
 
 class NumberColumn:
-    """Numbers of one type, first appended, then read at random inside the TensorFlow graph.
+    """Numbers of one type: first appended, then read in any order inside the TensorFlow graph.
 
     Attributes:
         size: int. Number of elements.
-        digest: hashlib object, fed with all of them.
+        digest: hashlib object over all elements.
     """
 
     def __init__(self, dtype):

@@ -1,4 +1,4 @@
-"""Rows of standard input: one text per line, or a JSON object a line."""
+"""Rows of standard input: one text or one JSON object per line."""
 
 import io
 import itertools
@@ -13,14 +13,14 @@ NAME = "standard input"
 
 
 def read_standard_input(columns, encoding=None):
-    """Yields (line, row) of standard input, as its first line shows: objects, or texts; which is told.
+    """Yields (line, row) of standard input: JSON objects if its first line is one, else texts; prints which.
 
     Args:
         columns: dict, role -> name of a column.
         encoding: str or None. None: UTF-8.
 
     Raises:
-        InputError: a line is not in the encoding, or is no object where the first is one.
+        InputError: a line is not in the encoding, or is not an object although the first is one.
     """
     file = open(sys.stdin.fileno(), "rb", closefd=False)
     text = io.TextIOWrapper(file, encoding or "utf-8-sig", newline="")
@@ -38,7 +38,7 @@ def read_standard_input(columns, encoding=None):
             return
         lines = itertools.chain([first], lines)
         objects = _is_object(first[1])
-        print(f"{NAME.capitalize()} is read as {'a JSON object' if objects else 'a text'} a line.", flush=True)
+        print(f"{NAME.capitalize()} is read as one {'JSON object' if objects else 'text'} per line.", flush=True)
         if objects:
             yield from json_objects(NAME, lines, set(columns.values()))
         else:

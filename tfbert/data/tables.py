@@ -1,4 +1,4 @@
-"""Rows of tables whose fields are separated by a character: TSV, CSV and their kin."""
+"""Rows of delimited tables: TSV, CSV and the like."""
 
 import csv
 import itertools
@@ -14,24 +14,24 @@ _TAB = ("tab", "\\t")
 
 
 def read_table(path, columns, separator, quoting, header=None, delimiter=None, encoding=None):
-    """Yields (line, row) of a table, the line being the first of the row's; only the columns asked for.
+    """Yields (line, row) of a table: the number of the row's first line, and the requested columns.
 
-    Blank lines are passed over, but in a table of one column, where each is an empty text. Rows and fields are those
-    of Python's csv module, in its strict mode: RFC 4180 where fields may stand in quotes.
+    Blank lines are skipped, except in a table of one column, where each is an empty text. Python's csv module parses
+    the rows in strict mode: RFC 4180 if fields may be quoted.
 
     Args:
         path: str.
-        columns: dict, role -> name of a column; all must be there but the id.
-        separator: str. What separates fields. Where the header lacks the columns with it and has them with another of
-            comma, semicolon, tab and bar, or begins with Excel's `sep=;`, it is that, which is told.
-        quoting: "auto", "on" or "off". Auto: fields may stand in quotes unless tabs separate them.
-        header: list of str or None. The names of the columns where the file has no line of them.
-        delimiter: str or None. What separates fields, for certain: a character, "tab" or "\\t"; None: `separator`, or
-            what is found.
+        columns: dict, role -> name of a column; all but the id must exist.
+        separator: str. What usually separates fields. Another of comma, semicolon, tab and bar is used, and printed,
+            if only that one yields the columns, or if the file begins with Excel's `sep=;`.
+        quoting: "auto", "on" or "off". Auto: fields may be quoted unless tabs separate them.
+        header: list of str or None. The names of the columns if the file has no header line.
+        delimiter: str or None. Overrides what separates fields: a character, "tab" or "\\t"; None: `separator`, or
+            what is detected.
         encoding: str or None. As for `open_text`.
 
     Raises:
-        InputError: the file cannot be read, lacks a column or has it twice, or a row is damaged; its line is named.
+        InputError: the file cannot be read, lacks a column or has it twice, or a row is damaged (its line is named).
     """
     with open_text(path, encoding=encoding) as text:
         lines = lines_of(path, text)
@@ -57,7 +57,7 @@ def read_table(path, columns, separator, quoting, header=None, delimiter=None, e
 
 
 def _next_filled(lines, skipped):
-    """Returns (line, how many there were before it), of the next that is not blank; "" at the end."""
+    """Returns (next line that is not blank, number of lines before it); the line is "" at the end."""
     for line in lines:
         if line.strip("\r\n"):
             return line, skipped
@@ -80,13 +80,13 @@ def _rows(path, reader, skipped):
             line = reader.line_num + skipped + 1
     except csv.Error as error:
         raise InputError(
-            f"{path}, line {line}: the quotes of this row are wrong ({error}); a field that holds a quote stands in "
-            "quotes, and the quote is written twice. Where quotes are plain characters, say --quoting=off."
+            f"{path}, line {line}: the quotes of this row are wrong ({error}); quote a field that contains a quote, "
+            "and double that quote, or set --quoting=off if quotes are plain characters."
         ) from None
 
 
 def _separator(line, columns, usual):
-    """Returns what separates the names in a header: the usual one, or the one with which the columns are there."""
+    """Returns what separates the names in a header: the usual separator, or the one that yields the columns."""
     needed = {name for role, name in columns.items() if role != "id"}
     names = {separator: _fields(line, separator) for separator in dict.fromkeys((usual, *_SEPARATORS))}
     fitting = [separator for separator, found in names.items() if needed <= set(found)]
@@ -103,7 +103,7 @@ def _fields(line, separator):
 
 
 def _places(columns, names, where):
-    """Returns (name, place) of the columns asked for that there are."""
+    """Returns (name, place) of the requested columns that exist."""
     for role, name in columns.items():
         if name not in names and role != "id":
             raise missing_column(where, role, name, names)
@@ -113,10 +113,10 @@ def _places(columns, names, where):
 
 
 def _check(path, line, row, names, separator, quoted, header):
-    """Raises InputError if a row has not as many fields as the header, or is the header once more."""
+    """Raises InputError if a row has more or fewer fields than the header, or repeats the header."""
     if len(row) != len(names):
         fewer = "few" if len(row) < len(names) else "many"
-        hint = "" if quoted else " If its fields stand in double quotes, say --quoting=on."
+        hint = "" if quoted else " If its fields are in double quotes, set --quoting=on."
         raise InputError(
             f"{path}, line {line}: too {fewer} fields, {len(row)} where the header has {len(names)}: "
             f"{separator.join(row)[:80]!r}.{hint}"
@@ -124,9 +124,9 @@ def _check(path, line, row, names, separator, quoted, header):
     if len(row) > 1 and not header and row[-1] in names:
         again = [row[0].lstrip("\ufeff").strip('"'), *row[1:]]
         if again == names:
-            raise InputError(f"{path}, line {line}: the header stands here once more; take this line out.")
+            raise InputError(f"{path}, line {line}: the header is repeated here; delete this line.")
         if sorted(again) == sorted(names):
             raise InputError(
-                f"{path}, line {line}: the header stands here once more, its columns in another order; what follows "
-                "must be in the order of the first, or in a file of its own."
+                f"{path}, line {line}: the header is repeated here with its columns in another order; reorder the "
+                "columns that follow, or move them to a file of their own."
             )

@@ -35,10 +35,10 @@ def extract_features(
     """Returns a vector for each text, or pair of texts.
 
     Args:
-        model: BertEncoder, from `load_encoder`; or TextModel, from `load_model`, whose own tokenizer, lengths and way
-            with long texts are used.
-        texts: list of str, or of (str, str); or what else `given_texts` takes.
-        pooling: str, as `Pooling` takes it. None: a TextModel's own, the mean over the tokens for a BertEncoder.
+        model: BertEncoder, from `load_encoder`; or TextModel, from `load_model`, which uses its own tokenizer, length
+            and treatment of long texts.
+        texts: list of str, or of (str, str), or anything else that `given_texts` accepts.
+        pooling: str, as for `Pooling`. None: a TextModel's own; for a BertEncoder, the mean over the tokens.
         batch_size: int. Texts per step; affects speed only.
         max_seq_length: int. Tokens of a sequence, for a BertEncoder.
         long_text: LongText. How longer texts are handled, for a BertEncoder.
@@ -82,7 +82,7 @@ def write_features(model, examples, path, batch_size, strategy=None, xla=False, 
         batch_size: int. Examples per step, over all devices; affects speed only.
         strategy: tf.distribute.Strategy or None.
         xla: bool. Compile the forward pass.
-        total: int or None. How many examples there are, for the time left.
+        total: int or None. Number of examples, for the time left.
 
     Returns:
         int. Number of examples.
@@ -93,7 +93,7 @@ def write_features(model, examples, path, batch_size, strategy=None, xla=False, 
 
 
 def _npy_blocks(chunks, width):
-    """Yields a .npy file; its header says how many rows there are, so that they wait in a temporary file."""
+    """Yields a .npy file; its header needs the number of rows, so they are first written to a temporary file."""
     count = 0
     with tempfile.TemporaryFile() as rows:
         for _, vectors in chunks:
@@ -107,7 +107,7 @@ def _npy_blocks(chunks, width):
 
 
 def _parquet_blocks(chunks, width):
-    """Yields a Parquet file, a row group a chunk; whether there are ids is known at its end only."""
+    """Yields a Parquet file, one row group per chunk; whether there are ids is known only at the end."""
     import pyarrow
     import pyarrow.parquet
 
@@ -132,7 +132,7 @@ def _parquet_blocks(chunks, width):
 
 
 def _id_text(value):
-    """Returns an id as text, or None: half of a surrogate pair, which UTF-8 has not, becomes a question mark."""
+    """Returns an id as text, or None; a lone surrogate, which UTF-8 cannot represent, becomes a question mark."""
     value = id_of(value)
     return value if value is None else str(value).encode("utf-8", "replace").decode()
 

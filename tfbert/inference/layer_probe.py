@@ -13,7 +13,7 @@ TOKENS = ("cls", "mean", "max")
 # scikit-learn's C of the probes, with which configs/results/layers_imdb.csv was measured.
 _STRENGTH = 0.01
 
-# Of [CLS] in every layer, float [rows, layers, hidden], the embeddings' output first: what `--pooling` makes of it.
+# How `--pooling` combines [CLS] of all layers, float [rows, layers, hidden], the embeddings' output first.
 COMBINED = {
     "first_last": lambda x: (x[:, 1] + x[:, -1]) / 2,
     "last4_concat": lambda x: x[:, -4:].reshape(len(x), -1),
@@ -54,7 +54,7 @@ def probe_layers(train, dev, on_score=None):
 
     Args:
         train, dev: (float32 [rows, vectors, hidden], [rows] labels). The outputs of `LayerVectors`.
-        on_score: callable (name, accuracy) called after each.
+        on_score: callable (name, accuracy), called after each probe.
 
     Source: compare Sun et al. 2019 (1905.05583), table 3, which fine-tunes a whole BERT for every row.
     """

@@ -42,7 +42,7 @@ class MaskedWords:
         return self.many([text], [rng], probability)[0]
 
     def many(self, texts, rngs, probability):
-        """Returns several modified texts, each with its own generator, in one batch."""
+        """Returns modified texts, computed in one batch, each with its own generator."""
         hidden = [_hidden(text, rng, probability) for text, rng in zip(texts, rngs)]
         masked = [_replaced(text, words, ["[MASK]"] * len(words)) for text, words in zip(texts, hidden)]
         windows = masked_windows(self._model, masked)
@@ -66,7 +66,7 @@ def _hidden(text, rng, probability):
 
 
 def _drawn(word, guesses, rng):
-    """Returns one of the predictions that is another word, drawn by probability; or the word itself."""
+    """Returns a predicted word other than this one, drawn by probability; the word itself if there is none."""
     others = [guess for guess in guesses if guess["piece"].isalnum() and guess["piece"] != word.lower()]
     odds = np.array([guess["probability"] for guess in others])
     return others[rng.choice(len(others), p=odds / odds.sum())]["piece"] if odds.sum() else word

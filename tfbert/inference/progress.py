@@ -1,4 +1,4 @@
-"""How far a long prediction is: a bar on a terminal, elsewhere a line now and then."""
+"""Progress of a long prediction: a bar on a terminal, elsewhere a line now and then."""
 
 import sys
 import time
@@ -10,13 +10,13 @@ _EVERY = 30.0
 
 
 class Progress:
-    """Shows how many examples are done, of how many, and the time left, on standard error."""
+    """Shows on standard error how many of the examples are done, and the time left."""
 
     def __init__(self, total=None, stream=None, clock=time.monotonic):
-        """Begins.
+        """Starts the clock.
 
         Args:
-            total: int or None. All examples; None: nobody knows.
+            total: int or None. Number of examples; None: unknown.
             stream: text file; None: standard error.
             clock: callable () -> float, seconds.
         """
@@ -28,7 +28,7 @@ class Progress:
             self._bar = tqdm(total=total, unit=" examples", mininterval=1.0, file=self._stream, unit_scale=True)
 
     def update(self, count):
-        """Says that so many more are done."""
+        """Adds a number of examples that are done."""
         self._done += count
         if self._bar:
             self._bar.update(count)
@@ -37,20 +37,20 @@ class Progress:
             print(self._line(), file=self._stream, flush=True)
 
     def skip(self, count):
-        """Says that so many were done before."""
+        """Adds a number of examples that an earlier run has done; they do not count for the speed."""
         self._done, self._skipped = self._done + count, self._skipped + count
         if self._bar:
             self._bar.initial += count
             self._bar.update(count)
 
     def close(self):
-        """Ends the bar."""
+        """Closes the bar."""
         if self._bar:
             self._bar.close()
 
     def _line(self):
         rate = (self._done - self._skipped) / (self._clock() - self._begin)
         if not self._total:
-            return f"{self._done:,} examples, {rate:,.1f} a second"
+            return f"{self._done:,} examples, {rate:,.1f} per second"
         left = tqdm.format_interval((self._total - self._done) / rate) if rate else "?"
-        return f"{self._done:,} of {self._total:,} examples, {rate:,.1f} a second, {left} left"
+        return f"{self._done:,} of {self._total:,} examples, {rate:,.1f} per second, {left} left"

@@ -57,7 +57,7 @@ def task_of(about, folder):
     for name, count in (("prior_shift", task.outputs), ("thresholds", len(task.threshold_labels))):
         values = getattr(task.decision, name)
         if values is not None and len(values) != count:
-            raise InputError(f"{folder}/tfbert.json is damaged: {name} has {len(values)} values for {count}.")
+            raise InputError(f"{folder}/tfbert.json is damaged: {name} has {len(values)} values, not {count}.")
     return task
 
 

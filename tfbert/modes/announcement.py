@@ -1,4 +1,4 @@
-"""What a training says before it begins: data, labels, steps, devices, and how the weights are trained."""
+"""What training prints before it starts: data, labels, steps, devices, and how the weights are trained."""
 
 from tfbert.core.text_table import aligned, named
 from tfbert.modes.build import copies_of
@@ -7,7 +7,7 @@ from tfbert.training.devices import device_kind, imitates_bfloat16
 
 
 def announcement(config, parts, strategy, summary):
-    """Returns what is to be trained, on what: list of str, lines.
+    """Returns the description of a run: list of str, lines.
 
     Args:
         config: Config.
@@ -29,7 +29,7 @@ def announcement(config, parts, strategy, summary):
 def _sizes(config, datasets):
     sizes = ", ".join(f"{dataset.examples.rows:,} {split}" for split, dataset in datasets.items())
     if copies := copies_of(config.data):
-        sizes += f" (of the training rows {copies} changed copies each)"
+        sizes += f" (including {copies} augmented copies of each training row)"
     return sizes
 
 
@@ -51,13 +51,13 @@ def _devices(config, strategy):
 
 
 def _cuts(examples, max_seq_length):
-    """Says what of the texts the model does not see, and in how many windows it sees the rest: str, perhaps empty."""
+    """Returns how many texts are cut, and how many windows long texts have: str, empty if none is long."""
     kept = f"{max_seq_length} tokens"
     if examples.most_windows > 1:
         most = int(examples.window_counts.max())
-        kept = f"{examples.most_windows} windows of {kept}, and have {examples.window_counts.mean():.1f} on average"
+        kept = f"{examples.most_windows} windows of {kept}, with {examples.window_counts.mean():.1f} windows on average"
         if most < examples.most_windows:
-            kept += f", at most {most}: --max_windows={most} would do"
+            kept += f", at most {most}: --max_windows={most} would suffice"
     elif not examples.cut_share:
         return ""
     lost = f"; {examples.lost_pieces:,} tokens are lost" if examples.cut_share else ""

@@ -1,4 +1,4 @@
-"""What a training says when it is over: its scores, what they mean, where everything is, and how to go on."""
+"""What training prints at the end: scores, what they mean, where the files are, and what to run next."""
 
 import os
 import shlex
@@ -8,7 +8,7 @@ from tfbert.reports.score_tables import scores_of_run
 
 
 def closing(output_dir, metric, results, task, intervals):
-    """Returns what came of a run: list of str, lines.
+    """Returns the summary of a finished run: list of str, lines.
 
     Args:
         output_dir: str.
@@ -28,18 +28,18 @@ def closing(output_dir, metric, results, task, intervals):
 
 
 def remark_line(sentence, flag):
-    """Returns a remark with the setting that may mend what it says: str."""
+    """Returns a remark with the setting that may help: str."""
     return f"{sentence}: {flag}." if flag else f"{sentence}."
 
 
 def where_to_go(output_dir, task, results=None, model=True):
-    """Returns where report and model are, and the commands to go on with: list of str, lines.
+    """Returns where the report and the model are, and the commands to run next: list of str, lines.
 
     Args:
         output_dir: str.
         task: one of TASKS.
         results: dict or None. The content of a single run's `eval_results.json`.
-        model: bool. Whether there is one.
+        model: bool. Whether the folder has a model.
     """
     rows = [("report", os.path.join(output_dir, "report.html"))]
     if model:
@@ -48,7 +48,7 @@ def where_to_go(output_dir, task, results=None, model=True):
 
 
 def commands(output_dir, task, results=None):
-    """Returns the commands to go on with: list of (what it does, command); arguments as above."""
+    """Returns the commands to run next: list of (purpose, command); arguments as above."""
     found, base = [], output_dir.rstrip("/")
     for _, flag in (results or {}).get("remarks", ()):
         if flag:

@@ -1,4 +1,4 @@
-"""What the data of a run is like, and which settings it suggests."""
+"""Statistics of the data of a run, and the settings that they suggest."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ class DataSummary:
     """What was found in the data sets of a run.
 
     Attributes:
-        head, rows: titles, and a row for each data set: how many rows it has, and how long its texts are.
+        head, rows: a table, with the number of rows and the lengths of the texts of each data set.
         findings: list of str. What looks wrong with the data.
         advice: list of str. Settings to try, each with its reason.
     """
@@ -26,14 +26,14 @@ class DataSummary:
     advice: list
 
     def lines(self):
-        """Returns all of it as lines to read: list of str."""
+        """Returns the summary as lines of text: list of str."""
         found = [f"  {line}" for line in self.findings]
         suggested = ["", "Worth trying:", *(f"  {line}" for line in self.advice)] if self.advice else []
         return [*aligned([self.head, *self.rows]), *found, *suggested]
 
 
 def summarize_data(config, task, tokenizer, datasets, steps, packed=False):
-    """Returns what the data is like, and what settings it suggests; None where the task looks for nothing.
+    """Returns a DataSummary, or None if the task does not inspect its data.
 
     Args:
         config: Config.

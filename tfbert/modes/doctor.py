@@ -1,4 +1,4 @@
-"""Checks the environment: versions, devices, variables, Keras' settings and the bucket, each finding with a remedy.
+"""Checks the environment: versions, devices, variables, Keras settings and the bucket, each finding with a remedy.
 
 TensorFlow is not imported before the versions have been checked: with a wrong libtpu the import aborts.
 """
@@ -69,13 +69,13 @@ def doctor(
 ) -> list[Finding]:
     """Checks an environment against version sets known to work; prints and returns the problems.
 
-    Of this environment it prints the devices, too: those of the machine, and those that TensorFlow can use.
+    For the current environment, it also prints the devices of the machine, and those that TensorFlow can use.
 
     Args:
         versions: dict package -> version; None: what is installed.
         variables: dict; None: os.environ.
         bucket: str. A gs:// folder that a run will write to, or None.
-        has_tpu: bool; None: whether this machine has TPU devices.
+        has_tpu: bool. Whether the machine has TPU chips; None: whether this one has.
         say: callable (str).
 
     Returns:
@@ -209,7 +209,7 @@ def _variables(environment):
 
 
 def _keras(environment):
-    """Keras' settings, from the environment or its keras.json."""
+    """Keras settings, from the environment or keras.json."""
     for problem, remedy in keras_problems(environment.variables):
         yield Finding(f"{problem}.", remedy)
 
@@ -217,7 +217,7 @@ def _keras(environment):
 CHECKS = (_one_tensorflow, _known_set, _text_matches, _variables, _keras)
 
 
-# What a process of its own is asked: a TensorFlow that does not fit its GPUs or its TPU may abort.
+# Run in a separate process: a TensorFlow that does not match its GPUs or its TPU may abort.
 _LIST_DEVICES = """
 import tensorflow as tf
 print(*(device.name.removeprefix("/physical_device:") for device in tf.config.list_physical_devices()), sep=", ")
@@ -225,11 +225,11 @@ print(*(device.name.removeprefix("/physical_device:") for device in tf.config.li
 
 
 def _look_at_devices(say, usable):
-    """Returns which devices there are; finds fault where TensorFlow cannot use the GPUs of this machine.
+    """Prints the devices; returns a finding if TensorFlow cannot use the GPUs of this machine.
 
     Args:
         say: callable (str).
-        usable: bool. Whether TensorFlow can be asked.
+        usable: bool. Whether TensorFlow can be imported.
     """
     gpus, chips = _gpus(), tpu_chips()
     say(f"CPU: {_cpu()}, {os.cpu_count()} cores")
@@ -242,7 +242,7 @@ def _look_at_devices(say, usable):
         env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "TPU_SKIP_MDS_QUERY": "1"},
     )  # fmt: skip
     if asked.returncode:
-        said = (asked.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        said = (asked.stderr.strip().splitlines() or ["no message"])[-1]
         return [Finding(f"TensorFlow cannot be imported: {said}", "install it again, in a new environment")]
     say(f"TensorFlow can use: {asked.stdout.strip()}")
     if gpus and "GPU:" not in asked.stdout:
@@ -261,7 +261,7 @@ def _cpu():
 
 
 def _gpus():
-    """Returns the names of NVIDIA's GPUs in this machine, as its driver tells them: list of str."""
+    """Returns the names of this machine's NVIDIA GPUs, as its driver reports them: list of str."""
     texts = [pathlib.Path(path).read_text() for path in sorted(glob.glob("/proc/driver/nvidia/gpus/*/information"))]
     return [model[1] for text in texts if (model := re.search(r"Model:\s*(.+)", text))]
 
@@ -271,7 +271,7 @@ def _check_bucket(bucket):
     try:
         check_storage(bucket)
     except InputError as error:
-        return [Finding(str(error), "look at this machine's network, and at its proxy")]
+        return [Finding(str(error), "check the network and the proxy of this machine")]
     import tensorflow as tf
 
     path = f"{bucket.rstrip('/')}/tfbert-doctor-{uuid.uuid4().hex}"
@@ -284,7 +284,7 @@ def _check_bucket(bucket):
         return [
             Finding(
                 f"{bucket} cannot be written to: {' '.join(str(error).split())[:200]}.",
-                "gcloud auth application-default login, or give the TPU's service account its rights: gcloud storage "
+                "gcloud auth application-default login, or grant the TPU's service account access: gcloud storage "
                 f"buckets add-iam-policy-binding {bucket_name} --member=serviceAccount:EMAIL "
                 "--role=roles/storage.objectAdmin",
             )

@@ -22,7 +22,7 @@ def ready_streams():
 
 
 def spared_output(spared):
-    """Returns a context in which what is printed goes to standard error, where standard output is for data: bool."""
+    """Returns a context that prints to standard error if standard output is reserved for data: bool."""
     return contextlib.redirect_stdout(sys.stderr) if spared else contextlib.nullcontext()
 
 

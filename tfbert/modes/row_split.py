@@ -1,4 +1,4 @@
-"""The rows that --dev_share and --test_share take out of train_file, and the file that keeps which they are."""
+"""The rows of train_file that --dev_share and --test_share hold out, and the file that records them."""
 
 import dataclasses
 import hashlib
@@ -18,18 +18,18 @@ FILE = "split.json"
 
 @dataclasses.dataclass(frozen=True)
 class RowSplit:
-    """Which rows of train_file are not trained on.
+    """Which rows of train_file are held out.
 
     Attributes:
-        about: dict. What decides them: `train_file`'s content (`rows`, how many; `digest`) and the settings.
-        held_out: dict of split -> int64 [n]. Numbers of rows, from 0, in order.
+        about: dict. What they depend on: the content of `train_file` (number of `rows`, `digest`) and the settings.
+        held_out: dict of split -> int64 [n]. Row numbers, from 0, in order.
     """
 
     about: dict
     held_out: dict
 
     def part(self, examples, split):
-        """Yields those rows of train_file that a split has: iterable of dict, "train", "dev" or "test"."""
+        """Yields the rows of train_file in a split, "train", "dev" or "test": iterable of dict, str."""
         inverse = split not in self.held_out
         rows = np.concatenate(list(self.held_out.values())) if inverse else self.held_out[split]
         chosen = np.zeros(self.about["rows"], bool)
@@ -39,22 +39,22 @@ class RowSplit:
                 yield example
 
     def describe(self):
-        """Returns how many rows each split has, as a line to read."""
-        names = {"dev": "to evaluate", "test": "to test"}
+        """Returns the number of rows of each split as a sentence."""
+        names = {"dev": "for evaluation", "test": "for testing"}
         sizes = {name: len(self.held_out[split]) for split, name in names.items() if split in self.held_out}
-        sizes = {"to train": self.about["rows"] - sum(sizes.values())} | sizes
+        sizes = {"for training": self.about["rows"] - sum(sizes.values())} | sizes
         (first, most), *others = sizes.items()
         parts = ", ".join([f"{most:,} rows {first}", *(f"{count:,} {name}" for name, count in others)])
-        return f"Split: {parts}; alike in labels, equal texts on one side, the same every time ({FILE})."
+        return f"Split: {parts}; stratified by label, equal texts kept together, reproducible ({FILE})."
 
     def write(self, folder):
-        """Writes which rows are held out, counted from 1, to a folder's split.json."""
+        """Writes the numbers of the rows that are held out, from 1, to split.json in a folder."""
         rows = {split: (numbers + 1).tolist() for split, numbers in self.held_out.items()}
         write_whole(os.path.join(folder, FILE), json.dumps(self.about | {"held_out": rows}).encode())
 
 
 def shares_of(data):
-    """Returns which splits are taken out of train_file: dict of split -> share of the rows."""
+    """Returns the splits that are held out of train_file: dict of split -> share of the rows."""
     shares = {"test": data.test_share, "dev": data.dev_share}
     return {split: share for split, share in shares.items() if share}
 
@@ -65,7 +65,7 @@ def make_split(data, task, rows):
     Args:
         data: DataConfig.
         task: one of TASKS.
-        rows: iterable of dict. Those of train_file.
+        rows: iterable of dict. The rows of train_file.
     """
     labels, texts, digest = [], [], hashlib.sha256()
     for row in rows:
@@ -81,15 +81,15 @@ def make_split(data, task, rows):
 
 
 def kept_split(folder, split, overwrite=False):
-    """Returns the split that a folder keeps, which must be this one; else this one itself: RowSplit.
+    """Returns the split recorded in a folder, which must match this one, or else this one: RowSplit.
 
     Args:
-        folder: str or None. An output folder; None, or one that keeps none: there is nothing to compare.
+        folder: str or None. An output folder; None, or one without a split: nothing is compared.
         split: RowSplit.
-        overwrite: bool. Whether what the folder keeps does not count.
+        overwrite: bool. Whether to ignore the folder's split.
 
     Raises:
-        InputError: the rows of train_file, or the settings of the split, are others.
+        InputError: the rows of train_file, or the settings of the split, have changed.
     """
     if overwrite or not folder or not tf.io.gfile.exists(os.path.join(folder, FILE)):
         return split
@@ -100,8 +100,8 @@ def kept_split(folder, split, overwrite=False):
     if (kept["rows"], kept["digest"]) != (split.about["rows"], split.about["digest"]):
         raise InputError(
             f"train_file has changed since its rows were split ({kept['rows']:,} rows then, {split.about['rows']:,} "
-            "now), and one that was trained on could be scored; give the old file, or train anew with --overwrite or "
-            "another --output_dir."
+            "now), so training rows could be scored; use the old file, or train again with --overwrite or another "
+            "--output_dir."
         )
     if kept != split.about:
         before, now = (
@@ -109,14 +109,14 @@ def kept_split(folder, split, overwrite=False):
             for about in (kept, split.about)
         )
         raise InputError(
-            f"{path} was made with {before}; now it is {now}. Give the old settings, or train anew with --overwrite or "
+            f"{path} was made with {before}; received {now}. Use the old settings, or train again with --overwrite or "
             "another --output_dir."
         )
     return RowSplit(kept, {name: np.array(rows, np.int64) - 1 for name, rows in held_out.items()})
 
 
 def _is_sound(kept):
-    """Returns whether the content of split.json is what `write` wrote."""
+    """Returns whether the content of split.json is as `write` writes it."""
     rows, held_out = kept.get("rows"), kept.get("held_out")
     if not isinstance(rows, int) or "digest" not in kept or not isinstance(held_out, dict) or not held_out:
         return False

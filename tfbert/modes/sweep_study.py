@@ -39,7 +39,7 @@ class SweepTrial:
     """A finished trial.
 
     Attributes:
-        settings: dict. Its values of the settings that vary.
+        settings: dict. The values of the settings that vary.
         folder: str. The folder of its run.
         results: dict. The run's results, empty if it did not finish.
         failed: str or None. Why it counts as failed.
@@ -183,7 +183,7 @@ class Sweep:
                 f"{self._output_dir} holds a sweep with other settings: {'; '.join(changed)}. Use the old settings to "
                 "continue it, or another --output_dir."
             )
-        if changed:  # the first trial failed by a user's mistake, which the new settings fix
+        if changed:  # the first trial failed through a user's mistake, which the new settings fix
             self._delete()
             self._study = self._open()
         self._study.set_user_attr("settings", settings)
@@ -213,7 +213,7 @@ class Sweep:
         self._study.enqueue_trial(trial.params, user_attrs=point)
 
     def _give_up_on_the_dead(self):
-        """Re-enqueues trials of killed processes of this machine; for other machines, Optuna's heartbeat does."""
+        """Re-enqueues trials of killed processes of this machine; Optuna's heartbeat does so for other machines."""
         import optuna
 
         for trial in self._study.get_trials(False, states=[optuna.trial.TrialState.RUNNING]):
@@ -325,7 +325,7 @@ class Sweep:
         return found
 
     def _ended(self):
-        """Returns the finished trials, only the last of those that were restarted."""
+        """Returns the finished trials; of restarted ones, only the last."""
         trials = [t for t in self._study.get_trials(False) if t.state.is_finished() and "seconds" in t.user_attrs]
         return list({trial.user_attrs["folder"]: trial for trial in trials}.values())
 
@@ -365,7 +365,7 @@ def _write_in_turn(engine):
 
 
 def grid(spaces):
-    """Returns the points of some grids: list of dict. Settings that need no new trace vary fastest.
+    """Returns the points of grids: list of dict. Settings that need no new trace vary fastest.
 
     Args:
         spaces: list of dict name -> list of values.

@@ -16,14 +16,14 @@ def write_folds_report(output_dir, settings, results, task, labels, outputs, int
         settings: dict. All settings, by name.
         results: dict. The content of `eval_results.json`.
         task: one of TASKS.
-        labels: np.ndarray [N, ...]. Those of the training rows.
+        labels: np.ndarray [N, ...]. The labels of the training rows.
         outputs: np.float32 [N, outputs]. The out-of-fold outputs.
-        intervals: dict of name -> (low, high). Those of the out-of-fold scores.
-        mislabelled: as `mislabelled_section` takes it.
+        intervals: dict of name -> (low, high), of the out-of-fold scores.
+        mislabelled: as for `mislabelled_section`.
     """
-    text = f"{len(results['folds'])} models, each scored on the rows that it was trained without."
+    text = f"{len(results['folds'])} models, each scored on the rows that it was not trained on."
     if results["split_texts"]:
-        text += f" {results['split_texts']} rows have a text that is in another fold, too: the scores say too much."
+        text += f" {results['split_texts']} rows have a text that is also in another fold: the scores are too high."
     if results["failed"]:
         text += f" <b>Runs have failed</b>: {html.escape(results['failed'])}."
     bad = results["failed"] or results["split_texts"] > 0.01 * len(labels)

@@ -7,10 +7,10 @@ _NAMES = {"cls": "[CLS]", "mean": "mean of the tokens", "max": "maximum of the t
 
 
 def layer_curve(scores, majority):
-    """Returns the score by layer for each of TOKENS, with what combines layers beside, as SVG: str.
+    """Returns a plot of the score by layer for each of TOKENS, then of the combinations of layers, as SVG: str.
 
     Args:
-        scores: dict of str -> float. What `probe_layers` returns.
+        scores: dict of str -> float, as returned by `probe_layers`.
         majority: float. The score of the most frequent label.
     """
     layers = sum(name.startswith(f"{TOKENS[0]}, ") for name in scores)
@@ -26,7 +26,7 @@ def layer_curve(scores, majority):
         axes.set_xticks(range(layers + len(others)), [*map(str, range(layers)), *others])
         for label in axes.get_xticklabels()[layers:]:
             label.set(rotation=30, ha="right")
-        axes.set(xlabel="layer (0: embeddings); then [CLS] of several, and pooled", ylabel="accuracy on dev")
+        axes.set(xlabel="layer (0: embeddings), then combinations of layers for [CLS]", ylabel="accuracy on dev")
         axes.legend()
 
     return drawn(draw, height=4.5)

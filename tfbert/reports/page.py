@@ -48,17 +48,17 @@ details {{ margin: .5rem 0 }}
 
 
 def page(title, body):
-    """Returns a page of HTML that needs no network: its title, list of its parts -> str."""
+    """Returns a self-contained HTML page: title, list of its parts -> str."""
     return _PAGE.format(title=html.escape(title), body="\n".join(body))
 
 
 def figure(title, draws, height=3.4):
-    """Returns a figure as inline SVG under its title: panels beside each other, or under each other on a phone.
+    """Returns a figure as inline SVG under its title: panels side by side, or stacked on a phone.
 
     Args:
         title: str.
-        draws: list of callable (axes), one a panel.
-        height: float. That of a panel, in inches.
+        draws: list of callable (axes), one per panel.
+        height: float. Height of a panel, in inches.
     """
     panels = [drawn(draw, 9 / len(draws), height) for draw in draws]
     panels = "".join(svg[svg.index("<svg") :] for svg in panels)
@@ -66,7 +66,7 @@ def figure(title, draws, height=3.4):
 
 
 def drawn(draw, width=9, height=3.4):
-    """Returns what a function draws on some axes, as a file of SVG: callable (axes), inches, inches -> str."""
+    """Returns what a function draws on axes as an SVG file: callable (axes), width and height in inches -> str."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure  # not pyplot, whose backend is the caller's
 
@@ -81,27 +81,27 @@ def drawn(draw, width=9, height=3.4):
 
 
 def name_axes(axes, x, y):
-    """Names the axes of a plot, and lays a faint grid under it."""
+    """Labels the axes of a plot and adds a faint grid."""
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.grid(alpha=0.2)
 
 
 def legend_beside(axes):
-    """Puts the legend to the right of a plot, if there is anything in it."""
+    """Puts the legend to the right of a plot, if it has entries."""
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def table(head, rows):
-    """Returns a table of HTML, which scrolls by itself where it is too wide: list of titles, list of rows -> str."""
+    """Returns an HTML table that scrolls if it is too wide: list of titles, list of rows -> str."""
     cells = "".join(f"<th>{html.escape(str(cell))}</th>" for cell in head)
     lines = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<div class=wide><table><thead><tr>{cells}</tr></thead><tbody>{lines}</tbody></table></div>"
 
 
 def table_of_texts(head, rows):
-    """Returns a table whose last column are texts, which wrap, and are cut where they are long; arguments as above."""
+    """Returns a table with texts in its last column, which wrap and are cut if they are long; arguments as above."""
     titles = [html.escape(str(title), quote=True) for title in head]
     lines = []
     for row in rows:

@@ -8,7 +8,7 @@ from tfbert.core.extras import install_command
 from tfbert.reports.page import COLORS, figure, name_axes, table, table_of_texts
 from tfbert.tasks.scores.metrics import calibration_error, f1_of, outcomes, reliability, share_of
 
-# With more labels a table is too large to read.
+# With more labels, the table or the plot would be too large to read.
 _MOST_CONFUSED, _MOST_CURVES = 30, 6
 
 
@@ -40,17 +40,17 @@ def mislabelled_section(rows):
     """Returns the section of a report on likely label errors: str, HTML.
 
     Args:
-        rows: list of (row, text, label given, label predicted, probability of the label given), ranked; None if
+        rows: list of (row, text, given label, predicted label, probability of the given label), ranked; None if
             cleanlab is not installed.
     """
     title = "<h2>Most likely mislabelled</h2>"
     if rows is None:
-        return f"{title}<p class=quiet>Not looked for: {html.escape(install_command('mislabelled'))}</p>"
+        return f"{title}<p class=quiet>Not searched: {html.escape(install_command('mislabelled'))}</p>"
     lines = [[row, given, predicted, f"{share:.4f}", text] for row, text, given, predicted, share in rows]
-    shown = table_of_texts(["row", "label given", "predicted", "probability of the label given", "text"], lines)
+    shown = table_of_texts(["row", "given label", "predicted", "probability of the given label", "text"], lines)
     note = (
-        "Rows whose label models not trained on them contradict, the least likely first. Some are wrong, some only "
-        "hard: check before you change one."
+        "Rows whose label is contradicted by models not trained on them, the least likely label first. Some labels are "
+        "wrong, some texts only hard: check before changing a label."
     )
     return f"{title}{shown}<p class=quiet>{note}</p>"
 
@@ -62,7 +62,7 @@ def _reliability(axes, probabilities, hits):
     axes.scatter(means, shares, s=15 + 150 * counts / counts.max(), color=COLORS[0], alpha=0.75)
     axes.set(xlim=(0, 1), ylim=(-0.02, 1.02))
     axes.set_title(f"expected calibration error {calibration_error(probabilities, hits):.4f}", fontsize=10)
-    name_axes(axes, "probability given", "fraction correct")
+    name_axes(axes, "predicted probability", "fraction correct")
 
 
 def _precision_recall(axes, found):

@@ -1,4 +1,4 @@
-"""report.html: what came of a run, and what to do next, in one file that needs no network."""
+"""report.html: the results of a run and what to do next, in one self-contained file."""
 
 import html
 
@@ -32,10 +32,10 @@ def write_run_report(
         results: dict. The content of `eval_results.json`.
         task: one of TASKS.
         outputs: dict. The best model's: "dev", "test" -> (labels, np.float32 [N, outputs]).
-        intervals: dict. "dev", "test" -> dict of name -> (low, high), where the score would be with other examples.
-        summary: DataSummary or None. What the data is like.
-        mistakes: list of (row, label, answer, how wrong, text), as the task's `mistakes` has them.
-        commands: list of (what it does, command), to go on with.
+        intervals: dict. "dev", "test" -> dict of name -> (low, high), the 95 % intervals over examples.
+        summary: DataSummary or None. Statistics of the data.
+        mistakes: list of (row, label, answer, how wrong, text), from the task's `mistakes`.
+        commands: list of (purpose, command). What to run next.
     """
     lines = read_metrics(output_dir)
     train, dev = ([line for line in lines if line["split"] == split] for split in ("train", "dev"))
@@ -59,26 +59,26 @@ def write_run_report(
 
 
 def _next_section(results, summary, commands):
-    """Returns what to do next: what the answers have wrong, settings to try, commands to copy."""
+    """Returns the section on what to do next: remarks on the answers, settings to try, commands to copy."""
     remarks = results.get("remarks", ())
     told = {flag for _, flag in remarks}
     advice = [line for line in (summary.advice if summary else ()) if line.partition(",")[0] not in told]
     lines = [f"{sentence}: {flag}." if flag else f"{sentence}." for sentence, flag in remarks]
     items = "".join(f"<li>{with_flags(line)}</li>" for line in [*lines, *advice])
     shown = "".join(command_section(_COMMANDS[name], text) for name, text in commands)
-    return f"<h2>What next</h2>{f'<ul>{items}</ul>' if items else ''}{shown}" if items or shown else ""
+    return f"<h2>What to do next</h2>{f'<ul>{items}</ul>' if items else ''}{shown}" if items or shown else ""
 
 
 def _scores_section(results, intervals, metric):
-    notes = "Intervals of 95 %: a bootstrap over the examples, which says what other examples would change, not what "
-    notes += "another seed would."
+    notes = "95 % intervals: a bootstrap over the examples, which shows how much the scores depend on them, not on the "
+    notes += "seed."
     if probe := results.get("linear_probe"):
         notes += (
-            f" Linear probe: a linear model on the vectors that the encoder made before any training, of "
-            f"{probe['rows']:,} training rows, scored on {probe['dev_rows']:,} dev rows."
+            f" Linear probe: a linear model on the vectors of the encoder before any training, fitted to "
+            f"{probe['rows']:,} training rows and scored on {probe['dev_rows']:,} dev rows."
         )
     if results.get("baseline"):
-        notes += " One answer: the same to every text, on dev."
+        notes += " One answer: the same answer to every text, on dev."
     shown = table(*scores_of_run(results, intervals, metric))
     return f"<h2>Scores</h2>{shown}<p class=quiet>{notes}</p>"
 
@@ -96,7 +96,7 @@ def _data_section(summary):
 
 def _run_verdict(metric, results, task, intervals):
     if "dev" not in results:
-        return verdict("Trained without a dev file: nothing here tells how good it is.", bad=True)
+        return verdict("Trained without a dev file: nothing here shows how good the model is.", bad=True)
     score, unsure = results["dev"].get(metric), False
     text = f"{metric} on dev: <b>{'undefined' if score is None else f'{score:.4f}'}</b>"
     if metric in intervals["dev"]:
@@ -109,18 +109,18 @@ def _run_verdict(metric, results, task, intervals):
         probed = (results.get("linear_probe") or {}).get("scores", {})
         text += f", a linear probe {probed[metric]:.4f}." if metric in probed else "."
         unsure = not task.is_better(metric, score, results["baseline"][metric])
-        text += " It answers no better than that, but it ranks the texts well, and so it has learned." * unsure
+        text += " Its answers are no better than that, but it ranks the texts well, so it has learned." * unsure
     if results.get("restarts"):
         text += f" It replaces {results['restarts']} failed run{'s' * (results['restarts'] > 1)} in this folder."
     text += " This is one run with one seed; other seeds score differently."
     warnings = "".join(f"<li>{html.escape(warning)}</li>" for warning in results["warnings"])
     if warnings:
-        text += f"{'' if results['failed'] else ' Warnings on the way, which it got over:'}<ul>{warnings}</ul>"
+        text += f"{'' if results['failed'] else ' Warnings from which it recovered:'}<ul>{warnings}</ul>"
     return verdict(text, bool(results["failed"]), unsure)
 
 
 def _curves(train, dev, metric):
-    """Returns the losses by step, and the deciding score, if there is more than one of it."""
+    """Returns the losses by step, and the dev score that chose the model, if it was measured more than once."""
     points = [(line["step"], line[metric]) for line in dev if metric in line]
     losses = [(line["step"], line["loss"]) for line in dev]
 

@@ -1,4 +1,4 @@
-"""The scores of a run, of folds and of sweeps as tables, for a terminal and for a report: titles, rows of str."""
+"""The scores of a run, of folds and of sweeps as tables (titles, rows of str), for terminals and reports."""
 
 import json
 
@@ -11,13 +11,13 @@ _INTERVAL = "95 % interval"
 
 
 def scores_of_run(results, intervals, metric=None):
-    """Returns the scores of a run, or of an evaluation, beside those that cost nothing: (titles, rows).
+    """Returns the scores of a run or an evaluation, beside those of simple baselines: (titles, rows).
 
     Args:
-        results: dict. The content of `eval_results.json`: "dev" and "test" are dicts of scores; so are, where there are
-            such, `baseline`, and the `scores` of `linear_probe`.
+        results: dict. The content of `eval_results.json`: "dev" and "test" are dicts of scores; so are `baseline` and
+            the `scores` of `linear_probe`, if present.
         intervals: dict. "dev", "test" -> dict of name -> (low, high).
-        metric: str or None. The score that decides, which comes first.
+        metric: str or None. The score that chose the model; it comes first.
     """
     splits = [split for split in ("dev", "test") if split in results]
     names = list(dict.fromkeys(name for split in splits for name in results[split]))
@@ -43,7 +43,7 @@ def scores_of_folds(results, intervals):
 
     Args:
         results: dict. The content of `eval_results.json`.
-        intervals: dict of name -> (low, high). Those of the out-of-fold scores.
+        intervals: dict of name -> (low, high), of the out-of-fold scores.
     """
     own, rows = [split for split in ("dev", "test") if split in results], []
     for name, value in results["out_of_fold"].items():
@@ -56,12 +56,12 @@ def scores_of_folds(results, intervals):
 
 
 def scores_of_groups(metric, groups, sign):
-    """Returns what the runs of each group score: (titles, rows).
+    """Returns the scores of each group of runs: (titles, rows).
 
     Args:
         metric: str. The dev score by which runs are compared.
         groups: dict of name -> list of SweepTrial.
-        sign: -1 where lower is better, else 1.
+        sign: -1 if lower is better, else 1.
     """
     rows = []
     for name, members in groups.items():
@@ -85,16 +85,16 @@ def scores_of_groups(metric, groups, sign):
 
 
 def group_trials(trials, settings):
-    """Returns the trials by how they differ from the sweep's own settings, seeds apart: str -> list of SweepTrial.
+    """Groups trials by how they differ from the sweep's own settings, seeds aside: str -> list of SweepTrial.
 
     Args:
         trials: list of SweepTrial.
-        settings: dict. Those of the sweep, by name.
+        settings: dict. The settings of the sweep, by name.
     """
     settings, groups = json.loads(json.dumps(settings)), {}  # trials have lists where settings have tuples
     for trial in trials:
         varied = {name: value for name, value in trial.settings.items() if name not in SEEDS}
-        if len(varied) > 2:  # too long to be told in full
+        if len(varied) > 2:  # too long to show in full
             varied = {name: value for name, value in varied.items() if value != settings[name]}
         name = ", ".join(f"{name}={text_of(value)}" for name, value in varied.items())
         groups.setdefault(name or "as configured", []).append(trial)
@@ -102,12 +102,12 @@ def group_trials(trials, settings):
 
 
 def score_of(trial, metric):
-    """Returns a trial's dev score: float, NaN where the run broke off."""
+    """Returns a trial's dev score: float, NaN if the run did not finish."""
     return trial.results.get("dev", {}).get(metric, np.nan)
 
 
 def summary_of(metric, members, sign):
-    """Returns what the dev scores of some runs say, NaN where they say nothing: dict; sign -1: lower is better."""
+    """Returns statistics of the dev scores of some runs, NaN where undefined: dict; sign -1: lower is better."""
     values = np.array([score_of(trial, metric) for trial in members])
     scored = values[np.isfinite(values)]
     found = dict.fromkeys(("mean", "std", "median", "best"), np.nan)
@@ -119,7 +119,7 @@ def summary_of(metric, members, sign):
 
 
 def spread(mean, deviation):
-    """Returns a mean and its standard deviation in words, what is NaN left out: str."""
+    """Returns a mean and its standard deviation as text, leaving out what is NaN: str."""
     shown = f"{mean:.4f}" if np.isfinite(mean) else ""
     return f"{shown} ± {deviation:.4f}" if np.isfinite(deviation) else shown
 

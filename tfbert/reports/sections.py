@@ -1,4 +1,4 @@
-"""What the reports of one run, of folds and of sweeps share: their parts in HTML, and the file they are written to."""
+"""What the reports of runs, folds and sweeps share: common parts in HTML, and writing the file."""
 
 import html
 import importlib.metadata
@@ -18,7 +18,7 @@ _PACKAGES = (DISTRIBUTION, "tensorflow", "tensorflow-text", "keras", "keras-hub"
 
 
 def verdict(text, bad=False, unsure=False):
-    """Returns the box at the head of a report, which says in a sentence or two what came of it: HTML -> HTML."""
+    """Returns the box at the head of a report, with the verdict in a sentence or two: HTML -> HTML."""
     return f'<div class="verdict{" bad" if bad else " unsure" if unsure else ""}">{text}</div>'
 
 
@@ -28,7 +28,7 @@ def with_flags(line):
 
 
 def command_section(meaning, command):
-    """Returns a command to copy, which on a phone breaks between its flags: str, str -> HTML."""
+    """Returns a command to copy, which wraps only between its flags: str, str -> HTML."""
     words = " ".join(f"<span>{html.escape(word)}</span>" for word in command.split(" "))
     return f"<p class=quiet>{html.escape(meaning)}</p><pre class=command>{words}</pre>"
 
@@ -41,7 +41,7 @@ def settings_section(settings):
 
 
 def versions(results):
-    """Returns the versions of what ran, and the hashes of the data: eval_results.json's dict -> HTML."""
+    """Returns the versions of the packages and the hashes of the data: content of eval_results.json -> HTML."""
     versions = []
     for package in _PACKAGES:
         try:
@@ -60,7 +60,7 @@ def text_of(value):
 
 
 def read_metrics(folder):
-    """Returns the lines of a run's metrics.jsonl: list of dict; none where there is no file."""
+    """Returns the lines of a run's metrics.jsonl: list of dict; empty if there is no file."""
     path = os.path.join(folder, "metrics.jsonl")
     if not tf.io.gfile.exists(path):
         return []
@@ -69,5 +69,5 @@ def read_metrics(folder):
 
 
 def write_report(output_dir, title, body):
-    """Writes report.html to a folder: its title, list of its parts in HTML."""
+    """Writes report.html to a folder: title, list of its parts in HTML."""
     write_whole(os.path.join(output_dir, "report.html"), page(title, body).encode())

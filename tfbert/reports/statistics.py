@@ -6,7 +6,7 @@ import numpy as np
 
 from tfbert.tasks.scores.resampled import resampled_metrics
 
-# Numbers held in memory at a time.
+# Numbers to hold in memory at a time.
 _CELLS = 2**22
 
 
@@ -38,7 +38,7 @@ def mean_and_spread(runs):
 
 
 def bootstrap_intervals(task, labels, outputs, resamples=1000):
-    """Returns the 95 % interval of each score, had other examples been drawn: dict name -> (low, high).
+    """Returns the 95 % bootstrap interval of each score over the examples: dict name -> (low, high).
 
     Args:
         task: one of TASKS.

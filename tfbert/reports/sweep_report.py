@@ -30,7 +30,7 @@ def write_sweep_report(output_dir, settings, metric, trials):
     body = [_sweep_verdict(metric, groups, sign)]
     body.append("<h2>Scores over seeds</h2>" + table(*scores_of_groups(metric, groups, sign)))
     body.append(
-        f"<p class=quiet>{html.escape(metric)} on dev. Failed: no better than one answer to every text, or broken off."
+        f"<p class=quiet>{html.escape(metric)} on dev. Failed: no better than one answer to every text, or unfinished."
         "</p>"
     )
     body.append(figure(f"Distribution of {metric} on dev", [lambda axes: _boxes(axes, metric, groups)],
@@ -47,12 +47,12 @@ def write_sweep_report(output_dir, settings, metric, trials):
 
 
 def _sweep_verdict(metric, groups, sign):
-    """Says which setting to trust: the best median, and by how much it leads.
+    """Returns which setting to trust: the one with the best median, and by how much it leads.
 
     Args:
         metric: str.
         groups: dict of list of SweepTrial.
-        sign: -1 where lower is better, else 1.
+        sign: -1 if lower is better, else 1.
     """
     found = {name: summary_of(metric, members, sign) for name, members in groups.items()}
     scored = [name for name in groups if np.isfinite(found[name]["median"])]
@@ -72,7 +72,7 @@ def _sweep_verdict(metric, groups, sign):
 
 
 def _weight_of(lead, deviations):
-    """Says what a lead is beside the standard deviations between seeds, NaN where there is one run: str."""
+    """Compares a lead with the standard deviations between seeds, NaN for a single run: str."""
     known = [deviation for deviation in deviations if np.isfinite(deviation)]
     if not known:
         return "with one run each, another seed might reverse it."
@@ -89,15 +89,15 @@ def _effects_table(metric, trials):
             found = paired_effect(trials, name, json.loads(values[0]), json.loads(value), lambda t: score_of(t, metric))
             if found:
                 low, high = found["interval"]
-                verdict = "higher" if low > 0 else "lower" if high < 0 else "not told apart"
+                verdict = "higher" if low > 0 else "lower" if high < 0 else "not distinguishable"
                 rows.append([
                     f"{name}: {text_of(json.loads(values[0]))} → {text_of(json.loads(value))}",
                     found["pairs"], f"{found['mean']:+.4f}", f"{low:+.4f} to {high:+.4f}", verdict,
                 ])  # fmt: skip
     if not rows:
-        return "<p class=quiet>Nothing was varied but seeds.</p>"
+        return "<p class=quiet>Only seeds were varied.</p>"
     return table(["change", "pairs", "mean difference", "95 % interval", "the score is"], rows) + (
-        "<p class=quiet>Pairs of runs that are equal but for this setting, the seed included; the interval is a "
+        "<p class=quiet>Pairs of runs that differ only in this setting and have equal seeds; the interval is a "
         "bootstrap over the pairs.</p>"
     )
 

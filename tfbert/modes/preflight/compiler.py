@@ -1,11 +1,11 @@
 """Compiles one program for TPUs with the real TPU compiler, on a machine that has none.
 
-A script, run in a process of its own (`tfbert.modes.preflight.step` starts it): jax and libtpu stay apart from
-TensorFlow, and what kills the compiler does not kill its caller. It imports jax and libtpu, nothing of tfbert.
+A script that `tfbert.modes.preflight.step` starts in a separate process: jax and libtpu stay apart from TensorFlow, and
+a crash of the compiler does not end its caller. It imports nothing of tfbert.
 
     python compiler.py STEP.hlo OUT.json '{"name": "v5e:2x4", "replicas": 8, "options": {}}'
 
-OUT.json gets `{"memory": {...}, "flops": ..., "seconds": ...}`, or `{"error": "..."}` with what the compiler said.
+OUT.json gets `{"memory": {...}, "flops": ..., "seconds": ...}`, or `{"error": "..."}` with the compiler's message.
 """
 
 import json
@@ -22,7 +22,7 @@ from jaxlib.mlir.dialects import stablehlo
 try:
     from jax._src.interpreters.mlir import make_ir_context
 except ImportError as error:
-    raise ImportError(f"jax {jax.__version__} is not the one that setup.cfg's extra `preflight` asks for.") from error
+    raise ImportError(f"jax {jax.__version__} is not the version that the extra `preflight` requires.") from error
 
 _MEMORY = ("argument", "output", "alias", "temp", "generated_code")
 
@@ -57,7 +57,7 @@ def compile_hlo(hlo, topology):
 
 
 def _visit(operation):
-    """Rewrites in place, everywhere, what TensorFlow's CPU bridge writes otherwise than its TPU bridge."""
+    """Rewrites in place all operations that TensorFlow's CPU bridge writes differently from its TPU bridge."""
     for region in operation.regions:
         for block in region.blocks:
             for inner in list(block.operations):
@@ -66,13 +66,13 @@ def _visit(operation):
 
 
 def _drop_copy(operation):
-    """The conversion leaves mhlo.copy behind, which the compiler refuses; a copy is its operand."""
+    """Replaces mhlo.copy, which the conversion leaves behind and the compiler refuses, by its operand."""
     operation.results[0].replace_all_uses_with(operation.operands[0])
     operation.erase()
 
 
 def _default_random(operation):
-    """On a TPU, TensorFlow takes the chip's own generator, with a state of two words; on the CPU Philox, with three."""
+    """Replaces Philox, TensorFlow's generator on CPUs, with a state of three words, by a TPU's own, with two."""
     state, bits = operation.results
     given = operation.operands[0]
     if given.type.shape != [3]:
@@ -82,7 +82,7 @@ def _default_random(operation):
         algorithm = stablehlo.RngAlgorithmAttr.get("DEFAULT")
         drawn = stablehlo.RngBitGeneratorOp(short.result.type, bits.type, algorithm, short)
     bits.replace_all_uses_with(drawn.results[1])
-    state.replace_all_uses_with(given)  # only computes the next state, which nobody reads
+    state.replace_all_uses_with(given)  # only computes the next state, which is not read
     operation.erase()
 
 
@@ -90,7 +90,7 @@ _REWRITES = {"mhlo.copy": _drop_copy, "stablehlo.rng_bit_generator": _default_ra
 
 
 def main(hlo_path, out_path, topology):
-    """Compiles a file and writes what came of it."""
+    """Compiles a file and writes the result."""
     with open(hlo_path, "rb") as file:
         hlo = file.read()
     try:

@@ -12,7 +12,7 @@ from tfbert.modes.preflight.report import describe, preflight, refusal
 
 
 def preflight_mode(config):
-    """Checks whether this training would run on a TPU, into `preflight.json`: --mode=preflight.
+    """Checks whether this training would run on a TPU, and writes `preflight.json`: --mode=preflight.
 
     Returns:
         dict. The content of `preflight.json`.

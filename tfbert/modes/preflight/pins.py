@@ -3,7 +3,7 @@
 Nothing is imported here: the tool reads the table before anything is installed.
 """
 
-# The first is the one to take. libtpu: the first is installed, all are known good.
+# The newest set comes first. Of several versions, the first is installed; all are known to work.
 TPU_PINS = {
     "2.20": {
         "tensorflow-tpu": ("2.20.0",),
@@ -20,12 +20,12 @@ TPU_PINS = {
         "keras": ("3.15.1",),
     },
 }
-# These ask for plain tensorflow, which pip would lay over tensorflow-tpu.
+# These require plain tensorflow, which pip would install over tensorflow-tpu.
 WITHOUT_DEPENDENCIES = ("tensorflow-text", "keras-hub")
-# What keras-hub asks for besides.
+# Their other requirements.
 NEEDED_BY_THEM = ("regex", "rich", "kagglehub!=1.0.1", "sentencepiece", "tokenizers")
 
 
 def pins_of(name):
-    """Returns the versions to install of a set: package -> version."""
+    """Returns the versions that a set installs: package -> version."""
     return {package: versions[0] for package, versions in TPU_PINS[name].items()}

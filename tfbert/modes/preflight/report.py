@@ -33,7 +33,7 @@ def preflight(
     search_batch: bool = False,
     say: Callable[[str], None] = print,
 ) -> dict:
-    """Finds out whether a training would run on a TPU, and says so as soon as it is known.
+    """Checks whether training would run on a TPU, and says so as soon as it is known.
 
     Args:
         model: TextModel.
@@ -41,20 +41,20 @@ def preflight(
         dataset: ExampleBatches. The training data, in batches over all chips.
         topology: str. Google's name of the TPU, as `tfbert.modes.preflight.topologies` lists them.
         accumulation: int. Number of parts into which a batch is split.
-        search_batch: bool. Whether to search the largest batch that fits, by some more compilations.
-        say: callable (str). Told of each compilation, and the verdict.
+        search_batch: bool. Whether to search for the largest batch that fits, with a few more compilations.
+        say: callable (str). Called with a message for each compilation, and with the verdict.
 
     Returns:
         dict, the content of `preflight.json`. Of the settings: `topology`, `chips`, `batch_size` (over all chips).
-        Of the program: `compiles` (a TPU can do all its operations), `failure` (the one it cannot do, or
-        None), `hosts_failure` (what of the input pipeline the hosts of a pod slice cannot do, or None), `would_run`,
-        `hbm_needed_bytes` and `hbm_bytes` (of one chip), `largest_batch` and `smallest_that_fails` (over all chips;
-        None: not searched, or not reached), `flops_per_example`, `all_reduced_bytes` (the
-        gradients that each chip sends into the sum of a step). Of the data: `padding_share`.
-        Of one host: `pipeline_examples_per_second`, `asked_examples_per_second`. And `pins`.
+        Of the program: `compiles` (a TPU supports all its operations), `failure` (the operation that it does not
+        support, or None), `hosts_failure` (why the hosts of a pod slice cannot run the input pipeline, or None),
+        `would_run`, `hbm_needed_bytes` and `hbm_bytes` (of one chip), `largest_batch` and `smallest_that_fails` (over
+        all chips; None: not searched, or not reached), `flops_per_example`, `all_reduced_bytes` (the gradients that
+        each chip sends per step). Of the data: `padding_share`. Of one host: `pipeline_examples_per_second` (what it
+        prepares), `asked_examples_per_second` (what its chips need). And `pins`.
 
     Raises:
-        InputError: the topology is unknown, or there is no compiler.
+        InputError: the topology is unknown, or the TPU compiler is not installed.
 
     Example:
         >>> about = tfbert.preflight(model, optimizer, dataset, "v5e-8")  # doctest: +SKIP
@@ -95,11 +95,11 @@ def preflight(
 
 
 def _verdict(asked, refused, batch_size, topology):
-    """Returns whether the step that was asked for would run, in one sentence."""
+    """Returns in one sentence whether the requested step would run."""
     if asked.fits and not refused:
-        room = f"{_gib(asked.hbm_bytes)} of {_gib(topology.hbm_bytes)} a chip"
+        room = f"{_gib(asked.hbm_bytes)} of {_gib(topology.hbm_bytes)} per chip"
         return f"It would run on {topology.name}: a batch of {batch_size} fits ({room})."
-    why = asked.failure or refused or f"a batch of {batch_size} does not fit into {_gib(topology.hbm_bytes)} a chip"
+    why = asked.failure or refused or f"a batch of {batch_size} does not fit into {_gib(topology.hbm_bytes)} per chip"
     return f"It would NOT run on {topology.name}: {why}."
 
 
@@ -130,12 +130,12 @@ def refusal(found):
     remedies += ["more --gradient_accumulation_steps", "a TPU with more chips or memory"]
     return (
         f"It would not run on {found['topology']}: a batch of {found['batch_size']} needs more than the "
-        f"{_gib(found['hbm_bytes'])} of a chip. What can help: {', '.join(remedies)}."
+        f"{_gib(found['hbm_bytes'])} of a chip. Possible remedies: {', '.join(remedies)}."
     )
 
 
 def pipeline_speed(dataset, parts=1):
-    """Returns how many examples a second this host makes ready for `parts` chips, measured for some seconds: float."""
+    """Returns how many examples per second this host prepares for `parts` chips, measured for some seconds: float."""
     dataset = dataset.with_shapes(static_shapes=True)
     epoch = dataset.shares(0, dataset.steps_per_epoch, parts, rows=rows_of_epoch(dataset, parts))
     shares = iter(epoch.repeat())
@@ -147,21 +147,21 @@ def pipeline_speed(dataset, parts=1):
 
 
 def padding_share(dataset, parts=1):
-    """Returns the share of padding in the tokens of an epoch's batches of static shape: float.
+    """Returns the share of padding among the tokens of an epoch, in batches of static shape: float.
 
     Args:
         dataset: ExampleBatches.
-        parts: int. Shares of a batch.
+        parts: int. Number of parts into which a batch is split.
     """
     rows = rows_of_epoch(dataset, parts)
     spec = dataset.shares(0, 1, parts, rows=rows).element_spec[0]["token_ids"]
     examples = dataset.draws.size if dataset.draws else dataset.examples.size
-    pieces = examples * float(dataset.examples.window_lengths.sum()) / dataset.examples.size
-    return 1.0 - pieces / (spec.shape.num_elements() * parts * dataset.steps_per_epoch)
+    tokens = examples * float(dataset.examples.window_lengths.sum()) / dataset.examples.size
+    return 1.0 - tokens / (spec.shape.num_elements() * parts * dataset.steps_per_epoch)
 
 
 def _flops_per_example(known):
-    """Of the largest program that fits, so that the update's share is smallest; None if none compiled."""
+    """Returns those of the largest program that fits, in which the update weighs least; None if none does."""
     best = max(known, key=lambda compiled: compiled.examples * compiled.fits)
     return best.flops / best.examples if best.fits else None
 
@@ -171,7 +171,7 @@ def _gradient_bytes(optimizer):
 
 
 def _hbm_needed(asked, known):
-    """What the compiler counted; where it gave up, what the line through the programs that fit leads to."""
+    """Returns what the compiler reported; if it gave up, what a line through the programs that fit predicts."""
     through = line(known)
     if asked.fits or through is None:
         return asked.hbm_bytes
@@ -182,12 +182,12 @@ def _program_lines(found):
     fails = found["smallest_that_fails"]
     beyond = f"; {fails} does not fit" if fails else "; no larger one was tried"
     largest = "not searched (--search_batch)" if found["largest_batch"] is None else f"{found['largest_batch']}{beyond}"
-    needed = _gib(found["hbm_needed_bytes"]) if found["hbm_needed_bytes"] else "more than the compiler counts"
+    needed = _gib(found["hbm_needed_bytes"]) if found["hbm_needed_bytes"] else "more than the compiler can count"
     return {
-        "HBM needed": f"{needed}, of {_gib(found['hbm_bytes'])} a chip, for a batch of {found['batch_size']}",
+        "HBM needed": f"{needed} of {_gib(found['hbm_bytes'])} per chip, for a batch of {found['batch_size']}",
         "largest batch": largest,
-        "all-reduced": f"{found['all_reduced_bytes'] / 1e6:,.0f} MB a step",
-        "flops": f"{found['flops_per_example']:.3g} an example" if found["flops_per_example"] else "unknown",
+        "all-reduced": f"{found['all_reduced_bytes'] / 1e6:,.0f} MB per step",
+        "flops": f"{found['flops_per_example']:.3g} per example" if found["flops_per_example"] else "unknown",
     }
 
 
@@ -196,7 +196,7 @@ def _asked(found):
     if not asked:
         return ""
     verdict = "enough" if found["pipeline_examples_per_second"] >= asked else "TOO SLOW"
-    return f"; its chips, at an assumed {ASSUMED_UTILISATION:.0%} of their peak, ask for {asked:,.0f}: {verdict}"
+    return f"; its chips, at an assumed {ASSUMED_UTILISATION:.0%} of their peak, need {asked:,.0f}: {verdict}"
 
 
 def _gib(count):

@@ -1,22 +1,22 @@
 """Finding the largest batch that fits with few compilations."""
 
-# More examples than this on one chip are not asked about.
+# The most examples per chip that are tried.
 MOST_EXAMPLES = 4096
 
 
 def search(compile_at, first, hbm_bytes):
     """Compiles at more sizes until the largest that fits, and a next one that does not, are known.
 
-    The memory is nearly affine in the batch: the line through two programs predicts where it ends, and two more, at
-    that size and the next one up, verify it.
+    Memory is nearly affine in the batch size: the line through two programs predicts the largest, and two more, at that
+    size and the next one up, verify it.
 
     Args:
         compile_at: callable int -> Compiled.
-        first: Compiled. What is known already.
+        first: Compiled. The result that is known already.
         hbm_bytes: int. Memory of a chip.
 
     Returns:
-        list of Compiled, those compiled, `first` among them.
+        list of Compiled: all results, including `first`.
     """
     known = [first]
     while (size := _next_guess(known, hbm_bytes)) is not None:
@@ -31,7 +31,7 @@ def bounds(known):
 
 
 def line(known):
-    """Returns (bytes of no example, bytes of one more) through the two largest programs that fit; None if there is one.
+    """Returns (intercept, slope), in bytes, of the line through the two largest programs that fit; None with fewer.
 
     Args:
         known: list of Compiled.
@@ -45,7 +45,7 @@ def line(known):
 
 
 def next_size(size):
-    """Returns the next size that is tried: powers of two up to 8, then multiples of 8, from 256 up of a 16th, or so."""
+    """Returns the next size to try: powers of two up to 8, then multiples of 8; from 256, steps of about a 16th."""
     return max(1, 2 * size) if size < 8 else _grid(size + _grain(size))
 
 
@@ -59,10 +59,10 @@ def _next_guess(known, hbm_bytes):
 
 
 def _predicted(known, hbm_bytes, low, high):
-    if len(known) > 6:  # no straight line, it seems
+    if len(known) > 6:  # apparently not a straight line
         return (low + high) / 2 if bounds(known)[1] else 2 * low
     through = line(known)
-    if through is None:  # as if none of the memory were fixed: too few rather than too many
+    if through is None:  # assumes that no memory is fixed: too few rather than too many
         counted = min((c for c in known if c.hbm_bytes), key=lambda c: (not c.fits, c.examples), default=None)
         return counted.examples * hbm_bytes / counted.hbm_bytes if counted else (low + high) / 2
     fixed, each = through

@@ -27,11 +27,11 @@ class Compiled:
     """The result of compiling the training step for one batch size.
 
     Attributes:
-        examples: int. Examples that one chip takes at a time.
+        examples: int. Examples that one chip processes at a time.
         hbm_bytes: int. Memory the program needs on each chip; if it does not fit, as reported by the compiler.
-        flops: float. Operations of one chip; 0 if it did not compile.
-        failure: str or None. The operation that a TPU cannot do.
-        fits: bool. Whether there is a program.
+        flops: float. Floating-point operations of one chip; 0 if it did not compile.
+        failure: str or None. The operation that a TPU does not support.
+        fits: bool. Whether it compiled and fits into memory.
     """
 
     examples: int
@@ -42,10 +42,10 @@ class Compiled:
 
 
 class StepCompiler:
-    """Compiles one optimiser step for a TPU, at any batch.
+    """Compiles one optimiser step for a TPU, at any batch size.
 
     The program is that of one chip, as the training loop runs it: forward and backward pass, the sum of the gradients
-    over the chips, clipping and the update. With gradient accumulation, it is one part and the end of the step.
+    over the chips, clipping and the update. With gradient accumulation, it is one part, and the end of the step.
 
     Attributes:
         dataset: ExampleBatches, of static shapes.
@@ -119,10 +119,10 @@ class _SummedOverChips:
 
 
 def rows_of_epoch(dataset, shares=1):
-    """Returns the rows that each share has in an epoch: those that windows share; None: one row per window.
+    """Returns the rows of each share of a batch in an epoch if windows share rows; None if each has its own.
 
     Args:
-        dataset: ExampleBatches. Of a batch that is larger than it, as many times the rows.
+        dataset: ExampleBatches. If a batch is larger than it, the rows are scaled up.
         shares: int. Shares of a batch.
     """
     rows = dataset.static_rows(dataset.steps_per_epoch, shares)
@@ -137,7 +137,7 @@ def run_compiler(hlo, topology):
         topology: Topology.
 
     Returns:
-        dict with `memory`, `flops`, `seconds`, or with `error`, what the compiler said.
+        dict with `memory`, `flops`, `seconds`, or with `error`, the compiler's message.
 
     Raises:
         InputError: the compiler crashed.
@@ -167,7 +167,7 @@ def _compiler_environment(topology):
         "JAX_PLATFORMS": "cpu",
         "TPU_ACCELERATOR_TYPE": topology.accelerator_type,
         "TPU_WORKER_HOSTNAMES": "localhost",
-        "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",  # else one lock file admits one process of the whole machine
+        "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",  # else a lock file admits one process per machine
         "TPU_LOG_DIR": "disabled",
     }
 
@@ -176,7 +176,7 @@ def _operation(message):
     """Returns which operation TensorFlow's bridge to the compiler refused, and why, from its message."""
     refused = re.search(r"XLA_CPU_JIT: (\w+) \(.*?\{\{node ([^}]+)\}\}", message, flags=re.DOTALL)
     if refused:
-        return f"a TPU cannot do the operation {refused[1]} (node {refused[2]})"
+        return f"a TPU does not support the operation {refused[1]} (node {refused[2]})"
     node = re.findall(r"\{\{node ([^}]+)\}\}", message)
     return _first_sentence(message) + (f" (node {node[-1]})" if node else "")
 

@@ -1,4 +1,4 @@
-"""The TPUs that can be asked about: chips, memory, speed, and what the compiler calls them."""
+"""The known TPUs: their chips, memory, speed, and the compiler's names for them."""
 
 import dataclasses
 
@@ -11,17 +11,17 @@ GIB = 2**30
 
 @dataclasses.dataclass(frozen=True)
 class Topology:
-    """A TPU as Google rents it.
+    """A TPU as Google Cloud offers it.
 
     Attributes:
         name: str. Google's name: v5e and v6e count chips, v4 and v5p TensorCores, of which a chip has two.
         chips: int. Each runs one replica.
-        hosts: int. Machines that feed them.
-        hbm_bytes: int. Memory of a chip that a program may take.
-        peak_flops: float. bfloat16 operations a second of a chip.
+        hosts: int. Hosts that feed them.
+        hbm_bytes: int. Memory of a chip that a program may use.
+        peak_flops: float. bfloat16 operations per second of a chip.
         accelerator_type: str. The name in Google's interfaces.
         compiler_name: str. libtpu's name for the arrangement of the chips.
-        compiler_options: dict. Further arguments of jax' `get_topology_desc`.
+        compiler_options: dict. Further arguments of jax's `get_topology_desc`.
     """
 
     name: str
@@ -64,7 +64,7 @@ _SHAPES = {
 
 
 def find_topology(name):
-    """Returns the Topology of a name such as v5e-8; Google's other name, v5litepod-8, will do.
+    """Returns the Topology of a name such as v5e-8, or v5litepod-8, Google's other name for it.
 
     Raises:
         InputError: the name is unknown.
