@@ -33,10 +33,11 @@ FORMULAS = {
 
 
 def test_every_task_is_tested():
-    assert set(EXAMPLES) == set(TASKS)
+    elsewhere = {"tagging"}  # whose labels are lists: tests/tasks/tagging
+    assert set(EXAMPLES) | elsewhere == set(TASKS)
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_loss_equals_its_formula(name):
     task, labels = EXAMPLES[name]
     expected = FORMULAS[name](labels, LOGITS[name].astype(np.float64))
@@ -44,7 +45,7 @@ def test_loss_equals_its_formula(name):
     assert abs(scores(task, labels, LOGITS[name])["loss"] - expected.mean()) < 1e-6
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_training_loss_without_smoothing_is_the_loss(name):
     task, labels = EXAMPLES[name]
     losses = (of(tf.constant(labels), tf.constant(LOGITS[name])) for of in (task.loss, task.training_loss))
@@ -70,7 +71,7 @@ def test_label_smoothing(share):
     np.testing.assert_allclose(found, expected, atol=2e-6)
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_scores_have_the_names_they_should(name):
     task, labels = EXAMPLES[name]
     assert set(task.metrics(labels, LOGITS[name])) == set(task.metric_names)
@@ -148,7 +149,7 @@ def test_multilabel_scores_by_hand():
     assert abs(found["f1_macro"] - np.mean([f1(*counts(labels[:, i], guesses[:, i], 1)) for i in range(3)])) < 1e-12
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_undefined_scores_are_left_out(name):
     task, labels = EXAMPLES[name]
     found = scores(task, labels[:1], LOGITS[name][:1])

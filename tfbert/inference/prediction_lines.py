@@ -39,7 +39,7 @@ def csv_lines(examples, predictions, keep_text=False, first=True):
         columns |= {f"probability:{label}": value for label, value in probabilities.items()}
         if first and number == 0:
             writer.writerow(columns)
-        writer.writerow(map(_cell, columns.values()))
+        writer.writerow(_cell(name, value) for name, value in columns.items())
     return text.getvalue().encode("utf-8", "replace")
 
 
@@ -72,7 +72,8 @@ def _json(content):
         return (json.dumps(content, allow_nan=False) + "\n").encode()
 
 
-def _cell(value):
-    if isinstance(value, list) and not any("," in str(member) for member in value):
+def _cell(name, value):
+    """Returns a value for a column of CSV: several labels as they are read, separated by commas; else lists as JSON."""
+    if name == "label" and isinstance(value, list) and not any("," in str(member) for member in value):
         return ",".join(map(str, value))
     return json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value

@@ -101,7 +101,7 @@ def test_calibration_error():
     assert calibration_error(np.array([[0.0], [1.0]]), np.array([[False], [True]])) == 0
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", EXAMPLES)
 @pytest.mark.parametrize("ties", [False, True])
 def test_scores_of_many_weightings_are_those_of_the_rows_repeated(name, ties):
     task, labels = EXAMPLES[name]
