@@ -2,13 +2,15 @@
 
 import csv
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 import tfbert
-from tests.conftest import command, terminated_at_step
+from tests.conftest import ROOT, terminated_at_step
 from tests.tasks.tagging.sentences import random_sentences, write_conll, write_jsonl
 from tfbert import InputError
 from tfbert.data.sources import read_examples
@@ -106,9 +108,11 @@ def test_plain_texts_have_offsets(trained, settings, tmp_path):
 
 def test_from_pipe_to_pipe(trained):
     """Standard input and output, in a process of its own."""
-    flags = ("--mode=predict", f"--preset={trained[0]}/model", "--test_file=-", "--output_file=-", "--format=conll")
-    result = command(*flags, check=0, input="please printer\n")
-    assert result.stdout == "please\tO\nprinter\tB-LOC\n\n"
+    pipe = [sys.executable, "-m", "tfbert.run", "--mode=predict", f"--preset={trained[0]}/model", "--test_file=-",
+            "--output_file=-", "--format=conll"]  # fmt: skip
+    for given in ("please printer\n", '{"tokens": ["please", "printer"]}\n'):
+        result = subprocess.run(pipe, input=given, capture_output=True, text=True, cwd=ROOT)
+        assert result.stdout == "please\tO\nprinter\tB-LOC\n\n", result.stderr
 
 
 def test_rows_are_held_out_by_their_tags(settings, tmp_path):
