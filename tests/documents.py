@@ -69,6 +69,10 @@ def sandbox(folder):
         (folder / f"{name}.csv").write_text("\n".join([header, *rows]) + "\n", "utf-8")
     tagged = [f'{{"text": "the printer is {word}", "labels": ["{word}"]}}' for word in ("down", "slow") * 10]
     (folder / "tags.jsonl").write_text("\n".join(tagged) + "\n", "utf-8")
+    sentence = "John\tB-PER\nlives\tO\nin\tO\nNew\tB-LOC\nYork\tI-LOC\n\n"
+    for name in ("train.conll", "dev.conll"):
+        (folder / name).write_text(sentence * 8, "utf-8")
+    (folder / "new.txt").write_text("John is in the printer\n", "utf-8")
     documents = ["\n".join(f"The {word} of line {line} is not my {word}." for line in range(8)) for word in
                  ("printer", "account", "door", "phone", "screen", "key")]  # fmt: skip
     (folder / "corpus.txt").write_text("\n\n".join(documents) + "\n", "utf-8")

@@ -67,6 +67,13 @@ class TaggingModel(TokenModel):
         """Loads the head's weights from a folder written by `save_model`: SafetensorsReader, its name for messages."""
         load_head_tensors(self._head_variables(), reader, folder)
 
+    def beyond_transformers(self):
+        """Returns sentences on how its predictions differ from those in transformers: list of str."""
+        found = [f"Sentences longer than {self.max_seq_length} tokens are tagged in overlapping windows."]
+        if self.task.tag_decoding == "viterbi":
+            found.append(f"Tags are the most probable sequence that {self.task.scheme} allows, not each word's own.")
+        return found
+
     def _head_variables(self):
         return {"classifier.weight": (self.head.kernel, True), "classifier.bias": (self.head.bias, False)}
 
