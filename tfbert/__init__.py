@@ -24,6 +24,7 @@ _HOME = {
     "add_mixout": "models.mixout",
     "build_model": "models.text_model",
     "build_pretraining_model": "tasks.masked_lm.model",
+    "build_span_model": "tasks.span.model",
     "build_tagging_model": "tasks.tagging.model",
     "doctor": "modes.doctor",
     "epoch_draws": "tasks.labelled.balance",

@@ -25,6 +25,7 @@ from tfbert.tasks import TASKS as TASKS
 from tfbert.tasks.labelled.balance import epoch_draws as epoch_draws
 from tfbert.tasks.masked_lm.fill_mask import fill_mask as fill_mask
 from tfbert.tasks.masked_lm.model import build_pretraining_model as build_pretraining_model
+from tfbert.tasks.span.model import build_span_model as build_span_model
 from tfbert.tasks.tagging.model import build_tagging_model as build_tagging_model
 from tfbert.training.devices import make_strategy as make_strategy
 from tfbert.training.evaluation import evaluate as evaluate

@@ -13,7 +13,7 @@ from tfbert.data.words import word_spans, words_in
 
 
 def rows_of(path, label="tags", **options):
-    found = read_examples(str(path), "tokens", label_column=label, words=True, **options)
+    found = read_examples(str(path), "tokens", label_column=label, reads="words", **options)
     return [(row["words"], row.get("label")) for row in found]
 
 
@@ -87,7 +87,7 @@ def test_lists_and_tables(tmp_path):
     assert rows_of(tmp_path / "data.parquet") == TWO
     cells = "".join(f"{' '.join(words)},{' '.join(tags)}\n" for words, tags in TWO)
     assert rows_of(written(tmp_path, "tokens,tags\n" + cells, "data.csv")) == TWO
-    (row,) = read_examples(str(written(tmp_path, "John lives.\n", "new.txt")), "tokens", words=True)
+    (row,) = read_examples(str(written(tmp_path, "John lives.\n", "new.txt")), "tokens", reads="words")
     assert row["text"] == "John lives." and "words" not in row
     assert words_in(row) == (["John", "lives", "."], [(0, 4), (5, 10), (10, 11)])
 
@@ -135,7 +135,8 @@ def test_rows_that_do_not_fit(line, said, tmp_path):
 
 
 def test_rows_in_memory():
-    found = given_examples([(["a", "b"], ["O", "X"]), {"tokens": ["c"], "tags": ["O"]}], "tokens", None, "tags", True)
+    rows = [(["a", "b"], ["O", "X"]), {"tokens": ["c"], "tags": ["O"]}]
+    found = given_examples(rows, "tokens", None, "tags", "words")
     assert [(row["words"], row["label"]) for row in found] == [(["a", "b"], ["O", "X"]), (["c"], ["O"])]
     assert [row["text"] for row in given_sentences([["a", "b"], "c d", {"tokens": ["e"]}])] == ["a b", "c d", "e"]
     assert [row["words"] for row in given_sentences({"tokens": [["a"], []]})] == [["a"], []]

@@ -183,7 +183,7 @@ def _with_held_out(stage, later):
             f"--{shares[0]} of a later stage takes rows out of its train_file, which cannot be held out of the raw "
             "text of an earlier one; split the file first, and give --dev_file and --test_file, or say --held_out."
         )
-    columns = [name for config in scored for name in config.data.text_columns(_rules(config).default_columns[0])]
+    columns = [name for config in scored for name in config.data.text_columns(_rules(config).default_columns[:2])]
     files = [name for config in scored for name in (config.data.dev_file, config.data.test_file) if name]
     return stage.replace(held_out=list(dict.fromkeys(files)), held_out_columns=list(dict.fromkeys(columns)))
 

@@ -22,6 +22,7 @@ REGISTERED = {
     "PolynomialWarmup": "tfbert.optim.schedules",
     "PretrainingModel": "tfbert.tasks.masked_lm.model",
     "SlantedTriangular": "tfbert.optim.schedules",
+    "SpanModel": "tfbert.tasks.span.model",
     "TaggingModel": "tfbert.tasks.tagging.model",
     "Task": "tfbert.tasks.task",
     "TaskLoss": "tfbert.models.keras_model",

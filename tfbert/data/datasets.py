@@ -56,8 +56,8 @@ def make_dataset(
         seed: int. Determines the order of the examples.
         shuffle: bool. A new order of all examples each epoch.
         text_column, text_pair_column, label_column, quoting, split, limit, delimiter, encoding: see `read_examples`.
-            For rows in memory the first three name the columns, and the others have no effect. Text and label column
-            default to the task's: text and label, for tagging tokens and tags.
+            For rows in memory the first three name the columns, and the others have no effect. The columns default to
+            the task's: text and label; for tagging tokens and tags; for spans question, context and answers.
         long_text: LongText. How long texts are handled; the model must be built with the same.
         draws: callable (labels) -> GroupDraws or None. Which examples an epoch has, such as
             `lambda labels: tfbert.epoch_draws(task, labels, oversample={"urgent": 4})`; None: each once.
@@ -74,13 +74,13 @@ def make_dataset(
     check_task(task)
     check_count("batch_size", batch_size)
     check_count("max_seq_length", max_seq_length, 3)
-    usual, words = task.rules.default_columns, task.reads_words
-    columns = (text_column or usual[0], text_pair_column, label_column or usual[1])
+    usual, reads = task.rules.default_columns, task.reads
+    columns = (text_column or usual[0], text_pair_column or usual[1], label_column or usual[2])
     if isinstance(location, (str, os.PathLike)):
-        about = (None, quoting, split, limit, delimiter, encoding, words)
+        about = (None, quoting, split, limit, delimiter, encoding, reads)
         rows = read_examples(read_path(location), *columns, *about)
     else:
-        rows = given_examples(location, *columns, words)
+        rows = given_examples(location, *columns, reads)
     examples = task.tokenized(lambda: rows, tokenizer, max_seq_length, long_text)
     draws = draws(examples.labels) if draws else None
     dataset = ExampleDataset(examples, batch_size, max_seq_length, shuffle, seed, draws=draws)

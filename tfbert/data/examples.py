@@ -288,6 +288,20 @@ def next_chunk(texts, characters_of, most=_CHUNK):
     return chunk
 
 
+def objects(values):
+    """Returns a list of anything as an array of objects: list [n] -> object [n]."""
+    found = np.empty(len(values), object)
+    for number, value in enumerate(values):
+        found[number] = value
+    return found
+
+
+def part_numbers(counts, indices):
+    """Returns the numbers of the parts of some wholes: int [N] parts of each, int [n] -> int64 [sum of theirs]."""
+    starts = _starts_of(counts)
+    return np.concatenate([np.arange(starts[index], starts[index] + counts[index]) for index in indices]).astype(int)
+
+
 def _starts_of(lengths):
     """Returns the start of each of several concatenated sequences, from their lengths: int [n] -> int64 [n]."""
     return np.cumsum(lengths, dtype=np.int64) - lengths

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Set
 
 from tfbert.core.errors import InputError, WrongType
+from tfbert.data.questions import answers_of
 from tfbert.data.words import tags_of, with_words
 
 _SIDES = ("text", "text_pair")
@@ -59,25 +60,27 @@ def given_sentences(sentences, columns=("tokens",)):
     return found
 
 
-def given_examples(rows, text_column="text", text_pair_column=None, label_column="label", words=False):
+def given_examples(rows, text_column="text", text_pair_column=None, label_column="label", reads="texts"):
     """Yields labelled rows that a caller gives, as dicts with `text`, `text_pair` (of pairs), `label`.
 
     Args:
         rows: DataFrame or dict of lists that has the columns; or iterable of dicts that have them, or that have the
             keys `text`, `text_pair` and `label`; or of (text, label) or (text, second text, label).
         text_column, text_pair_column, label_column: str or None. Names of the columns.
-        words: bool. Whether a text may be a list of words, as for `read_examples`.
+        reads: str. What the columns hold, as for `read_examples`.
 
     Raises:
         InputError: the columns are not there, or are of different lengths.
     """
     found = _given_examples(rows, text_column, text_pair_column, label_column)
-    if not words:
+    if reads == "texts":
         yield from found
         return
+    label_of = {"words": tags_of, "questions": answers_of}[reads]
     for number, row in enumerate(found, 1):
         where = row.get("where", ("examples", number))
-        yield with_words(row | {"where": where, "label": tags_of(row.get("label"), label_column, where)}, text_column)
+        row |= {"where": where, "label": label_of(row.get("label"), label_column, where)}
+        yield with_words(row, text_column) if reads == "words" else row
 
 
 def _given_examples(rows, text_column, text_pair_column, label_column):

@@ -15,6 +15,7 @@ from tfbert.data.conll import read_conll
 from tfbert.data.glue import GLUE, glue_file
 from tfbert.data.json_rows import read_json
 from tfbert.data.lines import is_packed, numbered_lines, spreadsheet
+from tfbert.data.questions import answers_of, read_questions
 from tfbert.data.tables import read_table
 from tfbert.data.tfds_rows import read_tfds
 from tfbert.data.values import decoded, describe, id_of, missing_column, text_of
@@ -32,7 +33,7 @@ def read_examples(
     limit=None,
     delimiter=None,
     encoding=None,
-    words=False,
+    reads="texts",
 ):
     """Yields the examples of a data location, in order, one dict per row.
 
@@ -51,13 +52,14 @@ def read_examples(
             line shows, which is told where it is not usual.
         encoding: str or None. That of text files, by its name in Python; None: UTF-8, or what a byte order mark or the
             first rows show, which is told.
-        words: bool. Whether a text may be a list of words, whose label is then a list with a tag for each; only then
-            are CoNLL files read (`read_conll`), as which a labelled .txt counts, too.
+        reads: what the columns hold. "texts"; "words": a text may be a list of words, whose label is then a list with a
+            tag for each, and CoNLL files are read (`read_conll`), as which a labelled .txt counts, too; "questions":
+            pairs of question and context, whose label are answers (`answers_of`), and SQuAD's JSON is read.
 
     Yields:
         dict with `text` (str), `text_pair` (str), `label` (str, int, float or list), `id` (as `id_of` makes it), and
-        `where` (file, line): the row's first line as an editor counts, of binary files its number. With words also
-        `words` (list of str), where they are listed or have tags.
+        `where` (file, line): the row's first line as an editor counts, of binary files its number. Words are also
+        `words` (list of str), where they are listed or have tags; the label of a question is a list of (text, place).
 
     Raises:
         InputError: a file or column is missing or empty, a row is damaged or its text is no text (its line is named).
@@ -66,7 +68,7 @@ def read_examples(
     columns = {"text": text_column, "text_pair": text_pair_column, "label": label_column, "id": id_column}
     columns = {role: name for role, name in columns.items() if name}
     try:
-        columns, files = _sources(location, columns, (quoting, delimiter, encoding), split, words)
+        columns, files = _sources(location, columns, (quoting, delimiter, encoding), split, reads)
     except tf.errors.OpError as error:
         raise InputError(f"{location} cannot be reached: {' '.join(error.message.split())}.") from None
     count = 0
@@ -74,13 +76,13 @@ def read_examples(
         for line, row in rows:
             if count == limit:
                 return
-            yield _example(row, columns, (path, line), words)
+            yield _example(row, columns, (path, line), reads)
             count += 1
     if count == 0:
         raise InputError(f"{location} holds no rows; at least one is needed.")
 
 
-def _sources(location, columns, form, split, words):
+def _sources(location, columns, form, split, reads):
     """Returns (columns, list of (path, rows)): by role, a GLUE folder's being its own; the rows of each file."""
     if location == "-":
         from tfbert.data.standard_input import NAME, read_standard_input
@@ -92,18 +94,18 @@ def _sources(location, columns, form, split, words):
         path, own, header = glue
         columns = {role: name for role, name in own.items() if role in ("text", "text_pair", *columns)}
         return columns, [(path, read_table(path, columns, "\t", "off", header))]
-    return columns, [(path, _reader(path, columns, *form, words)) for path in _files_of(location)]
+    return columns, [(path, _reader(path, columns, *form, reads)) for path in _files_of(location)]
 
 
-def _example(row, columns, where, words):
+def _example(row, columns, where, reads):
     example = {"where": where}
-    read_as = _READ_AS | (_WORDS_READ_AS if words else {})
+    read_as = _READ_AS | _ALSO_READ_AS[reads]
     for role, name in columns.items():
         if name in row:
             example[role] = read_as[role](row[name], name, where)
         elif role != "id":
             raise missing_column(where, role, name, row)
-    return with_words(example, columns["text"]) if words else example
+    return with_words(example, columns["text"]) if reads == "words" else example
 
 
 def _label(value, name, where):
@@ -135,12 +137,14 @@ def _matching(pattern):
     return sorted(tf.io.gfile.glob(os.path.join(folder, name)))
 
 
-def _reader(path, columns, quoting, delimiter, encoding, words):
+def _reader(path, columns, quoting, delimiter, encoding, reads):
     """Returns the rows of one file, (line, dict), by the reader that its ending asks for."""
     ending = os.path.splitext(path[: -len(".gz")] if is_packed(path) else path)[1].lower()
     if ending in _SPREADSHEETS:
         raise spreadsheet(path)
-    if words and (ending in _CONLL or (ending == ".txt" and "label" in columns)):
+    if reads == "questions" and ending == ".json":
+        return read_questions(path, columns, encoding)
+    if reads == "words" and (ending in _CONLL or (ending == ".txt" and "label" in columns)):
         return read_conll(path, columns, encoding)
     if ending in _CONLL:
         raise InputError(f"{path} holds a tag for each word, which --task=tagging reads; other tasks read texts.")
@@ -163,7 +167,12 @@ def _table(separator):
 # Role -> how a value is read: callable (value, name of the column, where).
 _READ_AS = {"text": text_of, "text_pair": text_of, "label": _label, "id": lambda value, name, where: id_of(value)}
 
-_WORDS_READ_AS = {"text": lambda value, name, where: value, "label": tags_of}
+# What columns hold -> how roles are read otherwise.
+_ALSO_READ_AS = {
+    "texts": {},
+    "words": {"text": lambda value, name, where: value, "label": tags_of},
+    "questions": {"label": answers_of},
+}
 
 _CONLL = (".conll", ".bio", ".iob", ".iob2", ".iobes", ".bioes")
 _SPREADSHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")

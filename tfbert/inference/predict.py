@@ -105,7 +105,7 @@ def predict_file(
     about |= {"format": format_of(path, form)}
     about |= {"number of devices": evaluator.strategy.num_replicas_in_sync} | (settings or {})
     form = format_of(path, form)
-    if form == "conll" and not model.task.reads_words:
+    if form == "conll" and model.task.reads != "words":
         raise InputError(
             f"The format conll has a tag for each word, which a model of --task={model.task.name} does not predict; "
             "choose jsonl or csv."

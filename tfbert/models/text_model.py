@@ -141,7 +141,7 @@ class TextModel(VectorModel):
         return own
 
 
-def check_head(reader, layers, outputs, folder):
+def check_head(reader, layers, outputs, folder, name="tfbert.classifier"):
     """Raises InputError if tfbert.json does not match the head's weights, before the head is created.
 
     Args:
@@ -149,9 +149,10 @@ def check_head(reader, layers, outputs, folder):
         layers: list of int. The sizes of its hidden layers.
         outputs: int. The size of its last layer.
         folder: str. For the message.
+        name: str. The last layer's.
     """
     widths = {f"tfbert.head.{number}.bias": units for number, units in enumerate(layers)}
-    for name, units in (widths | {_name_in(reader, "tfbert.classifier.bias"): outputs}).items():
+    for name, units in (widths | {_name_in(reader, f"{name}.bias"): outputs}).items():
         if reader.shape(name) != [units]:
             raise InputError(
                 f"{folder} does not fit its tfbert.json: {name} has the shape {reader.shape(name)}, but [{units}] is "

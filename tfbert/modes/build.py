@@ -265,7 +265,7 @@ def model_of(config, preset, tokenizer, task, train_labels):
         tokenizer,
         preset,
         data.max_seq_length,
-        data.text_columns(task.rules.default_columns[0]),
+        data.text_columns(task.rules.default_columns[:2]),
         seed_of(training, training.init_seed),
         long_text_of(data),
         train_labels,

@@ -61,8 +61,8 @@ def _predict(config, strategy):
 def _examples(config, model):
     """Returns the rows of test_file, with ids: iterable of dict."""
     columns = (*text_columns(config.data, model), None, config.data.id_column)
-    words = model.task is None or model.task.reads_words  # vectors are those of the words' text
-    return read_examples(config.data.test_file, *columns, split="test", words=words, **config.data.file_format)
+    reads = model.task.reads if model.task else "words"  # vectors are those of the words' text
+    return read_examples(config.data.test_file, *columns, split="test", reads=reads, **config.data.file_format)
 
 
 def _advise(config, strategy):

@@ -20,11 +20,11 @@ def read_rows(data, task, location, split, limit=None, columns=None):
         limit: int or None. Read so many rows only.
         columns: (text, second text or None) or None. The columns of texts; None: those that the settings name.
     """
-    text, label = task.rules.default_columns
-    first, second = columns or pair_of(data.text_columns(text))
+    *texts, label = task.rules.default_columns
+    first, second = columns or pair_of(data.text_columns(texts))
     named = {"text_column": first, "text_pair_column": second, "label_column": data.label_column or label}
     read = (name if setting in task.columns else None for setting, name in named.items())
-    return read_examples(location, *read, split=split, limit=limit, words=task.reads_words, **data.file_format)
+    return read_examples(location, *read, split=split, limit=limit, reads=task.reads, **data.file_format)
 
 
 def split_of(config, task, folder=None, kept=None):

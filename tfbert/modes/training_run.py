@@ -302,11 +302,11 @@ class TrainingRun:
     def _decide(self, labels, outputs):
         """Fits temperature and thresholds on dev if requested; returns the outputs after correction."""
         settings, task = self._config.balance, self._model.task
-        if not (settings.calibrate or settings.tune_threshold):
+        if not (settings.calibrate or settings.tune_threshold or task.decides):
             return outputs
         task.decision = task.fit_decision(labels, outputs, settings.calibrate, settings.tune_threshold)
         if is_chief(self._strategy):
             save_decision(self._model, self._model_dir)
         for line in task.describe_fit(labels, settings.calibrate, settings.tune_threshold):
             self._log.say(line)
-        return outputs / np.float32(task.decision.temperature)
+        return outputs if task.decision.temperature == 1 else outputs / np.float32(task.decision.temperature)

@@ -7,5 +7,6 @@ TASKS = Variants(
     multilabel="tfbert.tasks.multilabel:Multilabel",
     regression="tfbert.tasks.regression:Regression",
     tagging="tfbert.tasks.tagging.task:Tagging",
+    span="tfbert.tasks.span.task:Span",
     masked_lm="tfbert.tasks.masked_lm.task:MaskedLM",
 )

@@ -51,6 +51,16 @@ _ONE_TEXT = (
     "head_activation",
 )
 _WORDS = ("tag_decoding",)
+_QUESTIONS = ("doc_stride", "max_query_length", "max_answer_length")
+_SPANS = {
+    "long_text": "long contexts go through windows, by --doc_stride",
+    "truncation": "contexts are not truncated",
+    "clean_text": "answers are slices of the context as it is",
+    "augment": "a changed context would lose its answer",
+    "folds": "an ensemble averages one answer for each text",
+    "fold": "an ensemble averages one answer for each text",
+    "halve_dev": "give --dev_file and --test_file, or --dev_share and --test_share",
+} | dict.fromkeys(("group_column", "windows_per_step", "pooling", "head_layers", "head_activation"), "")
 # What needs one answer for each text, and what a sentence has instead.
 _OF_TEXTS = {
     "long_text": "long sentences are tagged in overlapping windows",
@@ -90,15 +100,16 @@ class Rules:
     Attributes:
         ignores: dict of setting -> why it has no effect, "" if that is obvious. Giving one is refused.
         least: dict of setting -> its minimum.
-        default_columns: (str, str). The columns of text and label, unless settings name others.
+        default_columns: (str, str or None, str). The columns of text, second text and label, unless settings name
+            others.
     """
 
     ignores: dict = dataclasses.field(default_factory=dict)
     least: dict = dataclasses.field(default_factory=dict)
-    default_columns: tuple = ("text", "label")
+    default_columns: tuple = ("text", None, "label")
 
 
-_LABELLED = dict.fromkeys((*_RAW_TEXT, *_WORDS), "")
+_LABELLED = dict.fromkeys((*_RAW_TEXT, *_WORDS, *_QUESTIONS), "")
 
 # The rules of the built-in tasks, here so that settings can be checked without importing the classes.
 RULES = {
@@ -107,9 +118,14 @@ RULES = {
         _LABELLED | dict.fromkeys(("undersample", "balance"), _SEVERAL) | {"positive_label": _EACH_LABEL}
     ),
     "regression": Rules(_LABELLED | dict.fromkeys(_CLASSES, "there are no labels")),
-    "tagging": Rules(dict.fromkeys(_RAW_TEXT, "") | _OF_TEXTS, default_columns=("tokens", "tags")),
+    "tagging": Rules(
+        dict.fromkeys((*_RAW_TEXT, *_QUESTIONS), "") | _OF_TEXTS, default_columns=("tokens", None, "tags")
+    ),
+    "span": Rules(
+        dict.fromkeys((*_RAW_TEXT, *_WORDS, *_CLASSES), "") | _SPANS, default_columns=("question", "context", "answers")
+    ),
     # With fewer tokens a pair of segments may have no word to mask.
-    "masked_lm": Rules(dict.fromkeys((*_ONE_TEXT, *_CLASSES, *_WORDS), ""), {"max_seq_length": 8}),
+    "masked_lm": Rules(dict.fromkeys((*_ONE_TEXT, *_CLASSES, *_WORDS, *_QUESTIONS), ""), {"max_seq_length": 8}),
 }
 
 

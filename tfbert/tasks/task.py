@@ -33,8 +33,9 @@ class Task(Told):
         directions: dict of score -> "higher" or "lower", which is better.
         rules: Rules. Which settings have no effect on it.
         columns: tuple of str. The settings that name the columns it reads.
+        decides: bool. Whether `fit_decision` is called after training without a setting that asks for it.
         builder: str. The function in `tfbert` that builds its model.
-        reads_words: bool. Whether a text may be a list of words, and its label is a list with one for each.
+        reads: str. What its columns hold, as `read_examples` takes it.
         saved_keys: tuple of str. The keys of tfbert.json that belong to it or its model.
         hugging_face: str. The suffix of the class name in transformers.
         verb: str. What was done to the model, for the model card.
@@ -52,8 +53,9 @@ class Task(Told):
     directions = {}
     rules = Rules()
     columns = ("text_column", "text_pair_column", "label_column")
+    decides = False
     builder = "build_model"
-    reads_words = False
+    reads = "texts"
     saved_keys = ()
     hugging_face = "ForSequenceClassification"
     verb = "Fine-tuned"

@@ -64,7 +64,7 @@ def test_it_learns_and_is_scored_again(trained, settings, tmp_path):
 
 def test_predictions_have_the_rows_and_words_of_the_input(trained, settings, tmp_path):
     """JSON, CSV and CoNLL say the same; rows and words are those of the file, also without tokens."""
-    rows = list(read_examples(settings["dev_file"], "tokens", id_column="id", words=True))
+    rows = list(read_examples(settings["dev_file"], "tokens", id_column="id", reads="words"))
     lines = predicted(trained, settings, tmp_path / "p.jsonl").read_text().splitlines()
     found = [json.loads(line) for line in lines]
     assert [line["id"] for line in found] == [row["id"] for row in rows]
@@ -120,7 +120,7 @@ def test_rows_are_held_out_by_their_tags(settings, tmp_path):
     found = done(**settings | shares, output_dir=str(tmp_path))
     assert found.keys() >= {"dev", "test"}
     held_out = json.loads((tmp_path / "split.json").read_text())["held_out"]
-    total = len(list(read_examples(settings["train_file"], "tokens", words=True)))
+    total = len(list(read_examples(settings["train_file"], "tokens", reads="words")))
     assert abs(len(held_out["dev"]) - total / 4) <= 2 and not set(held_out["dev"]) & set(held_out["test"])
 
 

@@ -9,7 +9,7 @@ from seqeval import metrics, scheme
 from tfbert import TASKS
 from tfbert.reports.statistics import bootstrap_intervals
 from tfbert.tasks.scores.resampled import repeated_scores
-from tfbert.tasks.tagging.examples import objects
+from tfbert.data.examples import objects
 from tfbert.tasks.tagging.schemes import PREFIXES, complete
 from tfbert.tasks.tagging.scores import by_type, confusions, entities
 

@@ -67,17 +67,19 @@ class DataConfig:
     halve_dev_seed: int = setting(0, "Seed of that split; keep it the same for all runs that are compared", minimum=0)
     text_column: str | None = setting(
         None,
-        "Column that holds the text; default: text, in tagging tokens, or for a saved model the column it was trained "
-        "on",
+        "Column that holds the text; default: text, in tagging tokens, in span question, or for a saved model the "
+        "column it was trained on",
         also="text_column_name text_col text_field sentence_column",
     )
     text_pair_column: str | None = setting(
-        None, "Column that holds the second text, for tasks on pairs", also="text_b_column sentence2_column"
+        None,
+        "Column that holds the second text, for tasks on pairs; default: none, in span context",
+        also="text_b_column sentence2_column",
     )
     label_column: str | None = setting(
         None,
         "Column that holds the label (multilabel: a list, or labels separated by commas); default: label, in tagging "
-        "tags",
+        "tags, in span answers",
         also="label_column_name label_col target_column",
     )
     id_column: str = setting("id", "Column that is copied to the predictions, if the data has it", scope=Scope.NOTHING)
@@ -135,8 +137,17 @@ class DataConfig:
         "not overlap",
         minimum=1,
         needs={"long_text=mean|max|attention": ""},
-        also="doc_stride stride",
+        also="stride",
     )
+    doc_stride: int = setting(
+        128,
+        "Number of tokens between the starts of consecutive windows over a context, with task=span",
+        minimum=1,
+    )
+    max_query_length: int = setting(
+        64, "Maximum number of tokens of a question, with task=span; more are cut off", minimum=1
+    )
+    max_answer_length: int = setting(30, "Maximum number of tokens of an answer, with task=span", minimum=1)
     do_lower_case: bool | None = setting(
         None,
         "Lower-case the text and strip accents; default: as the preset was trained",
@@ -181,7 +192,7 @@ class DataConfig:
         """How tables and text files are read: dict of arguments of `read_examples`."""
         return {"quoting": self.quoting, "delimiter": self.delimiter, "encoding": self.encoding}
 
-    def text_columns(self, default="text"):
-        """Returns the names of the text columns: (text,) or (text, second text); the default is the task's."""
-        text = self.text_column or default
-        return (text, self.text_pair_column) if self.text_pair_column else (text,)
+    def text_columns(self, defaults=("text", None)):
+        """Returns the names of the text columns: (text,) or (text, second text); the defaults are the task's."""
+        text, pair = self.text_column or defaults[0], self.text_pair_column or defaults[1]
+        return (text, pair) if pair else (text,)

@@ -11,8 +11,8 @@ class ModelConfig:
 
     task: str = setting(
         "classification",
-        "Kind of task; tagging: a tag for each word, such as named entities; masked_lm: continued pre-training on raw "
-        "text",
+        "Kind of task; tagging: a tag for each word, such as named entities; span: the part of a context that answers "
+        "a question; masked_lm: continued pre-training on raw text",
         choices="tfbert.tasks:TASKS",
         rules="tfbert.tasks.rules:rules_of",
         also="problem_type task_type",

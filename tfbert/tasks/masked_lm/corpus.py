@@ -40,7 +40,7 @@ def held_out_texts(locations, columns, **file_format):
         found, missing = [], None
         for split, column in itertools.product(scored_splits(location), columns):
             try:
-                rows = list(read_examples(location, column, split=split, words=True, **file_format))
+                rows = list(read_examples(location, column, split=split, reads="words", **file_format))
             except InputError as error:
                 missing = error
                 continue

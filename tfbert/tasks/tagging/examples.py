@@ -2,7 +2,6 @@
 
 import collections
 import copy
-import functools
 import hashlib
 import math
 
@@ -10,8 +9,17 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.core.errors import InputError
-from tfbert.data.examples import TokenizedExamples, checked_examples, map_texts, next_chunk, padded
+from tfbert.data.examples import (
+    TokenizedExamples,
+    checked_examples,
+    map_texts,
+    next_chunk,
+    objects,
+    padded,
+    part_numbers,
+)
 from tfbert.data.words import words_in
+from tfbert.models.tokenizers.word_tokens import word_function
 
 
 class TaggedExamples(TokenizedExamples):
@@ -50,7 +58,7 @@ class TaggedExamples(TokenizedExamples):
                 yield np.array([tokenizer.encoded(word) for each in words for word in each], object)
 
         def windows():
-            for tokens, lengths in map_texts(texts, *_tokens_of(tokenizer)):
+            for tokens, lengths in map_texts(texts, *word_function(tokenizer)):
                 yield _windows_of(tokens, lengths, sizes.popleft(), tokenizer, max_seq_length, columns)
             if not columns:
                 raise InputError("There are no examples; at least one is needed.")
@@ -81,12 +89,12 @@ class TaggedExamples(TokenizedExamples):
     def subset(self, indices):
         """Returns some of the rows, by number: int [n] -> TaggedExamples, which shares the tokens."""
         indices = np.asarray(indices)
-        windows = _ranges(self._row_windows, indices)
+        windows = part_numbers(self._row_windows, indices)
         whole = copy.copy(self)
         whole.labels, whole.numbers = None, np.arange(self.size)
         chosen = TokenizedExamples.subset(whole, windows)
         chosen._keep_words(self._word_starts[windows], self._word_counts[windows])
-        chosen._answered = self._answered[_ranges(self._row_words, indices)]
+        chosen._answered = self._answered[part_numbers(self._row_words, indices)]
         for name in ("_row_words", "_row_windows", "numbers", "lengths"):
             setattr(chosen, name, getattr(self, name)[indices])
         chosen.labels = None if self.labels is None else self.labels[indices]
@@ -149,26 +157,6 @@ def windows_with_context(size, places, room):
     return starts, np.minimum(left, room - 1 - left).argmax(axis=1)
 
 
-def objects(values):
-    """Returns a list of arrays as an array of objects: list of np.ndarray [n] -> object [len]."""
-    found = np.empty(len(values), object)
-    for number, value in enumerate(values):
-        found[number] = value
-    return found
-
-
-@functools.lru_cache(maxsize=8)  # traced once for train, dev and test
-def _tokens_of(tokenizer):
-    """Returns a function (string [n], words) -> (all their tokens, how many each has), and its signature."""
-    signature = tf.TensorSpec([None], tf.string)
-
-    def tokens(words):
-        found = tokenizer(words)
-        return found.flat_values, found.row_lengths()
-
-    return tf.function(tokens, input_signature=[signature], autograph=False), signature
-
-
 def _windows_of(tokens, lengths, words, tokenizer, max_seq_length, columns):
     """Returns the windows of a chunk as TokenizedExamples stores them.
 
@@ -204,9 +192,3 @@ def _windows_of(tokens, lengths, words, tokenizer, max_seq_length, columns):
 
 def _starts_of(counts):
     return np.cumsum(counts) - counts
-
-
-def _ranges(counts, indices):
-    """Returns the numbers of the parts of some wholes: int [N] parts of each, int [n] -> int64 [sum of theirs]."""
-    starts = _starts_of(counts)
-    return np.concatenate([np.arange(starts[index], starts[index] + counts[index]) for index in indices]).astype(int)

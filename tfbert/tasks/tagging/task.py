@@ -4,6 +4,7 @@ import numpy as np
 
 from tfbert.core.errors import InputError
 from tfbert.data.batches import ExampleBatches
+from tfbert.data.examples import objects
 from tfbert.data.given_texts import given_sentences
 from tfbert.data.inspection import Inspection, inspect_examples
 from tfbert.data.windows import LongText
@@ -15,7 +16,7 @@ from tfbert.tasks.labelled.softmax_task import SoftmaxTask
 from tfbert.tasks.rules import RULES
 from tfbert.tasks.scores.metrics import softmax
 from tfbert.tasks.tagging import report
-from tfbert.tasks.tagging.examples import TaggedExamples, objects
+from tfbert.tasks.tagging.examples import TaggedExamples
 from tfbert.tasks.tagging.model import build_tagging_model
 from tfbert.tasks.tagging.schemes import SchemeFinder, allowed, best_path, complete
 from tfbert.tasks.tagging.scores import counts, entities, finite_scores, scores_of
@@ -46,7 +47,7 @@ class Tagging(SoftmaxTask):
     rules = RULES["tagging"]
     columns = ("text_column", "label_column")
     builder = "build_tagging_model"
-    reads_words = True
+    reads = "words"
     saved_keys = ("labels", "scheme", "tag_decoding")
     hugging_face = "ForTokenClassification"
     ranking_metrics = ()
