@@ -1,6 +1,7 @@
 """The documentation as tests read it: its fenced blocks, each marked with the test that runs it, or why none does."""
 
 import dataclasses
+import json
 import os
 import re
 import shlex
@@ -72,6 +73,12 @@ def sandbox(folder):
     sentence = "John\tB-PER\nlives\tO\nin\tO\nNew\tB-LOC\nYork\tI-LOC\n\n"
     for name in ("train.conll", "dev.conll"):
         (folder / name).write_text(sentence * 8, "utf-8")
+    context = "John lives in Berlin. " * 3
+    asked = [{"id": f"q{number}", "question": "Who lives in Berlin?", "answers": [{"text": "John", "answer_start": 0}]}
+             for number in range(8)]  # fmt: skip
+    for name in ("squad_train.json", "squad_dev.json"):
+        paragraphs = [{"context": context, "qas": asked}]
+        (folder / name).write_text(json.dumps({"data": [{"title": "t", "paragraphs": paragraphs}]}), "utf-8")
     (folder / "new.txt").write_text("John is in the printer\n", "utf-8")
     documents = ["\n".join(f"The {word} of line {line} is not my {word}." for line in range(8)) for word in
                  ("printer", "account", "door", "phone", "screen", "key")]  # fmt: skip

@@ -22,6 +22,7 @@ CASES = {
     "features": SHORT[:1],
     "multilabel": ["--mode=inspect"],
     "tagging": SHORT,
+    "span": ["--max_seq_length=64", "--max_query_length=16", "--max_steps=2"],
     "folds": ["--mode=inspect"],
     "sweep": [*SHORT, "--evaluations=1", "--sweep={bias_correction: [true]}"],
     "long_texts": ["--mode=inspect", "--max_seq_length=16"],
@@ -29,7 +30,7 @@ CASES = {
     "vocabulary": SHORT,
 }
 ELSEWHERE = {"quickstart": "tests/test_readme.py", "own_file": "tests/test_readme.py"}
-TOGETHER = {"keras", "python", "predict", "serving", "tagging_python"}
+TOGETHER = {"keras", "python", "predict", "serving", "tagging_python", "span_python"}
 
 
 def test_every_block_is_run_or_says_why_not():
@@ -60,6 +61,9 @@ def test_the_commands_of(name, tiny, tmp_path):
             preset = [f"--preset={tiny}"] if "quickstart.yaml" in block.text else []
             run_shell(block, folder, [*CASES[name], *preset])
     assert "--mode=inspect" in CASES[name] or list((folder / "runs").iterdir())
+    if name == "span":
+        [block] = blocks_named("span_python")
+        assert "'alternatives': [" in run_python(block.text, folder)
     if name == "tagging":
         [block] = blocks_named("tagging_python")
         assert "'tokens': ['中', '国', '在', '亚', '洲', '。']" in run_python(block.text, folder)

@@ -13,6 +13,8 @@ In a separate environment (torch==2.13.0 transformers==5.23.0 safetensors), from
     python tools/make_golden.py families
     python tools/make_golden.py classifier
     python tools/make_golden.py tagging
+    python tools/make_golden.py span
+    python tools/make_golden.py span_scores --scripts FOLDER  # evaluate-v2.0.py of SQuAD, cmrc2018_evaluate.py (nltk)
 """
 
 import argparse
@@ -29,6 +31,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.reference.families import DISTILBERT, distilbert_tensors, write_checkpoint  # noqa: E402
 from tests.reference.families import TEXTS as FAMILY_TEXTS  # noqa: E402
+from tests.reference.questions import QUESTIONS, write_answerer  # noqa: E402
 from tests.reference.sentences import SENTENCES, write_tagger  # noqa: E402
 from tests.reference.shared_texts import SHARED, text_files, texts_of  # noqa: E402
 from tests.reference.tokenizer_folders import HONOURED, ROWS, TEXTS, write_folder  # noqa: E402
@@ -359,6 +362,76 @@ def tagging(arguments):
     print(outputs)
 
 
+def span(arguments):
+    """The logits of a small random BertForQuestionAnswering for a few questions, and the offsets of their tokens."""
+    import tempfile
+
+    import torch
+    from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
+    outputs = {}
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+        write_answerer(pathlib.Path(folder))
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        model = AutoModelForQuestionAnswering.from_pretrained(folder).eval()
+        for number, (question, context) in enumerate(QUESTIONS):
+            inputs = tokenizer(question, context, return_tensors="pt", return_offsets_mapping=True)
+            offsets = inputs.pop("offset_mapping")[0].numpy()
+            found = model(**inputs)
+            outputs[f"logits:{number}"] = torch.stack([found.start_logits[0], found.end_logits[0]]).numpy()
+            outputs[f"offsets:{number}"] = offsets[[place == 1 for place in inputs.sequence_ids(0)]]
+    np.savez_compressed(GOLDEN / "span.npz", **outputs)
+    print({name: value.shape for name, value in outputs.items()})
+
+
+def span_scores(arguments):
+    """Exact match and F1 of answers by the official scripts of SQuAD 2.0 and CMRC 2018, and the best threshold."""
+    import importlib.util
+    import random
+
+    import nltk
+
+    # What word_tokenize does with one sentence; splitting sentences needs data that is not downloaded here.
+    nltk.word_tokenize = nltk.tokenize.NLTKWordTokenizer().tokenize
+
+    def script(name):
+        spec = importlib.util.spec_from_file_location(name[:5], f"{arguments.scripts}/{name}")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    squad, cmrc, draw = script("evaluate-v2.0.py"), script("cmrc2018_evaluate.py"), random.Random(0)
+    articles = json.loads((SHARED / "data" / "squad_v1_dev" / "dev.json").read_text(encoding="utf-8"))["data"]
+    questions = [qa for article in articles for paragraph in article["paragraphs"] for qa in paragraph["qas"]][::4]
+    found = {"squad": [], "cmrc": [], "threshold": []}
+    for number, question in enumerate(questions):
+        answers = [] if number % 5 == 0 else [answer["text"] for answer in question["answers"]]
+        other = draw.choice(questions)["answers"][0]["text"]
+        right = (answers or [other])[0]
+        guess = draw.choice([right, other, "", f"The {right}!", right.split()[0], f"{right} and {other}", "a", "..."])
+        exact, f1 = squad.get_raw_scores(
+            [{"paragraphs": [{"qas": [{"id": "q", "answers": [{"text": text} for text in answers]}]}]}], {"q": guess}
+        )
+        found["squad"].append([answers, guess, float(exact["q"]), float(f1["q"])])
+    gaps = [draw.random() for _ in found["squad"]]
+    scores = {str(i): f1 for i, (*_, f1) in enumerate(found["squad"])}
+    has_answer = {str(i): bool(answers) for i, (answers, *_) in enumerate(found["squad"])}
+    guesses = {str(i): guess for i, (_, guess, *_) in enumerate(found["squad"])}
+    best = squad.find_best_thresh(guesses, scores, {str(i): gap for i, gap in enumerate(gaps)}, has_answer)
+    found["threshold"] = [gaps, best[0] / 100, best[1]]
+    texts = [text for text in texts_of("chnsenticorp/dev.jsonl") if len(text) > 30][:300]
+    for text in texts:
+        first = draw.randrange(len(text) - 20)
+        right = text[first : first + draw.randint(1, 12)]
+        part, later = text[first : first + 5], text[first + 2 : first + 14]
+        guess = draw.choice([right, part, f"“{right}。”", later, "", f"{right} OK-1"])
+        if right.strip():
+            scored = float(cmrc.calc_em_score([right], guess)), float(cmrc.calc_f1_score([right], guess))
+            found["cmrc"].append([[right], guess, *scored])
+    write_json("span_scores.json", found)
+    print(len(found["squad"]), len(found["cmrc"]), found["threshold"][1:])
+
+
 def write_json(name, content):
     """Writes a golden file."""
     (GOLDEN / name).write_text(json.dumps(content, ensure_ascii=True, indent=0) + "\n", encoding="utf-8")
@@ -366,6 +439,7 @@ def write_json(name, content):
 
 MAKERS = (
     tokens, tokenizer_options, tokenizer_folders, layers, curve, adamw, pretraining, classifier, families, tagging,
+    span, span_scores,
 )  # fmt: skip
 COMMANDS = {make.__name__: make for make in MAKERS}
 
@@ -373,5 +447,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=COMMANDS)
     parser.add_argument("--model", help="folder of minilm in Hugging Face's layout")
+    parser.add_argument("--scripts", help="folder of the official scripts of SQuAD and CMRC")
     chosen = parser.parse_args()
     COMMANDS[chosen.what](chosen)

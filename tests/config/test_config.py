@@ -213,9 +213,11 @@ def test_every_setting_of_a_group_that_a_task_ignores_is_in_its_rules():
     raw_text = {field.name for field in dataclasses.fields(PretrainingConfig)}
     classes = {field.name for field in dataclasses.fields(BalanceConfig)} | {"label_smoothing"}
     assert raw_text <= RULES["classification"].ignores.keys() & RULES["multilabel"].ignores.keys()
-    assert raw_text | classes | {"tag_decoding"} == RULES["regression"].ignores.keys()
+    words = {"tag_decoding", "doc_stride", "max_query_length", "max_answer_length"}
+    assert raw_text | classes | words == RULES["regression"].ignores.keys()
     assert classes <= RULES["masked_lm"].ignores.keys()
     trained = {"class_weights", "loss", "focal_gamma", "logit_adjustment", "label_smoothing"}
+    assert raw_text | classes | {"tag_decoding"} <= RULES["span"].ignores.keys()
     refused = RULES["tagging"].ignores.keys()
     assert raw_text | classes - trained <= refused and not trained & refused
     assert all(name in FIELDS for rules in RULES.values() for name in [*rules.ignores, *rules.least])

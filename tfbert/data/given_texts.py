@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Set
 
 from tfbert.core.errors import InputError, WrongType
-from tfbert.data.questions import answers_of
+from tfbert.data.answers import answers_of
 from tfbert.data.words import tags_of, with_words
 
 _SIDES = ("text", "text_pair")

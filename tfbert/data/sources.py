@@ -10,12 +10,13 @@ import tensorflow as tf
 
 from tfbert.core.errors import InputError
 from tfbert.core.network import check_storage
+from tfbert.data.answers import answers_of
 from tfbert.data.binary import read_parquet, read_tfrecord
 from tfbert.data.conll import read_conll
 from tfbert.data.glue import GLUE, glue_file
 from tfbert.data.json_rows import read_json
 from tfbert.data.lines import is_packed, numbered_lines, spreadsheet
-from tfbert.data.questions import answers_of, read_questions
+from tfbert.data.squad import read_questions
 from tfbert.data.tables import read_table
 from tfbert.data.tfds_rows import read_tfds
 from tfbert.data.values import decoded, describe, id_of, missing_column, text_of
@@ -143,7 +144,7 @@ def _reader(path, columns, quoting, delimiter, encoding, reads):
     if ending in _SPREADSHEETS:
         raise spreadsheet(path)
     if reads == "questions" and ending == ".json":
-        return read_questions(path, columns, encoding)
+        return read_questions(path, columns, encoding, read_json)
     if reads == "words" and (ending in _CONLL or (ending == ".txt" and "label" in columns)):
         return read_conll(path, columns, encoding)
     if ending in _CONLL:

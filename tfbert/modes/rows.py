@@ -23,6 +23,7 @@ def read_rows(data, task, location, split, limit=None, columns=None):
     *texts, label = task.rules.default_columns
     first, second = columns or pair_of(data.text_columns(texts))
     named = {"text_column": first, "text_pair_column": second, "label_column": data.label_column or label}
+    named["id_column"] = data.id_column
     read = (name if setting in task.columns else None for setting, name in named.items())
     return read_examples(location, *read, split=split, limit=limit, reads=task.reads, **data.file_format)
 

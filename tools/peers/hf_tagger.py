@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Peer: fine-tune a BERT directory for tagging with the Hugging Face Trainer on the CPU.
 
-Same data files and the same recipe as tfbert: the first token of a word is labelled, the last model is scored. Sentences
-longer than --max_len are truncated, and their words beyond count as O. Prints one JSON line on stdout.
+Same data files and the same recipe as tfbert: the first token of a word is labelled, the last model is scored.
+Sentences longer than --max_len are truncated, and their words beyond count as O. Prints one JSON line on stdout.
 Run it in an environment of its own, with seqeval: docs/speed.md says how to make it.
 """
 import argparse

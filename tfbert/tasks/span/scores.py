@@ -9,6 +9,7 @@ import numpy as np
 _CHINESE = re.compile("[\u4e00-\u9fa5]")
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
+_WORD = re.compile(r"\.{2,}|\.?\d+(?:[.,]\d+)*|\w+(?:['.]\w+)*|[^\w\s]")
 # Marks that CMRC's script removes. It lists "……" too, but looks at single characters.
 _MARKS = set("-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』")
 
@@ -41,12 +42,13 @@ def squad_f1(answer, right):
 def cmrc_segments(text):
     """Returns what CMRC compares: each Chinese character and each word between them, without marks; str -> list.
 
-    Deviation: words are separated by white space and ASCII punctuation, where the official script calls NLTK.
+    Deviation: words, numbers and ASCII marks are told apart by a regular expression, where the official script calls
+    NLTK.
     """
     segments, word = [], ""
 
     def close():
-        segments.extend(re.findall(r"\w+|[^\w\s]", word))
+        segments.extend(_WORD.findall(word))
         return ""
 
     for character in text.lower().strip():
@@ -107,8 +109,8 @@ def scores_of(answer, right, definition):
     """
     exact, f1 = DEFINITIONS[definition]
     right = [each for each in right if definition != "squad" or squad_words(each)] or [""]
-    if right == [""]:
-        return (float(not answer),) * 2
+    if not answer and right == [""]:
+        return 1.0, 1.0
     return max(exact(answer, each) for each in right), max(f1(answer, each) for each in right)
 
 

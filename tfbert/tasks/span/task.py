@@ -52,6 +52,7 @@ class Span(Task):
     hugging_face = "ForQuestionAnswering"
     mistake_columns = ("answer", "right", "F1")
     builder = "build_span_model"
+    columns = ("text_column", "text_pair_column", "label_column", "id_column")
     reads = "questions"
     outputs = 2
 
@@ -204,7 +205,8 @@ class Span(Task):
             spans = best_spans(each, self.max_answer_length)
             text = each.question.context[spans[0].start : spans[0].end] if spans else ""
             gaps.append(no_answer_score(each) - spans[0].score if spans else np.finfo(np.float32).max)
-            with_answer.append(scores_of(text, right, self.definition)[1])
+            # As the official script has it: any text is wrong where there is no answer.
+            with_answer.append(scores_of(text, right, self.definition)[1] if right else float(not text))
             without.append(scores_of("", right, self.definition)[1])
         _, threshold = best_threshold(np.array(gaps), np.array(with_answer), np.array(without))
         return dataclasses.replace(self.decision, thresholds=(threshold,))
