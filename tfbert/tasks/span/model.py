@@ -12,11 +12,9 @@ from keras import ops
 from tfbert.core.arguments import check_encoder, check_task
 from tfbert.data.batches import ExampleBatches
 from tfbert.data.examples import paired
-from tfbert.models.checkpoint_tensors import head_tensors, load_head_tensors
 from tfbert.models.heads import Head
-from tfbert.models.token_model import TokenModel
+from tfbert.tasks.dense_model import DenseModel
 from tfbert.tasks.span.examples import QuestionExamples
-from tfbert.training.evaluation import Evaluator
 
 if TYPE_CHECKING:
     from tfbert.models.encoder import BertEncoder
@@ -28,17 +26,18 @@ _NOTHING = -1e9
 
 
 @keras.saving.register_keras_serializable("tfbert")
-class SpanModel(TokenModel):
+class SpanModel(DenseModel):
     """Predicts first and last token of an answer: features -> float32 [M, 2 * max_seq_length], logits by window.
 
     Features, besides those of the encoder: `window_lengths` int32 [M], the tokens of each window.
 
     Source: Devlin et al. 2018 (1810.04805), section 4.2; transformers' BertForQuestionAnswering.
 
-    Attributes are those of TokenModel: the task is Span, the head a Head of two outputs, without dropout.
+    Attributes are those of DenseModel: the task is Span, the head a Head of two outputs, without dropout.
     """
 
-    features = TokenModel.features | {"window_lengths": tf.TensorSpec([None], tf.int32, "window_lengths")}
+    head_name = "qa_outputs"
+    features = DenseModel.features | {"window_lengths": tf.TensorSpec([None], tf.int32, "window_lengths")}
 
     def __init__(self, encoder, task, tokenizer, head, max_seq_length, text_columns, **kwargs):
         super().__init__(encoder, task, tokenizer, head, max_seq_length, text_columns, **kwargs)
@@ -66,24 +65,6 @@ class SpanModel(TokenModel):
         examples = QuestionExamples(paired(rows, self.text_columns), *about, labelled=False)
         return ExampleBatches(examples, batch_size, self.max_seq_length, shuffle=False, seed=0)
 
-    def outputs_of(self, rows, batch_size):
-        """Returns the outputs for questions in memory: list of dict, int -> object [rows] of Answered."""
-        if not rows:
-            return []
-        evaluator = self.traced(("rows",), lambda: Evaluator(self))
-        try:
-            return evaluator.outputs(self.batches_of(rows, batch_size))
-        finally:
-            evaluator.forget_data()
-
-    def head_tensors(self):
-        """Returns the head's weights by their names in a model folder: dict of np.ndarray."""
-        return head_tensors(self._head_variables())
-
-    def load_head(self, reader, folder):
-        """Loads the head's weights from a folder written by `save_model`: SafetensorsReader, its name for messages."""
-        load_head_tensors(self._head_variables(), reader, folder)
-
     def beyond_transformers(self):
         """Returns sentences on how its predictions differ from those in transformers: list of str."""
         threshold = self.task.null_threshold
@@ -91,9 +72,6 @@ class SpanModel(TokenModel):
         if self.task.unanswerable:
             found.append(f'"" is answered where its score is more than {threshold:.6g} above that of the best answer.')
         return found
-
-    def _head_variables(self):
-        return {"qa_outputs.weight": (self.head.kernel, True), "qa_outputs.bias": (self.head.bias, False)}
 
 
 def build_span_model(

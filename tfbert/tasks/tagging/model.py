@@ -10,11 +10,9 @@ import tensorflow as tf
 
 from tfbert.core.arguments import check_encoder, check_task
 from tfbert.data.batches import ExampleBatches
-from tfbert.models.checkpoint_tensors import head_tensors, load_head_tensors
 from tfbert.models.heads import Head
-from tfbert.models.token_model import TokenModel
+from tfbert.tasks.dense_model import DenseModel
 from tfbert.tasks.tagging.examples import TaggedExamples
-from tfbert.training.evaluation import Evaluator
 
 if TYPE_CHECKING:
     from tfbert.models.encoder import BertEncoder
@@ -23,15 +21,16 @@ if TYPE_CHECKING:
 
 
 @keras.saving.register_keras_serializable("tfbert")
-class TaggingModel(TokenModel):
+class TaggingModel(DenseModel):
     """Predicts the tag of each word: features -> float32 [T, labels], the logits at `target_at` int32 [T].
 
     Source: Devlin et al. 2018 (1810.04805), section 5.3; transformers' BertForTokenClassification.
 
-    Attributes are those of TokenModel: the task is Tagging, the head a Head.
+    Attributes are those of DenseModel: the task is Tagging, the head a Head.
     """
 
-    features = TokenModel.features | {"target_at": tf.TensorSpec([None], tf.int32, "target_at")}
+    head_name = "classifier"
+    features = DenseModel.features | {"target_at": tf.TensorSpec([None], tf.int32, "target_at")}
 
     @staticmethod
     def new_head(encoder, task, init_seed=0):
@@ -49,33 +48,12 @@ class TaggingModel(TokenModel):
         examples = TaggedExamples(rows, self.tokenizer, self.max_seq_length, encode_label)
         return ExampleBatches(examples, batch_size, self.max_seq_length, shuffle=False, seed=0)
 
-    def outputs_of(self, rows, batch_size):
-        """Returns the outputs for rows in memory: list of dict, int -> object [rows] of np.float32 [words, labels]."""
-        if not rows:
-            return []
-        evaluator = self.traced(("rows",), lambda: Evaluator(self))
-        try:
-            return evaluator.outputs(self.batches_of(rows, batch_size))
-        finally:
-            evaluator.forget_data()
-
-    def head_tensors(self):
-        """Returns the head's weights by their names in a model folder: dict of np.ndarray."""
-        return head_tensors(self._head_variables())
-
-    def load_head(self, reader, folder):
-        """Loads the head's weights from a folder written by `save_model`: SafetensorsReader, its name for messages."""
-        load_head_tensors(self._head_variables(), reader, folder)
-
     def beyond_transformers(self):
         """Returns sentences on how its predictions differ from those in transformers: list of str."""
         found = [f"Sentences longer than {self.max_seq_length} tokens are tagged in overlapping windows."]
         if self.task.tag_decoding == "viterbi":
             found.append(f"Tags are the most probable sequence that {self.task.scheme} allows, not each word's own.")
         return found
-
-    def _head_variables(self):
-        return {"classifier.weight": (self.head.kernel, True), "classifier.bias": (self.head.bias, False)}
 
 
 def build_tagging_model(
