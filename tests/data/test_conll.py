@@ -41,7 +41,8 @@ TWO = [(["John", "lives", "."], ["B-PER", "O", "O"]), (["Yes"], ["O"])]
 def test_forms_of_the_same_sentences(content, tmp_path):
     assert rows_of(written(tmp_path, content)) == TWO
     assert rows_of(written(tmp_path, content, "train.txt")) == TWO  # as CoNLL's files are often called
-    assert [words for words, _ in rows_of(written(tmp_path, content, "x.bio"), label=None)] == [row[0] for row in TWO]
+    for name in ("x.bio", "new.txt"):  # without asking for the tags
+        assert [words for words, _ in rows_of(written(tmp_path, content, name), label=None)] == [row[0] for row in TWO]
 
 
 def test_words_that_look_like_something_else(tmp_path):

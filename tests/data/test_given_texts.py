@@ -258,3 +258,8 @@ def test_ids_that_begin_late(encoder, tmp_path, monkeypatch):
     rows = [{"text": "x"}, {"text": "y"}, {"text": "z", "id": "late"}]
     write_features(vector_model(model_of(encoder)), rows, str(tmp_path / "f.parquet"), 4)
     assert pyarrow.parquet.read_table(tmp_path / "f.parquet")["id"].to_pylist() == [None, None, "late"]
+
+
+def test_masked_words_are_not_made_of_rows(tiny):
+    with pytest.raises(InputError, match="made of documents; train it with tfbert.run"):
+        make_dataset([("a", 1)], load_encoder(tiny).tokenizer, TASKS["masked_lm"]())

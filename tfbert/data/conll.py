@@ -7,7 +7,21 @@ from tfbert.data.lines import numbered_lines
 
 # A word, perhaps two columns between, and the tag.
 _MOST_COLUMNS = 4
+# Lines by which a file without an ending of its own is recognised.
+_LOOKED_AT = 8
 _TAG = re.compile(r"O|[BIESLUM]([-_].+)?")
+
+
+def looks_like_conll(path, encoding=None):
+    """Returns whether the first lines of a text file are words with tags: two to four columns, the last a tag."""
+    seen = []
+    for _, line in numbered_lines(path, encoding):
+        fields = _fields(line.rstrip("\r\n"))
+        if line.strip() and fields[0] != "-DOCSTART-" and not line.startswith("#"):
+            seen.append(2 <= len(fields) <= _MOST_COLUMNS and bool(_TAG.fullmatch(fields[-1])))
+        if len(seen) == _LOOKED_AT:
+            break
+    return bool(seen) and all(seen)
 
 
 def read_conll(path, columns, encoding=None):

@@ -12,7 +12,7 @@ from tfbert.core.errors import InputError
 from tfbert.core.network import check_storage
 from tfbert.data.answers import answers_of
 from tfbert.data.binary import read_parquet, read_tfrecord
-from tfbert.data.conll import read_conll
+from tfbert.data.conll import looks_like_conll, read_conll
 from tfbert.data.glue import GLUE, glue_file
 from tfbert.data.json_rows import read_json
 from tfbert.data.lines import is_packed, numbered_lines, spreadsheet
@@ -54,7 +54,7 @@ def read_examples(
         encoding: str or None. That of text files, by its name in Python; None: UTF-8, or what a byte order mark or the
             first rows show, which is told.
         reads: what the columns hold. "texts"; "words": a text may be a list of words, whose label is then a list with a
-            tag for each, and CoNLL files are read (`read_conll`), as which a labelled .txt counts, too; "questions":
+            tag for each, and CoNLL files are read (`read_conll`), also from .txt if it has tags; "questions":
             pairs of question and context, whose label are answers (`answers_of`), and SQuAD's JSON is read.
 
     Yields:
@@ -145,13 +145,18 @@ def _reader(path, columns, quoting, delimiter, encoding, reads):
         raise spreadsheet(path)
     if reads == "questions" and ending == ".json":
         return read_questions(path, columns, encoding, read_json)
-    if reads == "words" and (ending in _CONLL or (ending == ".txt" and "label" in columns)):
+    if reads == "words" and (ending in _CONLL or (ending == ".txt" and _has_tags(path, columns, encoding))):
         return read_conll(path, columns, encoding)
     if ending in _CONLL:
         raise InputError(f"{path} holds a tag for each word, which --task=tagging reads; other tasks read texts.")
     if ending not in _READERS:
         raise InputError(f"{path}: the ending {ending!r} is not known. The known ones: {', '.join(_READERS)}.")
     return _READERS[ending](path, columns, quoting, delimiter, encoding)
+
+
+def _has_tags(path, columns, encoding):
+    """Returns whether a .txt is in CoNLL's format: it is if tags are asked for, or if it looks like that."""
+    return "label" in columns or looks_like_conll(path, encoding)
 
 
 def _read_text(path, columns, encoding):

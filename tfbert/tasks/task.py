@@ -35,6 +35,7 @@ class Task(Told):
         columns: tuple of str. The settings that name the columns it reads.
         decides: bool. Whether `fit_decision` is called after training without a setting that asks for it.
         builder: str. The function in `tfbert` that builds its model.
+        of_documents: bool. Whether its examples are made of whole documents instead of labelled rows.
         reads: str. What its columns hold, as `read_examples` takes it.
         saved_keys: tuple of str. The keys of tfbert.json that belong to it or its model.
         hugging_face: str. The suffix of the class name in transformers.
@@ -55,6 +56,7 @@ class Task(Told):
     columns = ("text_column", "text_pair_column", "label_column")
     decides = False
     builder = "build_model"
+    of_documents = False
     reads = "texts"
     saved_keys = ()
     hugging_face = "ForSequenceClassification"

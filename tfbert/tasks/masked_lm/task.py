@@ -37,6 +37,7 @@ class MaskedLM(Task):
     columns = ("text_column",)
     saved_keys = ("next_sentence",)
     builder = "build_pretraining_model"
+    of_documents = True
     verb = "Pre-trained further"
     not_predicted = "This model predicts masked words, not labels; use tfbert.fill_mask in Python."
     shows = True
