@@ -180,7 +180,7 @@ def test_a_damaged_row_is_found_before_anything_is_predicted(model, tmp_path):
 @pytest.mark.parametrize(
     "settings,message",
     [
-        ({"output_file": "out.xlsx"}, "--output_file must end in .jsonl or .csv, or be -. Received: out.xlsx"),
+        ({"output_file": "out.xlsx"}, ".csv or .conll, or be -; or say --format. Received: out.xlsx"),
         ({"output_file": "-", "resume": True}, "--resume and --output_file=- exclude each other"),
         ({"overwrite": True, "resume": True}, "--resume and --overwrite exclude each other"),
         ({"features": "npy", "keep_text": True}, "--keep_text and --features=npy exclude each other"),
