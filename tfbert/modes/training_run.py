@@ -294,9 +294,11 @@ class TrainingRun:
     def _beaten(self, dev_scores):
         """Returns whether the linear probe is better on the same rows, as remarks: list of (sentence, flag)."""
         score, same = self.probe["scores"].get(self._metric), len(self.outputs["dev"][0]) == self.probe["dev_rows"]
-        if not same or score is None or self._model.task.is_better(self._metric, dev_scores.get(self._metric), score):
+        own, is_better = dev_scores.get(self._metric), self._model.task.is_better
+        if not same or score is None or is_better(self._metric, own, score):
             return []
-        return [(f"A linear model on the encoder's vectors before any training does as well, with {self._metric} "
+        does = "better" if is_better(self._metric, score, own) else "as well"
+        return [(f"A linear model on the encoder's vectors before any training does {does}, with {self._metric} "
                  f"{score:.4f}: more steps, or another --learning_rate, may do more", "")]  # fmt: skip
 
     def _decide(self, labels, outputs):
