@@ -125,8 +125,8 @@ def test_answers_that_are_nowhere_are_told(settings, tmp_path, capsys):
     assert "1 questions are left out, as their answer is not in the context: 0-" in capsys.readouterr().out
 
 
-def test_mixed_precision_two_devices_and_xla(settings, tmp_path):
-    own = settings | {"mixed_precision": "bfloat16", "strategy": "mirrored", "xla": "on"}
+def test_mixed_precision_on_two_devices(settings, tmp_path):
+    own = settings | {"mixed_precision": "bfloat16", "strategy": "mirrored"}
     own |= {"max_steps": 2, "evaluations": 1}
     found = done(**own, gradient_accumulation_steps=2, output_dir=str(tmp_path))
     assert np.isfinite(found["dev"]["loss"])

@@ -142,8 +142,8 @@ def test_a_sweep_over_decodings(settings, tmp_path):
     assert found["trials"] == 2 and "f1 on dev" in (tmp_path / "report.html").read_text()
 
 
-def test_mixed_precision_two_devices_and_xla(settings, tmp_path):
-    own = settings | {"mixed_precision": "bfloat16", "strategy": "mirrored", "xla": "on", "max_steps": 2}
+def test_mixed_precision_on_two_devices(settings, tmp_path):
+    own = settings | {"mixed_precision": "bfloat16", "strategy": "mirrored", "max_steps": 2}
     found = done(**own, gradient_accumulation_steps=2, output_dir=str(tmp_path))
     assert np.isfinite(found["dev"]["loss"])
 
