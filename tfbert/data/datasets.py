@@ -76,8 +76,8 @@ def make_dataset(
     check_count("max_seq_length", max_seq_length, 3)
     if task.of_documents:
         raise InputError(
-            f"tfbert.make_dataset makes examples of labelled rows, but those of {task.name} are made of documents; train "
-            f"it with tfbert.run, mode=train and task={task.name}."
+            f"tfbert.make_dataset makes examples of labelled rows, but those of {task.name} are made of documents; "
+            f"train it with tfbert.run, mode=train and task={task.name}."
         )
     usual, reads = task.rules.default_columns, task.reads
     columns = (text_column or usual[0], text_pair_column or usual[1], label_column or usual[2])
