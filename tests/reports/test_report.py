@@ -105,6 +105,18 @@ def test_a_setting_whose_runs_all_failed_is_not_the_best(tmp_path):
     assert "No run has a score (accuracy on dev): nothing can be compared." in page
 
 
+def test_of_equal_settings_none_leads(tmp_path):
+    """And one whose runs have not failed comes first; of runs that were scored once there is no curve."""
+    (tmp_path / "metrics.jsonl").write_text('{"step": 5, "split": "dev", "accuracy": 0.5}\n')
+    runs = [(rate, failed, seed) for rate, failed in ((1e-5, "no better"), (2e-5, None)) for seed in (0, 1)]
+    trials = [trial(0.5, tmp_path, failed, learning_rate=rate, seed=seed) for rate, failed, seed in runs]
+    settings = SETTINGS | {"sweep": {"learning_rate": [1e-5, 2e-5]}}
+    write_sweep_report(str(tmp_path), settings, "accuracy", trials)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "Best median accuracy: <b>learning_rate=2e-05</b>" in page and "between seeds" not in page
+    assert "It has no lead: learning_rate=1e-05 has the same median." in page and "while training" not in page
+
+
 def test_scores_that_some_folds_lack():
     """Those that the first lacks, too; the deviation is over those that have one."""
     means, deviations = mean_and_spread([{"accuracy": 0.5}, {"accuracy": 0.7, "roc_auc": 0.9}])

@@ -118,10 +118,10 @@ class Sweep:
         ]
 
     def best(self):
-        """Returns the trial with the best dev score: SweepTrial, None if none has a score."""
+        """Returns the trial with the best dev score, of equals one that has not failed; None if none has a score."""
         scored = [trial for trial in self.trials() if dev_score(trial.results, self._metric) is not None]
-        choose = min if self._lower_is_better else max
-        return choose(scored, key=lambda trial: dev_score(trial.results, self._metric)) if scored else None
+        sign = -1 if self._lower_is_better else 1
+        return max(scored, key=lambda t: (sign * dev_score(t.results, self._metric), not t.failed), default=None)
 
     def _open(self):
         try:

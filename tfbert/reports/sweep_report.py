@@ -38,7 +38,7 @@ def write_sweep_report(output_dir, settings, metric, trials):
     if any(len(members) > 1 for members in groups.values()):
         curves_of = functools.partial(_best_of_curves, metric=metric, groups=groups, sign=sign)
         body.append(figure(f"Expected best {metric} of k runs", [curves_of]))
-    if any(curve for members in curves.values() for curve in members):
+    if any(len(curve) > 1 for members in curves.values() for curve in members):
         body.append(figure(f"{metric} on dev while training", [lambda axes: _group_curves(axes, curves, metric)]))
     body.append("<h2>Effect of each setting</h2>" + _effects_table(metric, trials))
     body.append(_failures(trials))
@@ -58,16 +58,19 @@ def _sweep_verdict(metric, groups, sign):
     scored = [name for name in groups if np.isfinite(found[name]["median"])]
     if not scored:
         return verdict(f"No run has a score ({html.escape(metric)} on dev): nothing can be compared.", bad=True)
-    ranked = sorted(scored, key=lambda name: -sign * found[name]["median"])
+    ranked = sorted(scored, key=lambda name: (-sign * found[name]["median"], found[name]["failed"]))
     best = found[ranked[0]]
     text = (
         f"Best median {metric}: <b>{html.escape(ranked[0])}</b>, {best['median']:.4f} "
         f"(mean {spread(best['mean'], best['std'])} over {best['runs']} runs, {best['failed']:.0%} failed)."
     )
     if len(ranked) > 1:
-        lead = abs(best["median"] - found[ranked[1]]["median"])
-        text += f" Its lead over the next, {html.escape(ranked[1])}, is {lead:.4f}: "
-        text += _weight_of(lead, [found[name]["std"] for name in ranked[:2]])
+        lead, second = abs(best["median"] - found[ranked[1]]["median"]), html.escape(ranked[1])
+        if lead:
+            text += f" Its lead over the next, {second}, is {lead:.4f}: "
+            text += _weight_of(lead, [found[name]["std"] for name in ranked[:2]])
+        else:
+            text += f" It has no lead: {second} has the same median."
     return verdict(text, bad=best["failed"] > 0.2)
 
 
