@@ -78,7 +78,7 @@ class TokenizedExamples(Examples):
             self._pieces.extend(pieces)
         self._pieces.close()
         lengths, *others = (np.concatenate(column) for column in zip(*columns))
-        self._keep(_starts_of(lengths), lengths, *others, labels(), self._pieces.digest.copy())
+        self._keep(starts_of(lengths), lengths, *others, labels(), self._pieces.digest.copy())
         self.numbers = np.arange(self.size)
 
     @property
@@ -91,8 +91,7 @@ class TokenizedExamples(Examples):
         chosen = copy.copy(self)
         chosen.numbers = self.numbers[indices]
         labels = None if self.labels is None else self.labels[indices]
-        starts, counts = _starts_of(self.window_counts)[indices], self.window_counts[indices]
-        windows = np.concatenate([np.arange(start, start + count) for start, count in zip(starts, counts)])
+        counts, windows = self.window_counts[indices], part_numbers(self.window_counts, indices)
         of_windows = (self._starts.numpy()[windows], self.window_lengths[windows], self._first_lengths.numpy()[windows])
         digest = hashlib.sha256(self.fingerprint.encode() + np.asarray(indices, np.int64).tobytes())
         chosen._keep(*of_windows, counts, self.lost[indices], self.text_lengths[indices], labels, digest)
@@ -109,7 +108,7 @@ class TokenizedExamples(Examples):
         with tf.device("CPU"):
             self._starts, self._lengths = tf.constant(starts, tf.int64), tf.constant(lengths, tf.int64)
             if self.most_windows > 1:
-                self._first_windows, self._counts = tf.constant(_starts_of(counts)), tf.constant(counts, tf.int64)
+                self._first_windows, self._counts = tf.constant(starts_of(counts)), tf.constant(counts, tf.int64)
             self._first_lengths = tf.constant(first_lengths)
             self._labels = None if labels is None else tf.constant(labels)
 
@@ -298,10 +297,10 @@ def objects(values):
 
 def part_numbers(counts, indices):
     """Returns the numbers of the parts of some wholes: int [N] parts of each, int [n] -> int64 [sum of theirs]."""
-    starts = _starts_of(counts)
+    starts = starts_of(counts)
     return np.concatenate([np.arange(starts[index], starts[index] + counts[index]) for index in indices]).astype(int)
 
 
-def _starts_of(lengths):
+def starts_of(lengths):
     """Returns the start of each of several concatenated sequences, from their lengths: int [n] -> int64 [n]."""
     return np.cumsum(lengths, dtype=np.int64) - lengths

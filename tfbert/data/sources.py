@@ -100,10 +100,9 @@ def _sources(location, columns, form, split, reads):
 
 def _example(row, columns, where, reads):
     example = {"where": where}
-    read_as = _READ_AS | _ALSO_READ_AS[reads]
     for role, name in columns.items():
         if name in row:
-            example[role] = read_as[role](row[name], name, where)
+            example[role] = _READ_AS[reads][role](row[name], name, where)
         elif role != "id":
             raise missing_column(where, role, name, row)
     return with_words(example, columns["text"]) if reads == "words" else example
@@ -170,14 +169,12 @@ def _table(separator):
     return lambda path, columns, quoting, *form: read_table(path, columns, separator, quoting, None, *form)
 
 
-# Role -> how a value is read: callable (value, name of the column, where).
-_READ_AS = {"text": text_of, "text_pair": text_of, "label": _label, "id": lambda value, name, where: id_of(value)}
-
-# What columns hold -> how roles are read otherwise.
-_ALSO_READ_AS = {
-    "texts": {},
-    "words": {"text": lambda value, name, where: value, "label": tags_of},
-    "questions": {"label": answers_of},
+_TEXTS = {"text": text_of, "text_pair": text_of, "label": _label, "id": lambda value, name, where: id_of(value)}
+# What columns hold -> role -> how a value is read: callable (value, name of the column, where).
+_READ_AS = {
+    "texts": _TEXTS,
+    "words": _TEXTS | {"text": lambda value, name, where: value, "label": tags_of},
+    "questions": _TEXTS | {"label": answers_of},
 }
 
 _CONLL = (".conll", ".bio", ".iob", ".iob2", ".iobes", ".bioes")

@@ -52,35 +52,29 @@ _ONE_TEXT = (
 )
 _WORDS = ("tag_decoding",)
 _QUESTIONS = ("doc_stride", "max_query_length", "max_answer_length")
-_SPANS = {
-    "long_text": "long contexts go through windows, by --doc_stride",
-    "truncation": "contexts are not truncated",
-    "clean_text": "answers are slices of the context as it is",
-    "augment": "a changed context would lose its answer",
+# What needs one vector and one answer for each text.
+_ONE_ANSWER = {
     "folds": "an ensemble averages one answer for each text",
     "fold": "an ensemble averages one answer for each text",
     "halve_dev": "give --dev_file and --test_file, or --dev_share and --test_share",
 } | dict.fromkeys(("group_column", "windows_per_step", "pooling", "head_layers", "head_activation"), "")
-# What needs one answer for each text, and what a sentence has instead.
-_OF_TEXTS = {
+_SPANS = _ONE_ANSWER | {
+    "long_text": "long contexts go through windows, by --doc_stride",
+    "truncation": "contexts are not truncated",
+    "clean_text": "answers are slices of the context as it is",
+    "augment": "a changed context would lose its answer",
+}
+_TAGS = _ONE_ANSWER | {
     "long_text": "long sentences are tagged in overlapping windows",
     "truncation": "sentences are not truncated",
     "clean_text": "words are tagged as they are",
     "augment": "a changed word would lose its tag",
-    "folds": "an ensemble averages one answer for each text",
-    "fold": "an ensemble averages one answer for each text",
-    "halve_dev": "give --dev_file and --test_file, or --dev_share and --test_share",
     "oversample": "a sentence has many tags",
     "undersample": "a sentence has many tags",
     "balance": "a sentence has many tags",
 } | dict.fromkeys(
     (
         "text_pair_column",
-        "group_column",
-        "windows_per_step",
-        "pooling",
-        "head_layers",
-        "head_activation",
         "focal_alpha",
         "correct_prior",
         "tune_threshold",
@@ -119,7 +113,7 @@ RULES = {
     ),
     "regression": Rules(_LABELLED | dict.fromkeys(_CLASSES, "there are no labels")),
     "tagging": Rules(
-        dict.fromkeys((*_RAW_TEXT, *_QUESTIONS), "") | _OF_TEXTS, default_columns=("tokens", None, "tags")
+        dict.fromkeys((*_RAW_TEXT, *_QUESTIONS), "") | _TAGS, default_columns=("tokens", None, "tags")
     ),
     "span": Rules(
         dict.fromkeys((*_RAW_TEXT, *_WORDS, *_CLASSES), "") | _SPANS, default_columns=("question", "context", "answers")

@@ -17,6 +17,7 @@ from tfbert.data.examples import (
     objects,
     padded,
     part_numbers,
+    starts_of,
 )
 from tfbert.data.words import words_in
 from tfbert.models.tokenizers.word_tokens import word_function
@@ -66,7 +67,7 @@ class TaggedExamples(TokenizedExamples):
         super().__init__(windows(), lambda: None)
         kept = {name: np.concatenate(parts) for name, parts in columns.items()}
         self._answered, self._row_words, self._row_windows = kept["answered"], kept["words"], kept["windows"]
-        self._keep_words(_starts_of(kept["window_words"]), kept["window_words"])
+        self._keep_words(starts_of(kept["window_words"]), kept["window_words"])
         self.lengths, self.numbers = kept["lengths"], np.arange(len(self._row_words))
         flat = np.concatenate(tags) if tags else np.zeros(len(self._answered), np.int32)
         digest = hashlib.sha256(self.fingerprint.encode() + kept["places"].tobytes() + flat.tobytes())
@@ -120,7 +121,7 @@ class TaggedExamples(TokenizedExamples):
 
     def by_row(self, values):
         """Returns values of each window added up by row: [size] -> [rows]."""
-        return np.add.reduceat(values, _starts_of(self._row_windows))
+        return np.add.reduceat(values, starts_of(self._row_windows))
 
     def of_rows(self, outputs):
         """Returns the outputs of words by sentence: float32 [T, labels] -> object [rows] of float32 [words, labels]."""
@@ -169,7 +170,7 @@ def _windows_of(tokens, lengths, words, tokenizer, max_seq_length, columns):
         columns: dict of lists, to which is appended what is known of the words.
     """
     room, first, begin, windows = max_seq_length - 2, 0, 0, []
-    starts = _starts_of(lengths)
+    starts = starts_of(lengths)
     for count in words:
         own = slice(first, first + count)
         size = int(lengths[own].sum())
@@ -188,7 +189,3 @@ def _windows_of(tokens, lengths, words, tokenizer, max_seq_length, columns):
     sizes = np.array([len(window[1]) + 2 for window in windows], np.int32)
     flat = np.concatenate([part for window in windows for part in window]).astype(np.int32)
     return flat, sizes, sizes, np.ones_like(sizes), np.zeros_like(sizes), sizes
-
-
-def _starts_of(counts):
-    return np.cumsum(counts) - counts
