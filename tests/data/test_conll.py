@@ -64,6 +64,7 @@ def test_one_column_has_words_alone(tmp_path):
     ("content", "said"),
     [
         ("a O\nb c O\n", "line 2: 3 columns, 'b c O', but the first line has 2"),
+        ("a O\nb\n", "line 2: the word 'b' has no tag"),
         ("a b c d O\n", "line 1: 5 columns, but CoNLL files have 1 to 4"),
         ("a\tO\nb\t\n", "line 2: the word 'b' has no tag"),
         ("\n\n", "holds no rows"),

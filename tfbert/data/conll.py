@@ -77,6 +77,8 @@ def _is_comment(fields, width):
 
 def _check(path, number, fields, width, labelled):
     place = f"{path}, line {number}"
+    if labelled and (len(fields) == 1 or not fields[-1]):
+        raise InputError(f"{place}: the word {fields[0]!r:.60} has no tag; a tag is needed in the last column.")
     if len(fields) > _MOST_COLUMNS:
         raise InputError(
             f"{place}: {len(fields)} columns, but CoNLL files have 1 to {_MOST_COLUMNS}: the word first, its tag last, "
@@ -87,5 +89,3 @@ def _check(path, number, fields, width, labelled):
             f"{place}: {len(fields)} columns, {' '.join(fields)!r:.60}, but the first line has {width}; separate words "
             "and tags by tabs if words contain blanks."
         )
-    if labelled and (width == 1 or not fields[-1]):
-        raise InputError(f"{place}: the word {fields[0]!r:.60} has no tag; a tag is needed in the last column.")
